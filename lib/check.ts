@@ -23,7 +23,9 @@ export function choose<T>(table: Readonly<Record<string, T>>, name: string, what
 export function checkKeys(what: string, options: object, known: readonly string[]): void {
   for (const key of Object.keys(options)) {
     if (!known.includes(key)) {
-      throw new TypeError(`${what} has an unknown option ${show(key)}: expected ${known.join(', ')}`);
+      throw new TypeError(
+        `${what} has an unknown option ${show(key)}: expected ${known.join(', ')}`,
+      );
     }
   }
 }
