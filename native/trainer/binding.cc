@@ -1,0 +1,37 @@
+// The addon trainer.node: everything of the package that needs libtorch.
+#include <napi.h>
+#include <torch/version.h>
+
+#include "async.h"
+#include "model_binding.h"
+
+namespace {
+
+// info(): { torch, cudaDevices, threads }, for `dece doctor`.
+Napi::Value info(const Napi::CallbackInfo& call) {
+  auto result = Napi::Object::New(call.Env());
+  result.Set("torch", Napi::String::New(call.Env(), TORCH_VERSION));
+  result.Set(
+      "cudaDevices",
+      Napi::Number::New(call.Env(), at::hasCUDA() ? at::detail::getCUDAHooks().deviceCount() : 0));
+  result.Set("threads", Napi::Number::New(call.Env(), at::get_num_threads()));
+  return result;
+}
+
+Napi::Object init(Napi::Env env, Napi::Object exports) {
+  auto* addon = new dece::Addon(env);
+  env.SetInstanceData(addon);
+  // Before the environment goes, its jobs must have ended: they settle promises of it.
+  env.AddCleanupHook([](dece::Addon* ending) { ending->worker.close(); }, addon);
+
+  addon->stop = Napi::Persistent(dece::Stop::define(env));
+  exports.Set("Stop", addon->stop.Value());
+  exports.Set("info", Napi::Function::New(env, info, "info"));
+  dece::register_model(env, exports);
+  dece::register_trainer(env, exports);
+  return exports;
+}
+
+}  // namespace
+
+NODE_API_MODULE(trainer, init)

@@ -1,0 +1,52 @@
+// The JavaScript class ModelHandle: the weights behind lib/model/index.ts's Model.
+#pragma once
+
+#include <napi.h>
+
+#include <memory>
+#include <string>
+
+#include "t5.h"
+
+namespace dece {
+
+class ModelHandle : public Napi::ObjectWrap<ModelHandle> {
+ public:
+  static Napi::Function define(Napi::Env env);
+  explicit ModelHandle(const Napi::CallbackInfo& info);
+  ~ModelHandle() override;
+
+  // The model of a ModelHandle argument; throws a JavaScript error where it is something else or
+  // has been disposed. Whoever keeps the pointer keeps the weights.
+  static std::shared_ptr<T5> model_of(const Napi::Value& value);
+  static Napi::Object wrap(Napi::Env env, std::shared_ptr<T5> model);
+
+ private:
+  Napi::Value logits(const Napi::CallbackInfo& info);
+  Napi::Value hidden_states(const Napi::CallbackInfo& info);
+  Napi::Value generate(const Napi::CallbackInfo& info);
+  Napi::Value save(const Napi::CallbackInfo& info);
+  Napi::Value parameters(const Napi::CallbackInfo& info);
+  Napi::Value device(const Napi::CallbackInfo& info);
+  void dispose(const Napi::CallbackInfo& info);
+
+  const std::shared_ptr<T5>& model(Napi::Env env) const;
+  void release(Napi::Env env);
+
+  std::shared_ptr<T5> model_;
+  int64_t bytes_ = 0;  // what V8 was told
+};
+
+// { data: Int32Array, shape: [rows, columns] } as an int64 tensor on the CPU. Every value must lie
+// in 0..high-1 or equal `also`; the error names the place as `name[row][column]`.
+torch::Tensor ids_from_js(const Napi::Value& value, const std::string& name, int64_t high,
+                          std::optional<int64_t> also = std::nullopt);
+// The same, an undefined tensor where the value is undefined.
+torch::Tensor optional_ids_from_js(const Napi::Value& value, const std::string& name, int64_t high);
+// { data: Float32Array, shape: number[] }
+Napi::Object tensor_to_js(Napi::Env env, const torch::Tensor& tensor);
+
+void register_model(Napi::Env env, Napi::Object exports);
+void register_trainer(Napi::Env env, Napi::Object exports);  // trainer_binding.cc
+
+}  // namespace dece
