@@ -39,6 +39,12 @@ struct T5Config {
 
 using OptionalGenerator = std::optional<at::Generator>;
 
+// How a pass draws its dropout; the default has none.
+struct T5Dropout {
+  double rate = 0;
+  OptionalGenerator generator;
+};
+
 // Self-attention, or attention of the decoder over the encoder's output.
 struct T5Attention {
   torch::Tensor q, k, v;                  // [heads * d_kv, d_model]
@@ -98,33 +104,35 @@ class T5 {
   torch::Device device() const { return device_; }
   torch::Dtype dtype() const { return dtype_; }
 
-  // What generation is built from.
+  // What generation is built from. Hidden states are [batch, length, d_model] or [rows, d_model].
   const T5Stack& decoder() const { return decoder_; }
   torch::Tensor encode(const torch::Tensor& input_ids, const torch::Tensor& attention_mask) const;
   torch::Tensor embed(const torch::Tensor& ids) const;
   torch::Tensor norm(const torch::Tensor& hidden, const torch::Tensor& weight) const;
-  torch::Tensor feed_forward(const T5FeedForward& layer, const torch::Tensor& hidden) const;
+  // hidden plus what the layer makes of it.
+  torch::Tensor feed_forward(const T5FeedForward& layer, const torch::Tensor& hidden,
+                             const T5Dropout& dropout = {}) const;
   torch::Tensor head(const torch::Tensor& hidden) const;
   // 0 to be read, the lowest number of the dtype for padding: [batch, 1, 1, length]; undefined
   // where the mask is.
   torch::Tensor additive_mask(const torch::Tensor& attention_mask) const;
-  // Bias of each head for distances memory - query = first..last: [heads, last - first + 1].
-  torch::Tensor distance_bias(const T5Stack& stack, bool bidirectional, int64_t first,
-                              int64_t last) const;
+  // Bias of each head for each distance memory - query, an int64 tensor of any shape: [heads, ...].
+  torch::Tensor position_bias(const T5Stack& stack, const torch::Tensor& distances) const;
 
  private:
-  struct Pass;
   torch::Tensor parameter(const std::string& name, at::IntArrayRef shape, double deviation);
   T5Stack make_stack(const std::string& name, int64_t layers, bool is_decoder);
   T5Attention make_attention(const std::string& name, bool has_bias);
+  torch::Tensor self_bias(const T5Stack& stack, int64_t length, const torch::Tensor& mask) const;
   torch::Tensor run_stack(const T5Stack& stack, const torch::Tensor& ids, const torch::Tensor& mask,
-                          const torch::Tensor& encoded, const Pass& pass) const;
+                          const torch::Tensor& encoded, const T5Dropout& dropout,
+                          int64_t layers) const;
 
   T5Config config_;
   torch::Device device_;
   torch::Dtype dtype_;
   std::vector<std::pair<std::string, torch::Tensor>> parameters_;
-  std::vector<double> deviations_;  // of each parameter at the start; 0: constant 1 (norms)
+  std::vector<double> deviations_;  // of each parameter at the start; 0: a constant (norms)
   torch::Tensor shared_;            // [vocabulary, d_model]
   torch::Tensor lm_head_;           // [vocabulary, d_model], shared_ itself where tied
   T5Stack encoder_;
