@@ -1,4 +1,7 @@
 // The addon trainer.node: everything of the package that needs libtorch.
+#include <ATen/Context.h>
+#include <ATen/Parallel.h>
+#include <ATen/detail/CUDAHooksInterface.h>
 #include <napi.h>
 #include <torch/version.h>
 

@@ -3,35 +3,47 @@
 
 #include <napi.h>
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "t5.h"
 
 namespace dece {
 
+// What a forward pass reads, checked and on the CPU.
+struct ModelInputs {
+  torch::Tensor input_ids;          // int64 [batch, source length]
+  torch::Tensor attention_mask;     // the same shape, or undefined
+  torch::Tensor decoder_input_ids;  // int64 [batch, target length], or undefined
+};
+
 class ModelHandle : public Napi::ObjectWrap<ModelHandle> {
  public:
   static Napi::Function define(Napi::Env env);
   explicit ModelHandle(const Napi::CallbackInfo& info);
-  ~ModelHandle() override;
+  void Finalize(Napi::BasicEnv env) override { release(env); }
 
   // The model of a ModelHandle argument; throws a JavaScript error where it is something else or
   // has been disposed. Whoever keeps the pointer keeps the weights.
   static std::shared_ptr<T5> model_of(const Napi::Value& value);
-  static Napi::Object wrap(Napi::Env env, std::shared_ptr<T5> model);
 
  private:
+  static Napi::Value create(const Napi::CallbackInfo& info);
+  static Napi::Value load(const Napi::CallbackInfo& info);
+  static Napi::Value wrap(Napi::Env env, const std::shared_ptr<T5>& model);
+
   Napi::Value logits(const Napi::CallbackInfo& info);
   Napi::Value hidden_states(const Napi::CallbackInfo& info);
   Napi::Value generate(const Napi::CallbackInfo& info);
   Napi::Value save(const Napi::CallbackInfo& info);
   Napi::Value parameters(const Napi::CallbackInfo& info);
   Napi::Value device(const Napi::CallbackInfo& info);
-  void dispose(const Napi::CallbackInfo& info);
+  void dispose(const Napi::CallbackInfo& info) { release(info.Env()); }
 
   const std::shared_ptr<T5>& model(Napi::Env env) const;
-  void release(Napi::Env env);
+  void release(Napi::BasicEnv env);
 
   std::shared_ptr<T5> model_;
   int64_t bytes_ = 0;  // what V8 was told
@@ -41,10 +53,9 @@ class ModelHandle : public Napi::ObjectWrap<ModelHandle> {
 // in 0..high-1 or equal `also`; the error names the place as `name[row][column]`.
 torch::Tensor ids_from_js(const Napi::Value& value, const std::string& name, int64_t high,
                           std::optional<int64_t> also = std::nullopt);
-// The same, an undefined tensor where the value is undefined.
-torch::Tensor optional_ids_from_js(const Napi::Value& value, const std::string& name, int64_t high);
-// { data: Float32Array, shape: number[] }
-Napi::Object tensor_to_js(Napi::Env env, const torch::Tensor& tensor);
+
+// { inputIds, attentionMask?, decoderInputIds? }, each as ids_from_js takes it, shapes compared.
+ModelInputs inputs_from_js(const Napi::Value& batch, const T5Config& config);
 
 void register_model(Napi::Env env, Napi::Object exports);
 void register_trainer(Napi::Env env, Napi::Object exports);  // trainer_binding.cc

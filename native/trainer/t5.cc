@@ -211,14 +211,15 @@ Tensor T5::self_bias(const T5Stack& stack, int64_t length, const Tensor& mask) c
 }
 
 // The first `layers` blocks of a side, and the final norm where that is all of them.
-// mask is of what is read from outside: the ids themselves in the encoder, `encoded` in the decoder.
+// mask is of what is read from outside: the ids themselves in the encoder, `encoded` in the
+// decoder.
 Tensor T5::run_stack(const T5Stack& stack, const Tensor& ids, const Tensor& mask,
                      const Tensor& encoded, const T5Dropout& drop, int64_t layers) const {
   const auto batch = ids.size(0), heads = config_.num_heads;
   const bool is_decoder = &stack == &decoder_;
   const auto drops = [&](const Tensor& x) { return dropout(x, drop.rate, drop.generator); };
-  const auto own_bias = bias_for_attend(
-      self_bias(stack, ids.size(1), is_decoder ? Tensor() : mask), batch, heads);
+  const auto own_bias =
+      bias_for_attend(self_bias(stack, ids.size(1), is_decoder ? Tensor() : mask), batch, heads);
   const auto cross_bias = is_decoder ? bias_for_attend(mask, batch, heads) : Tensor();
 
   auto hidden = drops(embed(ids));
@@ -226,13 +227,11 @@ Tensor T5::run_stack(const T5Stack& stack, const Tensor& ids, const Tensor& mask
     const auto& own = stack.blocks[i].self;
     // One product for the three projections: the input is read once, its gradient added up once.
     const auto normed = norm(hidden, own.layer_norm);
-    const auto qkv =
-        split_heads(at::linear(normed, at::cat({own.q, own.k, own.v})), 3, heads);
+    const auto qkv = split_heads(at::linear(normed, at::cat({own.q, own.k, own.v})), 3, heads);
     hidden = hidden + drops(at::linear(attend(qkv[0], qkv[1], qkv[2], own_bias, drop), own.o));
     if (is_decoder) {
       const auto& cross = stack.blocks[i].cross;
-      const auto query =
-          split_heads(at::linear(norm(hidden, cross.layer_norm), cross.q), 1, heads);
+      const auto query = split_heads(at::linear(norm(hidden, cross.layer_norm), cross.q), 1, heads);
       const auto memory = split_heads(at::linear(encoded, at::cat({cross.k, cross.v})), 2, heads);
       const auto read = attend(query[0], memory[0], memory[1], cross_bias, drop);
       hidden = hidden + drops(at::linear(read, cross.o));
