@@ -1,0 +1,13 @@
+/**
+ * White space as Python's `str.split` and `\s` see it, as a class for a regular expression.
+ * JavaScript's own `\s` lacks U+001C–U+001F and U+0085, and has U+FEFF.
+ */
+export const whitespace =
+  '[\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]';
+
+const between = new RegExp(`${whitespace}+`);
+
+/** The words of a text: its longest runs without white space. An empty text has none. */
+export function splitWords(text: string): string[] {
+  return text.split(between).filter((word) => word !== '');
+}
