@@ -1,0 +1,95 @@
+import { show } from '../check.ts';
+import type { T5Config } from './config.ts';
+
+/** Token ids: ragged rows, padded and masked for the caller, or a row-major array with its shape. */
+export type Ids =
+  | readonly (readonly number[])[]
+  | { data: Int32Array | BigInt64Array; shape: readonly [number, number] };
+
+export interface Batch {
+  /** [batch, source length] */
+  inputIds: Ids;
+  /** The same shape: 1 is read, 0 is padding. Absent: padding of ragged rows is masked. */
+  attentionMask?: Ids;
+  /** [batch, target length]; absent: `labels` shifted right behind the start token. */
+  decoderInputIds?: Ids;
+  /** [batch, target length]; ignoredLabel is not counted. */
+  labels?: Ids;
+}
+
+/** What native/trainer/model_binding.h reads. */
+export interface NativeIds {
+  data: Int32Array;
+  shape: [number, number];
+}
+
+export interface NativeBatch {
+  inputIds: NativeIds;
+  attentionMask?: NativeIds;
+  decoderInputIds?: NativeIds;
+  labels?: NativeIds;
+}
+
+/** The label of positions that do not count, as in PyTorch and transformers. */
+export const ignoredLabel = -100;
+
+/**
+ * A batch as native code takes it: rectangular, in 32 bits, with the mask and the decoder's input
+ * that follow from the rest. Native code checks ids and shapes; what is checked here is what would
+ * be lost on the way: numbers that are no 32-bit integers, and empty rows.
+ */
+export function nativeBatch(batch: Batch, config: T5Config): NativeBatch {
+  const { attentionMask, decoderInputIds, labels } = batch;
+  const result: NativeBatch = { inputIds: pack('inputIds', batch.inputIds, config.pad_token_id) };
+  const mask = attentionMask === undefined ? maskOf(batch.inputIds) : attentionMask;
+  if (mask !== undefined) result.attentionMask = pack('attentionMask', mask, 0);
+  if (labels !== undefined) result.labels = pack('labels', labels, ignoredLabel);
+  if (decoderInputIds !== undefined) {
+    result.decoderInputIds = pack('decoderInputIds', decoderInputIds, config.pad_token_id);
+  } else if (result.labels !== undefined) {
+    result.decoderInputIds = shiftRight(result.labels, config);
+  }
+  return result;
+}
+
+/** Which ids of ragged rows are not padding; nothing where no row is shorter than another. */
+function maskOf(ids: Ids): Ids | undefined {
+  if (!isRagged(ids) || ids.every((row) => row.length === ids[0]!.length)) return undefined;
+  return ids.map((row) => row.map(() => 1));
+}
+
+function pack(name: string, ids: Ids, padding: number): NativeIds {
+  if (!isRagged(ids)) return { data: toInt32(name, ids.data), shape: [...ids.shape] };
+  const columns = ids.reduce((longest, row) => Math.max(longest, row.length), 0);
+  const data = new Int32Array(ids.length * columns).fill(padding);
+  ids.forEach((row, i) => {
+    if (row.length === 0) throw new RangeError(`${name}[${i}] is empty: expected at least one id`);
+    row.forEach((id, j) => {
+      if ((id | 0) !== id) {
+        throw new RangeError(`${name}[${i}][${j}] is ${show(id)}: expected a token id`);
+      }
+    });
+    data.set(row, i * columns);
+  });
+  return { data, shape: [ids.length, columns] };
+}
+
+function toInt32(name: string, data: Int32Array | BigInt64Array): Int32Array {
+  if (data instanceof Int32Array) return data;
+  return Int32Array.from(data, (id, i) => {
+    if (BigInt.asIntN(32, id) !== id) {
+      throw new RangeError(`${name}.data[${i}] is ${id}: expected a token id`);
+    }
+    return Number(id);
+  });
+}
+
+/** The start token and all but the last label, with padding for ignored ones, as transformers. */
+function shiftRight({ data, shape }: NativeIds, config: T5Config): NativeIds {
+  const shifted = new Int32Array(data.length);
+  shifted.set(data.subarray(0, -1), 1);
+  for (let i = 0; i < data.length; i += shape[1]) shifted[i] = config.decoder_start_token_id;
+  return { data: shifted.map((id) => (id === ignoredLabel ? config.pad_token_id : id)), shape };
+}
+
+const isRagged = (ids: Ids): ids is readonly (readonly number[])[] => Array.isArray(ids);

@@ -1,0 +1,69 @@
+import { trainer } from '../native.ts';
+import type { NativeBatch } from './batch.ts';
+
+/** Numbers with their shape, row-major. */
+export interface Tensor {
+  data: Float32Array;
+  shape: number[];
+}
+
+/** native/trainer/async.h: asks a native job to stop. */
+export interface Stop {
+  set(): void;
+}
+
+export interface NativeGenerateOptions {
+  maxNewTokens: number;
+  beams: number;
+  eosTokenIds: readonly number[];
+}
+
+/** native/trainer/model_binding.h: weights that native code holds. */
+export interface ModelHandle {
+  readonly device: string;
+  readonly parameters: readonly { name: string; shape: number[] }[];
+  logits(batch: NativeBatch): Promise<Tensor>;
+  hiddenStates(batch: NativeBatch, layer: number): Promise<Tensor>;
+  generate(
+    batch: NativeBatch,
+    options: NativeGenerateOptions,
+    stop: Stop | undefined,
+  ): Promise<Int32Array[]>;
+  save(path: string): Promise<void>;
+  dispose(): void;
+}
+
+/** What lib/model/index.ts uses of trainer.node. */
+export interface ModelAddon {
+  Stop: new () => Stop;
+  ModelHandle: {
+    create(config: object, device: string, dtype: string, seed: number): ModelHandle;
+    load(path: string, config: object, device: string, dtype: string): Promise<ModelHandle>;
+  };
+}
+
+export const addon = () => trainer() as unknown as ModelAddon;
+
+/**
+ * Calls native code that takes a Stop, and stops it when `signal` aborts.
+ *
+ * @throws the signal's reason where it was aborted before the work was done
+ */
+export async function withSignal<Result>(
+  signal: AbortSignal | undefined,
+  call: (stop: Stop | undefined) => Promise<Result>,
+): Promise<Result> {
+  if (signal === undefined) return call(undefined);
+  signal.throwIfAborted();
+  const stop = new (addon().Stop)();
+  const ask = () => stop.set();
+  signal.addEventListener('abort', ask, { once: true });
+  try {
+    return await call(stop);
+  } catch (error) {
+    const stopped = (error as NodeJS.ErrnoException).code === 'STOPPED';
+    throw stopped && signal.aborted ? signal.reason : error;
+  } finally {
+    signal.removeEventListener('abort', ask);
+  }
+}
