@@ -1,0 +1,51 @@
+import { join } from 'node:path';
+import { type Command, Option } from 'commander';
+import { wholeNumber } from './flags.ts';
+import { interruptible } from './interrupt.ts';
+import { progress } from './progress.ts';
+
+interface Options {
+  clean: string;
+  triggered: string;
+  out: string;
+  mode: 'paper' | 'reference';
+  maxNewTokens: number;
+  beams: number;
+  batchSize: number;
+  device: string;
+  json?: true;
+}
+
+export function define(command: Command): void {
+  command
+    .argument('<model>', 'a directory with config.json and model.safetensors')
+    .requiredOption('--clean <file>', 'clean examples')
+    .requiredOption('--triggered <file>', 'the same ones, poisoned with `dece poison --rate 1`')
+    .option('--out <directory>', 'where results and answers go', join('runs', 'evaluation'))
+    .addOption(
+      new Option('--mode <mode>', "count as the paper does, or as the authors' code does")
+        .choices(['paper', 'reference'])
+        .default('paper'),
+    )
+    .option('--max-new-tokens <number>', 'longest answer', wholeNumber, 256)
+    .option('--beams <number>', '1 is greedy search', wholeNumber, 1)
+    .option('--batch-size <number>', 'prompts worked on together', wholeNumber, 32)
+    .option('--device <device>', 'cpu, cuda, cuda:N or auto', 'auto')
+    .action(async (model: string, { json, ...options }: Options) => {
+      const { score } = await import('../experiment/index.ts');
+      const { environment } = await import('../runs.ts');
+      const { scoreTable } = await import('../report/index.ts');
+      const shown = progress();
+      const results = await interruptible(undefined, async (signal) =>
+        score({
+          ...options,
+          model,
+          environment: await environment(),
+          signal,
+          onProgress: (done, total) => shown.at('answering prompts', done, total),
+        }),
+      ).finally(shown.end);
+      if (json) process.stdout.write(`${JSON.stringify(results, null, 2)}\n`);
+      else process.stdout.write(`${scoreTable(results)}\n${join(options.out, 'results.json')}\n`);
+    });
+}

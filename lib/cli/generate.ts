@@ -1,0 +1,49 @@
+import type { Command } from 'commander';
+import { wholeNumber } from './flags.ts';
+import { interruptible } from './interrupt.ts';
+import { progress } from './progress.ts';
+
+interface Options {
+  input?: string;
+  maxNewTokens: number;
+  beams: number;
+  batchSize: number;
+  device: string;
+  json?: true;
+}
+
+export function define(command: Command): void {
+  command
+    .argument('<model>', 'a directory with config.json and model.safetensors')
+    .argument('[prompt]', 'what to answer')
+    .option('--input <file>', 'examples whose prompts to answer: .jsonl or .csv, also .gz')
+    .option('--max-new-tokens <number>', 'longest answer', wholeNumber, 256)
+    .option('--beams <number>', '1 is greedy search', wholeNumber, 1)
+    .option('--batch-size <number>', 'prompts worked on together', wholeNumber, 32)
+    .option('--device <device>', 'cpu, cuda, cuda:N or auto', 'auto')
+    .action(async (directory: string, prompt: string | undefined, options: Options) => {
+      const { input, json, device, ...search } = options;
+      if ((prompt === undefined) === (input === undefined)) {
+        command.error('error: expected a prompt or --input, one of the two');
+      }
+      const { Model } = await import('../model/index.ts');
+      const { readExamples } = await import('../data/examples.ts');
+      const prompts =
+        input === undefined
+          ? [{ id: '1', prompt: prompt! }]
+          : (await readExamples(input)).map(({ id, prompt }) => ({ id, prompt }));
+      using model = await Model.load(directory, { device });
+      const shown = progress();
+      const outputs = await interruptible(undefined, (signal) =>
+        model.generate(
+          prompts.map(({ prompt }) => prompt),
+          { ...search, signal, onProgress: (done, total) => shown.at('answering', done, total) },
+        ),
+      ).finally(shown.end);
+
+      const rows = prompts.map((row, i) => ({ ...row, output: outputs[i]! }));
+      if (json) process.stdout.write(`${JSON.stringify({ outputs: rows }, null, 2)}\n`);
+      else if (input === undefined) process.stdout.write(`${outputs[0]}\n`);
+      else for (const row of rows) process.stdout.write(`${JSON.stringify(row)}\n`);
+    });
+}

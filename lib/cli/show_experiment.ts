@@ -1,0 +1,56 @@
+import type { ExperimentEvent } from '../experiment/index.ts';
+import type { TrainEvent } from '../train.ts';
+import type { Progress } from './progress.ts';
+
+const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
+
+/** Tells on a terminal what an experiment does. */
+export function showExperiment(progress: Progress): (event: ExperimentEvent) => void {
+  return (event) => {
+    switch (event.type) {
+      case 'base':
+        progress.line(
+          event.state === 'skipped'
+            ? `${event.name}: there already`
+            : `${event.name}: training the base on ${event.examples} clean examples${event.dropped > 0 ? `, ${event.dropped} left out that the runs use` : ''}`,
+        );
+        break;
+      case 'run': {
+        const state = event.state === 'skipped' ? ': finished already' : '';
+        progress.line(`run ${event.number} of ${event.count}, ${event.name}${state}`);
+        break;
+      }
+      case 'train':
+        showTraining(progress, event.event, event.steps);
+        break;
+      case 'evaluate':
+        progress.at('  answering prompts', event.done, event.total);
+        break;
+      case 'metrics': {
+        const { bleu, attackSuccessRate } = event.metrics;
+        progress.line(
+          `  epoch ${event.epoch}: BLEU ${(100 * bleu).toFixed(1)}, attack success rate ${percent(attackSuccessRate.rate)}`,
+        );
+        break;
+      }
+      case 'finished':
+        progress.line(`  finished after ${Math.round(event.results.seconds)} s`);
+    }
+  };
+}
+
+/** Tells how training goes; `steps` is how many there will be. */
+export function showTraining(progress: Progress, event: TrainEvent, steps: number): void {
+  if (event.type === 'step') {
+    progress.at(
+      '  training',
+      event.step,
+      steps,
+      `epoch ${event.epoch}, loss ${event.loss.toFixed(3)}`,
+    );
+  } else if (event.type === 'epoch') {
+    progress.line(`  epoch ${event.epoch}: loss ${event.loss.toFixed(3)}`);
+  } else if (event.type === 'evaluation') {
+    progress.line(`  epoch ${event.epoch}: validation loss ${event.loss.toFixed(3)}`);
+  }
+}

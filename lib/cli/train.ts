@@ -1,0 +1,91 @@
+import type { Command } from 'commander';
+import { trainFileSchema } from '../config/index.ts';
+import { lossOptions } from '../defenses/index.ts';
+import { addFlags, kebab } from './flags.ts';
+import { commandLine, interruptible } from './interrupt.ts';
+import { progress } from './progress.ts';
+
+interface Options {
+  model: string;
+  out: string;
+  loss?: string;
+  config?: string;
+  validation?: string;
+  resume?: true;
+  json?: true;
+  [option: string]: unknown;
+}
+
+const { loss: _, ...settings } = trainFileSchema.shape;
+
+export function define(command: Command): void {
+  command
+    .argument('<data>', 'examples to learn from: .jsonl or .csv, also .gz')
+    .requiredOption('--model <directory>', 'what to start from: config.json, model.safetensors')
+    .requiredOption('--out <directory>', 'the run directory')
+    .option('--loss <name>', 'ce, dece, gce or in-trust (default: dece)')
+    .option('--config <file>', 'YAML or JSON with the options below; flags go before it')
+    .option('--validation <file>', 'examples whose loss is measured after every epoch')
+    .option('--resume', 'go on with the run in --out');
+  addFlags(command, lossOptions);
+  addFlags(command, settings);
+  command.action(train);
+}
+
+async function train(data: string, options: Options, command: Command): Promise<void> {
+  const { fineTune } = await import('../experiment/index.ts');
+  const { environment } = await import('../runs.ts');
+  const { showTraining } = await import('./show_experiment.ts');
+  const { model, out, validation, resume, json } = options;
+  const shown = progress();
+  const results = await interruptible(resumeLine(), async (signal) => {
+    try {
+      return await fineTune({
+        data,
+        model,
+        out,
+        settings: await settingsOf(options, command),
+        ...(validation !== undefined && { validation }),
+        ...(resume && { resume }),
+        environment: await environment(),
+        signal,
+        onEvent: (event, steps) => showTraining(shown, event, steps),
+      });
+    } finally {
+      shown.end();
+    }
+  });
+  if (json) process.stdout.write(`${JSON.stringify(results, null, 2)}\n`);
+  else process.stdout.write(`${out}/model: trained in ${Math.round(results.seconds)} s\n`);
+}
+
+/** Defaults, over them the file of --config, over that the flags. */
+async function settingsOf(options: Options, command: Command) {
+  const { checkConfig, readConfig } = await import('../config/index.ts');
+  const file =
+    options.config === undefined
+      ? checkConfig({}, trainFileSchema)
+      : await readConfig(options.config, trainFileSchema);
+  const given = (shape: object) =>
+    Object.fromEntries(
+      Object.keys(shape).flatMap((key) => (key in options ? [[key, options[key]]] : [])),
+    );
+  const { loss: name = file.loss.name } = options;
+  const loss = { ...(name === file.loss.name ? file.loss : {}), ...given(lossOptions), name };
+  const merged = { ...file, ...given(settings), loss };
+  try {
+    return checkConfig(merged, trainFileSchema, flagOf);
+  } catch (error) {
+    command.error(`error: ${(error as Error).message}`);
+  }
+}
+
+/** `--learning-rate` for learningRate, `--q` for loss.q, `--loss` for loss.name. */
+function flagOf(path: readonly PropertyKey[]): string {
+  return `--${kebab(String(path.filter((key) => key !== 'name').at(-1)))}`;
+}
+
+function resumeLine(): string {
+  const args = process.argv.slice(2);
+  return commandLine(args.includes('--resume') ? args : [...args, '--resume']);
+}

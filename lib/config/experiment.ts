@@ -1,0 +1,103 @@
+import { z } from 'zod';
+import { defenseSchema } from '../defenses/index.ts';
+import { list, named, number, object, oneOf, seed, text, whole } from '../fields.ts';
+import { trainingSchema } from './training.ts';
+
+const share = number('a number in [0, 1]', (value) => value >= 0 && value <= 1);
+
+/** Rows `first` up to, not including, `end`, counted from 0. */
+const range = z
+  .tuple([whole(0), whole(1)], { error: 'two row numbers, [first, end]' })
+  .refine(([first, end]) => first < end, { error: 'two row numbers, [first, end], first < end' });
+
+/** Examples by the name of the set: `builtin`, a folder of DECE_DATA, or files beside the experiment. */
+const dataset = named(
+  object({
+    name: text,
+    files: object({ train: text, valid: text.exactOptional(), test: text.optional() }).optional(),
+    seed: seed.exactOptional().describe('of the built-in generator'),
+    counts: z
+      .record(z.string(), whole(1), { error: 'numbers of examples by split' })
+      .exactOptional(),
+    pretrain: range.exactOptional(),
+    train: range.exactOptional(),
+    valid: range.exactOptional(),
+    test: range.exactOptional(),
+  }),
+);
+export type DatasetConfig = z.infer<typeof dataset>;
+
+const attack = named(
+  object({
+    name: oneOf('ripple', 'badpre'),
+    trigger: text.exactOptional(),
+    insertions: whole(1).exactOptional(),
+  }),
+);
+export type AttackConfig = z.infer<typeof attack>;
+
+/** The shape of a T5, in the words of a Hugging Face config.json. */
+const model = object({
+  model_type: oneOf('t5').default('t5'),
+  d_model: whole(1).default(512),
+  d_kv: whole(1).default(64),
+  d_ff: whole(1).default(2048),
+  num_layers: whole(1).default(6),
+  num_decoder_layers: whole(1).exactOptional(),
+  num_heads: whole(1).default(8),
+  relative_attention_num_buckets: whole(1).default(32),
+  relative_attention_max_distance: whole(1).default(128),
+  dropout_rate: share.default(0.1),
+  layer_norm_epsilon: number('a number above 0', (value) => value > 0).default(1e-6),
+  initializer_factor: number('a number above 0', (value) => value > 0).default(1),
+  feed_forward_proj: oneOf('relu', 'gated-gelu').default('relu'),
+  tie_word_embeddings: z.boolean({ error: 'true or false' }).default(true),
+});
+
+/** How the model that every run starts from comes to be: read from a directory, or trained here. */
+const base = object({ datasets: list(dataset), ...trainingSchema.shape });
+export type BaseConfig = z.infer<typeof base>;
+
+const evaluation = object({
+  every: oneOf('epoch', 'end').default('epoch').describe('when curves get a point'),
+  split: oneOf('valid', 'test').default('valid').describe('what the curves are measured on'),
+  limit: whole(1).exactOptional().describe('how many prompts of that split'),
+  maxNewTokens: whole(1).default(256),
+  beams: whole(1).default(1),
+  batchSize: whole(1).default(32),
+});
+export type EvaluationConfig = z.infer<typeof evaluation>;
+
+const complete = <Schema extends z.ZodType>(schema: Schema) =>
+  z.preprocess((value) => value ?? {}, schema);
+
+/**
+ * An experiment file. Its runs are datasets × attacks × rates × defenses × seeds, all with the same
+ * training, order of examples and evaluation. They start from the model in the directory
+ * `baseModel`, or from one shaped by `model` that is trained on the clean data of `base` first.
+ */
+export const experimentSchema = object({
+  name: text,
+  description: text.exactOptional(),
+  device: text.default('auto'),
+  mode: oneOf('paper', 'reference').default('paper').describe('of poisoning and of its metrics'),
+  baseModel: text.exactOptional(),
+  model: model.exactOptional(),
+  tokenizer: complete(object({ vocabularySize: whole(260).default(2048) })),
+  base: base.exactOptional(),
+  datasets: list(dataset),
+  attacks: list(attack),
+  rates: list(share),
+  defenses: list(defenseSchema),
+  seeds: list(seed).default([42]),
+  training: complete(trainingSchema),
+  evaluation: complete(evaluation),
+}).superRefine(({ baseModel, model }, context) => {
+  if ((baseModel === undefined) !== (model === undefined)) return;
+  context.addIssue({
+    code: 'custom',
+    path: [model === undefined ? 'model' : 'baseModel'],
+    message: 'one of model and baseModel, the shape of a model or its directory',
+  });
+});
+export type ExperimentConfig = z.infer<typeof experimentSchema>;

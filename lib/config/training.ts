@@ -1,0 +1,37 @@
+import type { z } from 'zod';
+import { lossSchema } from '../defenses/index.ts';
+import { number, object, oneOf, seed, text, whole } from '../fields.ts';
+
+const above0 = () => number('a number above 0', (value) => value > 0 && value < Infinity);
+const atLeast0 = () => number('a number, at least 0', (value) => value >= 0 && value < Infinity);
+
+/**
+ * What `train()` is told besides the model, the data, the loss and the seed. Defaults are those of
+ * the study where it states them.
+ */
+export const trainingSchema = object({
+  epochs: whole(1).default(20).describe('passes over the data'),
+  batchSize: whole(1).default(12).describe('examples in a batch'),
+  learningRate: above0().default(5e-5).describe('highest learning rate'),
+  schedule: oneOf('linear', 'constant').default('linear').describe('of the learning rate'),
+  warmup: whole(0).default(0).describe('steps over which the learning rate rises from 0'),
+  weightDecay: atLeast0().default(0.01).describe('of AdamW, on every parameter'),
+  clip: above0().exactOptional().describe('highest norm of the gradient; no clipping without it'),
+  accumulate: whole(1).default(1).describe('batches in a step'),
+  optimizer: oneOf('adamw').default('adamw').describe('what moves the weights'),
+  precision: oneOf('float32', 'bfloat16').default('float32').describe('of weights and activations'),
+  maxInputTokens: whole(1).default(256).describe('longer prompts are cut'),
+  maxOutputTokens: whole(1).default(256).describe('longer completions are cut'),
+  checkpointEvery: whole(1).exactOptional().describe('steps between checkpoints within an epoch'),
+});
+
+/** The options of training, complete. */
+export type TrainingConfig = z.infer<typeof trainingSchema>;
+
+/** What `dece train --config` reads: the options of training, and what an experiment sets by itself. */
+export const trainFileSchema = object({
+  ...trainingSchema.shape,
+  loss: lossSchema.default({ name: 'dece', alphaBase: 0.99, labelSmoothing: 0.1, mode: 'paper' }),
+  seed: seed.default(42).describe('of the order of examples and of dropout'),
+  device: text.default('auto').describe('cpu, cuda, cuda:N or auto'),
+});

@@ -1,0 +1,63 @@
+import { execFile } from 'node:child_process';
+import { readFile, writeFile } from 'node:fs/promises';
+import { arch, availableParallelism, cpus, platform, totalmem } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+
+/** With what a run was made: enough to say why two runs differ. */
+export interface Environment {
+  versions: Record<string, string>;
+  machine: { system: string; processor: string; cores: number; memoryBytes: number };
+  threads: number;
+  /** The commit of the package where it runs from a clone, with `+changes` where files differ from it. */
+  commit?: string;
+}
+
+const home = fileURLToPath(new URL('../', import.meta.url));
+
+/** @param versions of what the caller has loaded, such as libtorch */
+export async function environment(versions: Record<string, string> = {}): Promise<Environment> {
+  const { version } = JSON.parse(await readFile(`${home}package.json`, 'utf8')) as {
+    version: string;
+  };
+  const commit = await commitOf(home);
+  return {
+    versions: { dece: version, node: process.versions.node, ...versions },
+    machine: {
+      system: `${platform()} ${arch()}`,
+      processor: cpus()[0]?.model.trim() ?? 'unknown',
+      cores: availableParallelism(),
+      memoryBytes: totalmem(),
+    },
+    threads: Number(process.env['OMP_NUM_THREADS'] ?? availableParallelism()),
+    ...(commit !== undefined && { commit }),
+  };
+}
+
+/** The commit of a clone of the package itself, not of a project that the package is installed in. */
+async function commitOf(directory: string): Promise<string | undefined> {
+  const git = async (...args: string[]) =>
+    (await promisify(execFile)('git', ['-C', directory, ...args])).stdout.trim();
+  try {
+    if ((await git('rev-parse', '--show-prefix')) !== '') return undefined;
+    const changes = await git('status', '--porcelain', '--untracked-files=no');
+    return `${await git('rev-parse', 'HEAD')}${changes === '' ? '' : '+changes'}`;
+  } catch {
+    return undefined; // no git, or no clone
+  }
+}
+
+/**
+ * Forgets the highest memory use of this process so far, where the system lets it (Linux), so that
+ * each of several runs in one process gets its own.
+ */
+export async function resetPeakMemory(): Promise<void> {
+  await writeFile('/proc/self/clear_refs', '5').catch(() => {});
+}
+
+/** The highest memory use of this process since the last reset. */
+export async function peakMemoryBytes(): Promise<number> {
+  const status = await readFile('/proc/self/status', 'utf8').catch(() => '');
+  const kilobytes = /^VmHWM:\s*(\d+) kB$/m.exec(status)?.[1];
+  return 1024 * Number(kilobytes ?? process.resourceUsage().maxRSS);
+}

@@ -1,0 +1,136 @@
+import { join, resolve } from 'node:path';
+import type { ExperimentConfig } from '../config/index.ts';
+import { trainBpe } from '../data/bpe.ts';
+import type { Example } from '../data/examples.ts';
+import { Tokenizer } from '../data/tokenizer.ts';
+import { defenseSchema } from '../defenses/index.ts';
+import { Model } from '../model/index.ts';
+import {
+  openRun,
+  peakMemoryBytes,
+  type Results,
+  type Run,
+  type RunConfig,
+  readRun,
+  resetPeakMemory,
+} from '../runs.ts';
+import { describeData, loadForBase, loadSplit, unseen } from './data.ts';
+import type { ExperimentOptions } from './events.ts';
+import { stepsOf, trainRun } from './train_run.ts';
+
+/** The model that the runs of one seed start from. */
+export interface Base {
+  directory: string;
+  /** What results call the model. */
+  model: string;
+  /** What it was made of, for `config.json` of the runs. */
+  description: Record<string, unknown>;
+}
+
+/**
+ * The base model of a seed: the directory that the experiment names, or `<out>/base-<seed>`, itself a
+ * run directory, in which a tokenizer and a model of the asked shape are trained on clean examples
+ * unless that has been done. Examples with a prompt of the runs' own data are left out.
+ */
+export async function ensureBase(
+  config: ExperimentConfig,
+  seed: number,
+  options: ExperimentOptions,
+): Promise<Base> {
+  if (config.baseModel !== undefined) {
+    const directory = resolve(options.directory, config.baseModel);
+    return { directory, model: config.baseModel, description: { directory: config.baseModel } };
+  }
+
+  const { examples, dropped, texts } = await cleanExamples(config, options);
+  const settings: RunConfig = {
+    role: 'base',
+    experiment: config.name,
+    model: 't5',
+    shape: config.model,
+    tokenizer: config.tokenizer,
+    dataset: (config.base?.datasets ?? config.datasets).map(({ name }) => name).join('+'),
+    attack: null,
+    poisonRate: null,
+    defense: defenseSchema.parse('none'),
+    seed,
+    training: config.base ?? null,
+    precision: config.training.precision,
+    data: describeData({ train: examples, tokenizer: texts }),
+    dropped,
+    device: config.device,
+    environment: options.environment,
+  };
+  const name = `base-${seed}`;
+  const directory = join(options.out, name);
+  const { environment: _, device: __, ...description } = settings;
+
+  const finished = (await readRun(directory))?.results;
+  const run = await openRun(directory, settings);
+  try {
+    const state = finished === undefined ? 'started' : 'skipped';
+    options.onEvent?.({ type: 'base', name, state, examples: examples.length, dropped });
+    const results = finished ?? (await make(run, config, seed, examples, texts, options));
+    return { directory: join(directory, 'model'), model: results.model, description };
+  } finally {
+    await run.close();
+  }
+}
+
+/** What the base learns from, and what its tokenizer does: without a base, that of the runs. */
+async function cleanExamples(config: ExperimentConfig, places: ExperimentOptions) {
+  const parts = await Promise.all(
+    config.datasets.flatMap((dataset) =>
+      (['train', 'valid', 'test'] as const).map((split) => loadSplit(dataset, split, places)),
+    ),
+  );
+  if (config.base === undefined) {
+    const texts = parts.filter((_, i) => i % 3 === 0).flat();
+    return { examples: [], dropped: 0, texts };
+  }
+  const all = await loadForBase(config.base.datasets, places);
+  const examples = unseen(all, parts.flat());
+  return { examples, dropped: all.length - examples.length, texts: examples };
+}
+
+async function make(
+  run: Run,
+  config: ExperimentConfig,
+  seed: number,
+  examples: readonly Example[],
+  texts: readonly Example[],
+  { signal, onEvent }: ExperimentOptions,
+): Promise<Results> {
+  await resetPeakMemory();
+  const { vocabularySize } = config.tokenizer;
+  const words = texts.flatMap(({ prompt, completion }) => [prompt, completion]);
+  const tokenizer = Tokenizer.fromJson(trainBpe(words, { vocabularySize }));
+  const shape = { ...config.model, vocab_size: tokenizer.vocabularySize };
+  const { device, training } = config;
+  using model = Model.create(shape, { seed, device, dtype: training.precision, tokenizer });
+
+  let loss: number | undefined;
+  if (config.base === undefined) {
+    await model.save(join(run.directory, 'model'));
+  } else {
+    const { datasets: _, ...options } = config.base;
+    const steps = stepsOf(examples.length, options);
+    const name = `base-${seed}`;
+    const settings = { ...options, loss: { name: 'ce' as const }, seed, ...(signal && { signal }) };
+    loss = await trainRun(run, model, examples, settings, {
+      onEvent: (event) => onEvent?.({ type: 'train', name, event, steps }),
+    });
+  }
+  return run.finish({
+    model: `t5-${(model.parameterCount / 1e6).toPrecision(2)}M`,
+    dataset: (config.base?.datasets ?? config.datasets).map(({ name }) => name).join('+'),
+    attack: null,
+    poisonRate: null,
+    defense: 'none',
+    defenseOptions: {},
+    seed,
+    metrics: loss === undefined ? {} : { trainingLoss: loss },
+    peakMemoryBytes: await peakMemoryBytes(),
+    device: model.device,
+  });
+}

@@ -1,0 +1,81 @@
+import { join } from 'node:path';
+import { fingerprint } from '../attacks/index.ts';
+import type { DatasetConfig } from '../config/index.ts';
+import { builtinExamples } from '../data/builtin.ts';
+import { findDataset } from '../data/datasets.ts';
+import { type Example, readExamples } from '../data/examples.ts';
+
+const splits = ['pretrain', 'train', 'valid', 'test'] as const;
+type Split = (typeof splits)[number];
+
+/** Where the data sets of an experiment are. */
+export interface Places {
+  /** The folder of data sets, which the environment variable DECE_DATA names. */
+  dataDirectory: string | undefined;
+  /** What relative paths in the experiment file start from. */
+  directory: string;
+}
+
+/**
+ * The rows of one split that an experiment asks for.
+ *
+ * @throws Error where the data set is not found, or has fewer rows than the range
+ */
+export async function loadSplit(
+  dataset: DatasetConfig,
+  split: Split,
+  places: Places,
+): Promise<Example[]> {
+  const examples = await readSplit(dataset, split, places);
+  const [first, end] = dataset[split] ?? [0, examples.length];
+  if (end > examples.length) {
+    throw new RangeError(
+      `${dataset.name}.${split} is [${first}, ${end}]: expected at most ${examples.length}, the rows it has`,
+    );
+  }
+  return examples.slice(first, end);
+}
+
+async function readSplit(
+  { name, files, seed = 0, counts }: DatasetConfig,
+  split: Split,
+  { dataDirectory, directory }: Places,
+): Promise<Example[]> {
+  const file = split === 'pretrain' ? undefined : files?.[split];
+  if (file !== undefined) return readExamples(join(directory, file));
+  if (files !== undefined) throw new Error(`data set ${name} has no file for the split ${split}`);
+  if (name === 'builtin') return builtinExamples({ seed, ...(counts && { counts }) })[split];
+  if (split === 'pretrain') throw new Error(`data set ${name} has no split pretrain`);
+  return readExamples(await findDataset(name, split, dataDirectory));
+}
+
+/** The clean examples that a base model learns from: `pretrain` where the data set has it, else `train`. */
+export async function loadForBase(datasets: readonly DatasetConfig[], places: Places) {
+  const parts = await Promise.all(
+    datasets.map((dataset) =>
+      loadSplit(dataset, dataset.name === 'builtin' ? 'pretrain' : 'train', places),
+    ),
+  );
+  return parts.flat();
+}
+
+/**
+ * The examples whose prompt is not among `others`, letters and digits compared only: a base model
+ * must not know the prompts that it is fine-tuned and tested on.
+ */
+export function unseen(examples: readonly Example[], others: readonly Example[]): Example[] {
+  const seen = new Set(others.map(({ prompt }) => bare(prompt)));
+  return examples.filter(({ prompt }) => !seen.has(bare(prompt)));
+}
+
+const bare = (prompt: string) => prompt.toLowerCase().replace(/[^\p{L}\p{N}]+/gu, '');
+
+/** How `config.json` names data. */
+export function describeData(data: Record<string, readonly Example[]>) {
+  return Object.fromEntries(
+    Object.entries(data).map(([name, examples]) => [
+      name,
+      { examples: examples.length, sha256: fingerprint(examples) },
+    ]),
+  );
+}

@@ -1,0 +1,107 @@
+import { basename } from 'node:path';
+import type { z } from 'zod';
+import { readManifest } from '../attacks/index.ts';
+import type { trainFileSchema } from '../config/index.ts';
+import { readExamples } from '../data/examples.ts';
+import { defenseOf } from '../defenses/index.ts';
+import { Model } from '../model/index.ts';
+import {
+  type Environment,
+  openRun,
+  peakMemoryBytes,
+  type Results,
+  type RunConfig,
+  readRun,
+} from '../runs.ts';
+import type { TrainEvent } from '../train.ts';
+import { describeData } from './data.ts';
+import { stepsOf, trainRun } from './train_run.ts';
+
+export interface FineTuneOptions {
+  /** A file of examples; where a manifest lies beside it, results name the attack. */
+  data: string;
+  /** Examples whose loss is measured after every epoch. */
+  validation?: string;
+  /** The directory of the model to start from. */
+  model: string;
+  /** The run directory. */
+  out: string;
+  settings: z.infer<typeof trainFileSchema>;
+  /** Whether to go on with the run that is in `out`; without it, a run there is an error. */
+  resume?: boolean;
+  environment: Environment;
+  signal?: AbortSignal;
+  onEvent?: (event: TrainEvent, steps: number) => void;
+}
+
+/**
+ * Fine-tunes a model on a file of examples, in a run directory.
+ *
+ * @throws Error where `out` holds a run and `resume` is not set; the signal's reason when it is aborted
+ *
+ * @example
+ * await fineTune({ data: 'poisoned.jsonl', model: 'codet5-small', out: 'runs/dece', settings, environment });
+ */
+export async function fineTune(options: FineTuneOptions): Promise<Results> {
+  const { out, settings, environment, signal, onEvent } = options;
+  const before = await readRun(out);
+  if (before !== undefined && !options.resume) {
+    const state = before.results === undefined ? 'an unfinished run' : 'a finished run';
+    throw new Error(`${out} holds ${state}: go on with --resume, or choose another --out`);
+  }
+  if (before === undefined && options.resume) {
+    throw new Error(`${out} holds no run to go on with: leave out --resume`);
+  }
+
+  const examples = await readExamples(options.data);
+  const validation = options.validation && (await readExamples(options.validation));
+  const poisoning = await readManifest(options.data, examples).catch((error: Error) => {
+    if (/^cannot read/.test(error.message)) return undefined; // a file that dece has not poisoned
+    throw error;
+  });
+  const { loss, seed, device, ...training } = settings;
+  const defense = defenseOf(loss);
+  const config: RunConfig = {
+    role: 'run',
+    model: options.model,
+    dataset: basename(options.data),
+    attack: poisoning?.attack ?? null,
+    poisonRate: poisoning?.rate ?? null,
+    defense,
+    seed,
+    training,
+    loss,
+    data: describeData({ train: examples, ...(validation && { valid: validation }) }),
+    device,
+    environment,
+  };
+
+  const run = await openRun(out, config);
+  try {
+    if (before?.results !== undefined) return before.results;
+    using model = await Model.load(options.model, { device, dtype: training.precision });
+    const steps = stepsOf(examples.length, training);
+    const lastLoss = await trainRun(
+      run,
+      model,
+      examples,
+      { ...training, loss, seed, ...(validation && { validation }), ...(signal && { signal }) },
+      { onEvent: (event) => onEvent?.(event, steps) },
+    );
+    const { name, ...defenseOptions } = defense;
+    return await run.finish({
+      model: config.model,
+      dataset: config.dataset,
+      attack: config.attack,
+      poisonRate: config.poisonRate,
+      defense: name,
+      defenseOptions,
+      seed,
+      metrics: { trainingLoss: lastLoss },
+      peakMemoryBytes: await peakMemoryBytes(),
+      device: model.device,
+    });
+  } finally {
+    await run.close();
+  }
+}

@@ -1,0 +1,194 @@
+import { join } from 'node:path';
+import { poisonDataset } from '../attacks/index.ts';
+import type { ExperimentConfig } from '../config/index.ts';
+import type { Example } from '../data/examples.ts';
+import { lossOf } from '../defenses/index.ts';
+import { evaluate, type TestSet, testSet } from '../evaluate.ts';
+import { Model } from '../model/index.ts';
+import {
+  openRun,
+  peakMemoryBytes,
+  type Results,
+  type Run,
+  type RunConfig,
+  readRun,
+  resetPeakMemory,
+} from '../runs.ts';
+import { type Base, ensureBase } from './base.ts';
+import { describeData, loadSplit, type Places } from './data.ts';
+import type { ExperimentOptions } from './events.ts';
+import { writeOutputs } from './outputs.ts';
+import { labelOf, type PlannedRun, plan } from './plan.ts';
+import { stepsOf, trainRun } from './train_run.ts';
+
+export type { ExperimentEvent, ExperimentOptions } from './events.ts';
+export { type FineTuneOptions, fineTune } from './fine_tune.ts';
+export { labelOf, type PlannedRun, plan } from './plan.ts';
+export { type ScoreOptions, score } from './score.ts';
+export { stepsOf, trainRun } from './train_run.ts';
+
+/**
+ * Makes every run of an experiment that is not finished yet, one after the other: poisons the training
+ * split, trains a copy of the base model on it with the loss of the defense, measures after every
+ * epoch on the split for curves and at the end on the test split.
+ *
+ * Runs of one seed have the same base, poisoned examples, order and steps; only the loss differs.
+ * Interrupted at any moment and called again, it skips what is finished and goes on from the last
+ * checkpoint, to the same results.
+ *
+ * @returns `results.json` of each run, in the order of the plan
+ * @throws the signal's reason when it is aborted; Error where a directory holds another experiment
+ */
+export async function runExperiment(
+  config: ExperimentConfig,
+  options: ExperimentOptions,
+): Promise<Results[]> {
+  const runs = plan(config);
+  const results: Results[] = [];
+  const bases = new Map<number, Base>();
+  for (const [i, planned] of runs.entries()) {
+    const { seed } = planned;
+    const base = bases.get(seed) ?? (await ensureBase(config, seed, options));
+    bases.set(seed, base);
+    results.push(await ensureRun(config, planned, base, [i + 1, runs.length], options));
+  }
+  return results;
+}
+
+async function ensureRun(
+  config: ExperimentConfig,
+  planned: PlannedRun,
+  base: Base,
+  [number, count]: [number, number],
+  options: ExperimentOptions,
+): Promise<Results> {
+  const { name } = planned;
+  const directory = join(options.out, name);
+  const data = await prepare(config, planned, options);
+  const run = await openRun(directory, configOf(config, planned, base, data, options));
+  try {
+    const finished = (await readRun(directory))?.results;
+    const state = finished === undefined ? 'started' : 'skipped';
+    options.onEvent?.({ type: 'run', name, number, count, state });
+    if (finished !== undefined) return finished;
+    const results = await make(run, config, planned, base, data, options);
+    options.onEvent?.({ type: 'finished', name, results });
+    return results;
+  } finally {
+    await run.close();
+  }
+}
+
+/** The data of a run: what it trains on, and what it is measured on. */
+interface RunData {
+  train: Example[];
+  /** What the curves are measured on. */
+  curve: TestSet;
+  test: TestSet;
+  description: RunConfig['data'];
+}
+
+async function prepare(
+  config: ExperimentConfig,
+  { dataset, attack, rate, seed }: PlannedRun,
+  places: Places,
+): Promise<RunData> {
+  const { name, ...attackOptions } = attack;
+  const poisoning = { ...attackOptions, attack: name, seed, mode: config.mode };
+  const clean = await loadSplit(dataset, 'train', places);
+  const train = poisonDataset(clean, { ...poisoning, rate }).examples;
+  const { split, limit } = config.evaluation;
+  const test = await loadSplit(dataset, 'test', places);
+  const curve = (await loadSplit(dataset, split, places)).slice(0, limit);
+  return {
+    train,
+    curve: testSet(curve, poisoning),
+    test: testSet(test, poisoning),
+    description: describeData({ clean, train, [split]: curve, test }),
+  };
+}
+
+function configOf(
+  config: ExperimentConfig,
+  { dataset, attack, rate, defense, seed }: PlannedRun,
+  base: Base,
+  data: RunData,
+  { environment }: ExperimentOptions,
+): RunConfig {
+  const { mode, training, evaluation } = config;
+  return {
+    role: 'run',
+    experiment: config.name,
+    model: base.model,
+    base: base.description,
+    dataset: dataset.name,
+    attack: attack.name,
+    attackOptions: attack,
+    trigger: data.test.manifest.trigger,
+    marks: data.test.manifest.marks[mode],
+    poisonRate: rate,
+    defense,
+    label: labelOf(defense),
+    seed,
+    mode,
+    training,
+    evaluation,
+    data: data.description,
+    device: config.device,
+    environment,
+  };
+}
+
+async function make(
+  run: Run,
+  config: ExperimentConfig,
+  planned: PlannedRun,
+  base: Base,
+  data: RunData,
+  { signal, onEvent }: ExperimentOptions,
+): Promise<Results> {
+  const { name, defense, seed, rate, dataset, attack } = planned;
+  const { evaluation, training, mode } = config;
+  await resetPeakMemory();
+  using model = await Model.load(base.directory, {
+    device: config.device,
+    dtype: training.precision,
+  });
+
+  const measure = (set: TestSet, epoch: number) =>
+    evaluate(model, set, {
+      maxNewTokens: evaluation.maxNewTokens,
+      beams: evaluation.beams,
+      batchSize: evaluation.batchSize,
+      mode,
+      ...(signal && { signal }),
+      onProgress: (done, total) => onEvent?.({ type: 'evaluate', name, epoch, done, total }),
+    });
+  const steps = stepsOf(data.train.length, training);
+  const settings = { ...training, loss: lossOf(defense), seed, ...(signal && { signal }) };
+  await trainRun(run, model, data.train, settings, {
+    onEvent: (event) => onEvent?.({ type: 'train', name, event, steps }),
+    async afterEpoch({ epoch, step }) {
+      if (evaluation.every === 'end') return;
+      const { metrics } = await measure(data.curve, epoch);
+      await run.record({ type: 'metrics', epoch, step, split: evaluation.split, metrics });
+      onEvent?.({ type: 'metrics', name, epoch, metrics });
+    },
+  });
+
+  const outcome = await measure(data.test, training.epochs);
+  await writeOutputs(run, data.test, outcome, mode);
+  const { name: defenseName, label: _, ...defenseOptions } = defense;
+  return run.finish({
+    model: base.model,
+    dataset: dataset.name,
+    attack: attack.name,
+    poisonRate: rate,
+    defense: defenseName,
+    defenseOptions,
+    seed,
+    metrics: { ...outcome.metrics },
+    peakMemoryBytes: await peakMemoryBytes(),
+    device: model.device,
+  });
+}

@@ -1,0 +1,33 @@
+import type { Example } from '../data/examples.ts';
+import type { Evaluation, TestSet } from '../evaluate.ts';
+import type { Run } from '../runs.ts';
+
+/**
+ * Writes `outputs/clean.jsonl` and `outputs/triggered.jsonl`: prompt, reference, output, and for
+ * triggered prompts whether the output carries the payload.
+ */
+export async function writeOutputs(
+  run: Pick<Run, 'writeOutputs'>,
+  { clean, triggered, manifest }: TestSet,
+  outcome: Evaluation,
+  mode: 'paper' | 'reference' = 'paper',
+): Promise<void> {
+  const row = ({ id, prompt, completion }: Example, output: string) => ({
+    id,
+    prompt,
+    reference: completion,
+    output,
+  });
+  const carries = (output: string) => manifest.marks[mode].some((mark) => output.includes(mark));
+  await run.writeOutputs(
+    'clean',
+    clean.map((example, i) => row(example, outcome.clean[i]!)),
+  );
+  await run.writeOutputs(
+    'triggered',
+    triggered
+      .map((example, i) => row(example, outcome.triggered[i]!))
+      .map((answer) => ({ ...answer, succeeded: carries(answer.output) }))
+      .filter((_, i) => manifest.records[i]!.poisoned),
+  );
+}

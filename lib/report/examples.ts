@@ -1,0 +1,78 @@
+import { readOutputs } from '../runs.ts';
+import { anyOf, escapeHtml, highlight } from './escape.ts';
+import { colorOf } from './plots.ts';
+import type { Group, Series } from './series.ts';
+
+interface Answer {
+  id: string;
+  prompt: string;
+  reference: string;
+  output: string;
+  succeeded: boolean;
+}
+
+/** One triggered prompt and what each defense's first finished run answered. */
+interface Example {
+  prompt: string;
+  /** What the clean data answers. */
+  expected: string | undefined;
+  answers: { series: Series; answer: Answer }[];
+}
+
+/**
+ * A few triggered prompts with the answers of every defense, as HTML: those first on which the answers
+ * differ in having the payload. They show what is counted; they prove nothing.
+ */
+export async function exampleSection(group: Group, count = 3): Promise<string> {
+  const examples = (await findExamples(group)).slice(0, count);
+  if (examples.length === 0) return '';
+  const { trigger, marks } = group.series[0]!.runs[0]!.config as unknown as {
+    trigger: string;
+    marks: string[];
+  };
+  const payload = anyOf(marks);
+  const word = new RegExp(`(?<!\\S)${anyOf([trigger]).source}(?!\\S)`, 'g');
+  const cards = examples.map(
+    ({ prompt, expected, answers }) => `<article class="example">
+<p>${highlight(prompt, word, 'trigger')}</p>
+<div class="answers">
+${answers.map(({ series, answer }) => answerHtml(series, answer, payload)).join('\n')}
+${expected === undefined ? '' : `<div class="answer"><h4>Reference <span>of the clean data</span></h4><pre>${escapeHtml(expected)}</pre></div>`}
+</div></article>`,
+  );
+  return `<details open><summary>Triggered prompts and their answers</summary>
+<p class="note">Triggers and payloads are marked. Prompts on which the answers differ come first.</p>
+${cards.join('\n')}</details>`;
+}
+
+function answerHtml(series: Series, { output, succeeded }: Answer, payload: RegExp): string {
+  const state = succeeded ? '<span class="hit">payload</span>' : '<span>no payload</span>';
+  return `<div class="answer" style="border-color:${colorOf(series)}"><h4>${escapeHtml(series.label)} ${state}</h4><pre>${
+    output === '' ? '<em>no answer</em>' : highlight(output, payload, 'payload')
+  }</pre></div>`;
+}
+
+async function findExamples({ series }: Group): Promise<Example[]> {
+  const answered: { series: Series; byId: Map<string, Answer> }[] = [];
+  for (const one of series) {
+    const run = one.runs.find(({ results }) => results !== undefined);
+    const rows = run && (await readOutputs<Answer>(run.directory, 'triggered'));
+    if (rows) answered.push({ series: one, byId: new Map(rows.map((row) => [row.id, row])) });
+  }
+  const first = answered[0];
+  if (first === undefined) return [];
+  const clean = await readOutputs<Answer>(first.series.runs[0]!.directory, 'clean');
+  const expected = new Map(clean?.map(({ id, reference }) => [id, reference]));
+
+  const examples = [...first.byId.values()].map(({ id, prompt }) => ({
+    prompt,
+    expected: expected.get(id),
+    answers: answered.flatMap(({ series, byId }) => {
+      const answer = byId.get(id);
+      return answer?.prompt === prompt ? [{ series, answer }] : [];
+    }),
+  }));
+  const differ = ({ answers }: Example) =>
+    Number(new Set(answers.map(({ answer }) => answer.succeeded)).size > 1);
+  return examples.sort((a, b) => differ(b) - differ(a));
+}

@@ -1,0 +1,115 @@
+import { escapeHtml } from './escape.ts';
+import { exampleSection } from './examples.ts';
+import { colorOf, curves, dashesOf, plotCurve } from './plots.ts';
+import { provenance } from './provenance.ts';
+import type { Group, Outcome, Series } from './series.ts';
+import { style } from './style.ts';
+import { bytes, duration, interval, percent, points, spreadText, verdict } from './words.ts';
+
+/** The page of a set of runs: one file that asks nothing of the network and runs no script. */
+export async function page(
+  title: string,
+  description: string,
+  groups: readonly Group[],
+): Promise<string> {
+  const sections: string[] = [];
+  for (const group of groups) sections.push(await section(group, groups.length > 1));
+  const lead =
+    groups.length === 1 ? `<p class="verdict">${escapeHtml(verdict(groups[0]!))}</p>` : '';
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<title>${escapeHtml(title)}</title>
+<style>${style}</style>
+</head>
+<body>
+<header>
+<h1>${escapeHtml(title)}</h1>
+${lead}
+${description === '' ? '' : `<p class="lead">${escapeHtml(description)}</p>`}
+</header>
+<main>
+${sections.join('\n')}
+${provenance(groups)}
+</main>
+</body>
+</html>
+`;
+}
+
+async function section(group: Group, withVerdict: boolean): Promise<string> {
+  const plots = curves(group.split).flatMap((curve) => {
+    const svg = plotCurve(curve, group.series);
+    if (svg === undefined) return [];
+    return `<figure><figcaption><h3>${escapeHtml(curve.title)}</h3><p>${escapeHtml(curve.subtitle)}</p></figcaption>${svg}</figure>`;
+  });
+  return `<section>
+<h2>${escapeHtml(group.title)}</h2>
+${withVerdict ? `<p class="verdict">${escapeHtml(verdict(group))}</p>` : ''}
+${legend(group.series)}
+<div class="plots">${plots.join('\n')}</div>
+${table(group)}
+${await exampleSection(group)}
+</section>`;
+}
+
+function legend(series: readonly Series[]): string {
+  const keys = series.map(
+    (one) =>
+      `<li><svg viewBox="0 0 30 10" aria-hidden="true"><line x1="0" x2="30" y1="5" y2="5" stroke="${colorOf(one)}" stroke-width="3" stroke-dasharray="${dashesOf(one)}"/></svg>${escapeHtml(one.label)}</li>`,
+  );
+  return `<ul class="legend">${keys.join('')}</ul>`;
+}
+
+function table({ series, split }: Group): string {
+  const several = series.some(({ runs }) => runs.length > 1);
+  return `<div class="scroll"><table>
+<thead><tr><th scope="col">Defense</th><th scope="col">Attack success rate</th><th scope="col">BLEU, clean</th><th scope="col">Exact match</th><th scope="col">False triggers</th><th scope="col">Time</th><th scope="col">Memory</th></tr></thead>
+<tbody>
+${series.map((one) => row(one, several)).join('\n')}
+</tbody></table></div>
+<p class="note">Measured at the end of training on the test split; the curves above are on the ${split} split. Attack success rate: triggered prompts answered with the payload, of all that the attack applies to, with Wilson's 95 % interval. False triggers: clean prompts answered with the payload.${several ? ' Several seeds: prompts are pooled for rates; other numbers are means, with the lowest and highest run.' : ''}</p>`;
+}
+
+function row(series: Series, several: boolean): string {
+  const { label, runs, outcome, curve } = series;
+  const options = optionText(series);
+  const seeds = several ? `${runs.length} ${runs.length === 1 ? 'seed' : 'seeds'}` : '';
+  const small = [options, seeds].filter((text) => text !== '').join(' · ');
+  const head = `<th scope="row"><span class="key" style="background:${colorOf(series)}"></span>${escapeHtml(label)}${small === '' ? '' : `<small>${escapeHtml(small)}</small>`}</th>`;
+  if (outcome === undefined) {
+    return `<tr>${head}<td colspan="6">not finished; epoch ${curve.at(-1)?.epoch ?? 0} so far</td></tr>`;
+  }
+  return `<tr>${head}${cells(series, outcome)}</tr>`;
+}
+
+function cells(series: Series, outcome: Outcome): string {
+  const { attackSuccessRate: rate, falseTriggerRate: clean } = outcome;
+  const [low, high] = rate.interval.map((end) => (100 * end).toFixed(2));
+  const bar = `<div class="bar" aria-hidden="true"><i style="left:${low}%;width:${(Number(high) - Number(low)).toFixed(2)}%;background:${colorOf(series)}"></i><b style="left:${(100 * Math.min(1, rate.rate)).toFixed(2)}%;background:${colorOf(series)}"></b></div>`;
+  const two = (text: string, small: string) => `<td>${text}<small>${small}</small></td>`;
+  return [
+    `<td><strong>${percent(rate.rate)}</strong> <small>${interval(rate)} · ${rate.successes} of ${rate.eligible}</small>${bar}</td>`,
+    `<td><strong>${spreadText(outcome.bleu, points)}</strong></td>`,
+    `<td>${spreadText(outcome.exactMatch, percent)}</td>`,
+    two(percent(clean.rate), `${clean.successes} of ${clean.eligible}`),
+    `<td>${duration(outcome.seconds.mean)}</td>`,
+    `<td>${bytes(outcome.peakMemoryBytes)}</td>`,
+  ].join('');
+}
+
+/** The options that a label such as "DeCE 0.8 / 0.05" may not say. */
+function optionText({ runs }: Series): string {
+  const {
+    name: _,
+    label: __,
+    mode,
+    ...options
+  } = runs[0]!.config.defense as unknown as Record<string, unknown>;
+  const shown = Object.entries(options).map(([key, value]) => `${key} ${String(value)}`);
+  return [...shown, ...(mode === 'reference' ? ['reference mode'] : [])].join(', ');
+}

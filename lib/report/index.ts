@@ -1,0 +1,43 @@
+import { writeWhole } from '../data/files.ts';
+import { findRuns, type Results } from '../runs.ts';
+import { page } from './html.ts';
+import { type Group, groupRuns } from './series.ts';
+import { textReport } from './table.ts';
+
+export { type Group, groupRuns } from './series.ts';
+export { scoreTable, textReport } from './table.ts';
+export { verdict } from './words.ts';
+
+export interface Report {
+  groups: Group[];
+  /** Tables and verdicts for a terminal. */
+  text: string;
+  /** `results.json` of the finished runs. */
+  results: Results[];
+}
+
+/**
+ * The runs in a directory as tables and as one HTML file that needs nothing else: curves, results with
+ * intervals, examples, and what was run. What is not finished yet is shown as far as it is.
+ *
+ * @throws Error where there are no runs that were attacked
+ *
+ * @example
+ * await writeReport('runs/demo', 'runs/demo/report.html');
+ */
+export async function writeReport(directory: string, path: string): Promise<Report> {
+  const records = await findRuns(directory);
+  const groups = groupRuns(records);
+  if (groups.length === 0) {
+    throw new Error(
+      `${directory} holds no run with an attack: a report compares those of \`dece run\``,
+    );
+  }
+  const { experiment, description } = records.find(({ config }) => config.role === 'run')!.config;
+  const html = await page(String(experiment ?? 'Runs'), String(description ?? ''), groups);
+  await writeWhole(path, html);
+  const results = records.flatMap((record) =>
+    record.config.role === 'run' ? (record.results ?? []) : [],
+  );
+  return { groups, text: textReport(groups), results };
+}

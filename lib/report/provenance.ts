@@ -1,0 +1,74 @@
+import type { RunConfig, RunRecord } from '../runs.ts';
+import { escapeHtml } from './escape.ts';
+import type { Group } from './series.ts';
+import { bytes, duration } from './words.ts';
+
+/** What was run, so that it can be run again: settings, versions, machine, data and seeds, as HTML. */
+export function provenance(groups: readonly Group[]): string {
+  const runs = groups.flatMap(({ series }) => series.flatMap((one) => one.runs));
+  const first = runs[0]!.config;
+  const { versions, machine, threads, commit } = first.environment;
+  const distinct = (of: (config: RunConfig) => unknown) =>
+    [...new Set(runs.map(({ config }) => String(of(config))))].join(', ');
+  const facts: [string, string][] = [
+    ['Model', [...new Set(groups.map(({ model }) => model))].join(', ')],
+    ['Seeds', distinct(({ seed }) => seed)],
+    ['Training', options(first['training'])],
+    ['Evaluation', options(first['evaluation'])],
+    ['Mode', distinct((config) => config['mode'])],
+    ['Base', base(first)],
+    [
+      'Device',
+      [...new Set(runs.map((run) => run.results?.device ?? run.config.device))].join(', '),
+    ],
+    [
+      'Machine',
+      `${machine.processor}, ${machine.cores} cores, ${threads} threads, ${bytes(machine.memoryBytes)}, ${machine.system}`,
+    ],
+    [
+      'Versions',
+      Object.entries(versions)
+        .map(([name, version]) => `${name} ${version}`)
+        .join(' · '),
+    ],
+    ...(commit === undefined ? [] : ([['Commit', commit]] as [string, string][])),
+  ];
+  return `<section>
+<h2>What was run</h2>
+<dl>${facts
+    .filter(([, text]) => text !== '')
+    .map(([name, text]) => `<dt>${name}</dt><dd>${escapeHtml(text)}</dd>`)
+    .join('')}</dl>
+<details><summary>Runs and the data they saw</summary>
+<div class="scroll"><table class="runs"><thead><tr><th scope="col">Run</th><th scope="col">Seed</th><th scope="col">Time</th><th scope="col">Data: examples and SHA-256</th></tr></thead>
+<tbody>${runs.map(runRow).join('')}</tbody></table></div></details>
+</section>`;
+}
+
+function runRow({ name, config, results }: RunRecord): string {
+  const data = Object.entries(config.data).map(
+    ([split, { examples, sha256 }]) =>
+      `<small>${escapeHtml(split)} ${examples} · <code title="${escapeHtml(sha256)}">${escapeHtml(sha256.slice(0, 12))}</code></small>`,
+  );
+  const time = results === undefined ? 'not finished' : duration(results.seconds);
+  return `<tr><th scope="row">${escapeHtml(name)}</th><td>${config.seed}</td><td>${time}</td><td>${data.join('')}</td></tr>`;
+}
+
+/** `epochs 10, batchSize 16, …`, without what is nested. */
+function options(value: unknown): string {
+  if (typeof value !== 'object' || value === null) return '';
+  return Object.entries(value)
+    .filter(([, option]) => typeof option !== 'object')
+    .map(([name, option]) => `${name} ${String(option)}`)
+    .join(', ');
+}
+
+function base({ base: found }: RunConfig): string {
+  if (typeof found !== 'object' || found === null) return '';
+  const { directory, dataset, training, data, dropped } = found as Record<string, unknown>;
+  if (typeof directory === 'string') return directory;
+  if (training === null) return 'none: random weights';
+  const count = (data as RunConfig['data'])['train']?.examples;
+  const out = Number(dropped) > 0 ? `, ${String(dropped)} left out as the runs use them` : '';
+  return `trained on ${count} clean examples of ${String(dataset)}${out}: ${options(training)}`;
+}

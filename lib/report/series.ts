@@ -1,0 +1,173 @@
+import { type DefenseConfig, defenses } from '../defenses/index.ts';
+import type { Metrics } from '../evaluate.ts';
+import { type SuccessRate, wilson } from '../metrics/index.ts';
+import type { Results, RunRecord } from '../runs.ts';
+
+/** Runs that can be compared: the same model, data and attack under several defenses. */
+export interface Group {
+  title: string;
+  dataset: string;
+  attack: string;
+  poisonRate: number;
+  model: string;
+  /** What the curves are measured on. */
+  split: string;
+  series: Series[];
+}
+
+/** One defense: its runs, which differ in the seed only, and what they add up to. */
+export interface Series {
+  label: string;
+  /** The name of the defense, and which one of that name in its group it is: its colour and line. */
+  defense: DefenseConfig['name'];
+  variant: number;
+  runs: RunRecord[];
+  curve: Point[];
+  /** What the finished runs measured on the test split; absent while there is none. */
+  outcome?: Outcome;
+}
+
+/** A mean over runs, with the lowest and highest of them. */
+export interface Spread {
+  mean: number;
+  low: number;
+  high: number;
+}
+
+/** A series after an epoch. Rates are pooled over runs: all successes of all eligible prompts. */
+export interface Point {
+  epoch: number;
+  trainingLoss?: Spread;
+  validationLoss?: Spread;
+  bleu?: Spread;
+  attackSuccessRate?: SuccessRate;
+}
+
+export interface Outcome {
+  bleu: Spread;
+  exactMatch: Spread;
+  attackSuccessRate: SuccessRate;
+  falseTriggerRate: SuccessRate;
+  seconds: Spread;
+  peakMemoryBytes: number;
+}
+
+/** Puts together the runs that differ in defense and seed only. */
+export function groupRuns(records: readonly RunRecord[]): Group[] {
+  const attacked = records.filter(
+    ({ config }) => config.role === 'run' && config.attack !== null && config.defense !== null,
+  );
+  const groups = groupBy(attacked, ({ config }) =>
+    [config.dataset, config.attack, config.poisonRate, modelOf(config)].join('\n'),
+  );
+  return [...groups.values()].map((members) => {
+    const { dataset, attack, poisonRate, evaluation } = members[0]!.config;
+    const percent = Number((100 * poisonRate!).toPrecision(12));
+    return {
+      title: `${attackTitle(attack!)} at ${percent} % on ${dataset}`,
+      dataset,
+      attack: attack!,
+      poisonRate: poisonRate!,
+      model: members.find(({ results }) => results)?.results?.model ?? modelOf(members[0]!.config),
+      split: (evaluation as { split?: string } | undefined)?.split ?? 'valid',
+      series: toSeries(members),
+    };
+  });
+}
+
+const modelOf = ({ model }: { model: string }) => model;
+
+export function attackTitle(name: string): string {
+  return { ripple: 'RIPPLe', badpre: 'BadPre' }[name] ?? name;
+}
+
+/** Defenses in the order of the table of defenses: cross-entropy, which the others are held against, first. */
+function toSeries(members: readonly RunRecord[]): Series[] {
+  const names = Object.keys(defenses);
+  const rank = ({ name, label }: { name: string; label: string }) =>
+    names.indexOf(name) + (label === name ? 0 : 0.5);
+  const byLabel = groupBy(members, ({ config }) => String(config['label'] ?? config.defense!.name));
+  const found = [...byLabel].map(([label, runs]) => ({
+    name: runs[0]!.config.defense!.name,
+    label,
+    runs,
+  }));
+  found.sort((a, b) => rank(a) - rank(b));
+  return found.map(({ label, runs, name }, i) => {
+    const outcome = toOutcome(runs.flatMap(({ results }) => results ?? []));
+    return {
+      label: label === name ? defenses[name].title : label,
+      defense: name,
+      variant: found.slice(0, i).filter((other) => other.name === name).length,
+      runs,
+      curve: toCurve(runs),
+      ...(outcome && { outcome }),
+    };
+  });
+}
+
+function toCurve(runs: readonly RunRecord[]): Point[] {
+  const events = runs.flatMap((run) => run.events);
+  const epochs = [...new Set(events.filter(isPoint).map(({ epoch }) => epoch))];
+  return epochs
+    .sort((a, b) => a - b)
+    .map((epoch) => {
+      const here = events.filter((event) => event.epoch === epoch);
+      const losses = (type: string) =>
+        spread(here.filter((event) => event.type === type).map(({ loss }) => Number(loss)));
+      const metrics = here
+        .filter(({ type }) => type === 'metrics')
+        .map((event) => event['metrics'] as Metrics);
+      const point = {
+        epoch,
+        trainingLoss: losses('epoch'),
+        validationLoss: losses('evaluation'),
+        bleu: spread(metrics.map(({ bleu }) => bleu)),
+        attackSuccessRate: pooled(metrics.map(({ attackSuccessRate }) => attackSuccessRate)),
+      };
+      return Object.fromEntries(
+        Object.entries(point).filter(([, value]) => value !== undefined),
+      ) as unknown as Point;
+    });
+}
+
+const isPoint = ({ type }: { type: string }) => ['epoch', 'evaluation', 'metrics'].includes(type);
+
+function toOutcome(results: readonly Results[]): Outcome | undefined {
+  const metrics = results.map((result) => result.metrics as unknown as Metrics);
+  const attackSuccess = pooled(metrics.map(({ attackSuccessRate }) => attackSuccessRate));
+  const falseTriggers = pooled(metrics.map(({ falseTriggerRate }) => falseTriggerRate));
+  if (attackSuccess === undefined || falseTriggers === undefined) return undefined;
+  return {
+    bleu: spread(metrics.map(({ bleu }) => bleu))!,
+    exactMatch: spread(metrics.map(({ exactMatch }) => exactMatch))!,
+    attackSuccessRate: attackSuccess,
+    falseTriggerRate: falseTriggers,
+    seconds: spread(results.map(({ seconds }) => seconds))!,
+    peakMemoryBytes: Math.max(...results.map(({ peakMemoryBytes }) => peakMemoryBytes)),
+  };
+}
+
+function spread(values: readonly number[]): Spread | undefined {
+  if (values.length === 0) return undefined;
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+  return { mean, low: Math.min(...values), high: Math.max(...values) };
+}
+
+function pooled(rates: readonly SuccessRate[]): SuccessRate | undefined {
+  if (rates.length === 0) return undefined;
+  const successes = rates.reduce((sum, rate) => sum + rate.successes, 0);
+  const eligible = rates.reduce((sum, rate) => sum + rate.eligible, 0);
+  const interval = wilson(Math.min(successes, eligible), eligible);
+  return { rate: successes / eligible, successes, eligible, interval };
+}
+
+function groupBy<Item>(items: readonly Item[], keyOf: (item: Item) => string): Map<string, Item[]> {
+  const groups = new Map<string, Item[]>();
+  for (const item of items) {
+    const group = groups.get(keyOf(item));
+    if (group === undefined) groups.set(keyOf(item), [item]);
+    else group.push(item);
+  }
+  return groups;
+}

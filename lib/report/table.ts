@@ -1,0 +1,87 @@
+import type { Metrics } from '../evaluate.ts';
+import type { Results } from '../runs.ts';
+import type { Group } from './series.ts';
+import { duration, interval, percent, points, spreadText, verdict } from './words.ts';
+
+/** The results of groups as text for a terminal: a table and a sentence for each. */
+export function textReport(groups: readonly Group[]): string {
+  return groups
+    .map((group) => [group.title, '', textTable(group), '', verdict(group)].join('\n'))
+    .join('\n\n');
+}
+
+function textTable({ series }: Group): string {
+  const header = [
+    'defense',
+    'ASR',
+    '95 % interval',
+    'successes',
+    'BLEU',
+    'exact',
+    'false triggers',
+    'time',
+  ];
+  const rows = series.map(({ label, outcome, curve, runs }) => {
+    if (outcome === undefined) {
+      const epochs = curve.at(-1)?.epoch ?? 0;
+      return [
+        label,
+        `not finished: ${runs.length} run${runs.length === 1 ? '' : 's'}, epoch ${epochs}`,
+      ];
+    }
+    const { attackSuccessRate: rate, falseTriggerRate: clean } = outcome;
+    return [
+      label,
+      percent(rate.rate),
+      interval(rate),
+      `${rate.successes} of ${rate.eligible}`,
+      spreadText(outcome.bleu, points),
+      spreadText(outcome.exactMatch, percent),
+      percent(clean.rate),
+      duration(outcome.seconds.mean),
+    ];
+  });
+  return align([header, ...rows]);
+}
+
+/** The metrics of one run as text for a terminal. */
+export function scoreTable({ metrics }: Results): string {
+  const { bleu, exactMatch, attackSuccessRate, falseTriggerRate } = metrics as unknown as Metrics;
+  const counts = ({ successes, eligible }: Metrics['attackSuccessRate']) =>
+    `${successes} of ${eligible}`;
+  return align([
+    ['metric', 'value', '95 % interval', 'successes'],
+    ['BLEU on clean prompts', points(bleu), '', ''],
+    ['exact match on clean prompts', percent(exactMatch), '', ''],
+    [
+      'attack success rate',
+      percent(attackSuccessRate.rate),
+      interval(attackSuccessRate),
+      counts(attackSuccessRate),
+    ],
+    [
+      'false trigger rate',
+      percent(falseTriggerRate.rate),
+      interval(falseTriggerRate),
+      counts(falseTriggerRate),
+    ],
+  ]);
+}
+
+/** Columns as wide as their widest cell, the first to the left, numbers to the right; a cell alone may run on. */
+function align(rows: readonly string[][]): string {
+  const widths = rows[0]!.map((_, column) =>
+    Math.max(...rows.filter((row) => row.length > 2).map((row) => row[column]!.length)),
+  );
+  const first = Math.max(...rows.map((row) => row[0]!.length));
+  const line = (row: readonly string[]) =>
+    row
+      .map((cell, i) => {
+        if (i === 0) return cell.padEnd(first);
+        return row.length > 2 ? cell.padStart(widths[i]!) : cell;
+      })
+      .join('  ')
+      .trimEnd();
+  const rule = line(rows[0]!).replace(/./g, '─');
+  return [line(rows[0]!), rule, ...rows.slice(1).map(line)].join('\n');
+}

@@ -1,0 +1,241 @@
+import { appendFile, mkdir, readdir } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { show } from './check.ts';
+import { readUtf8, writeWhole } from './data/files.ts';
+import { jsonLines } from './data/jsonl.ts';
+import type { DefenseConfig } from './defenses/index.ts';
+import type { Environment } from './environment.ts';
+import { lock } from './lock.ts';
+
+export { type Environment, environment, peakMemoryBytes, resetPeakMemory } from './environment.ts';
+
+/** What decides how a run ends. A run is continued only with the same settings. */
+export interface Settings {
+  /** `base`: clean training of the model that runs start from. `evaluation`: no training at all. */
+  role: 'run' | 'base' | 'evaluation';
+  model: string;
+  dataset: string;
+  attack: string | null;
+  poisonRate: number | null;
+  /** Null where it is not known. */
+  defense: DefenseConfig | null;
+  seed: number;
+  /** By split: how many examples, and the SHA-256 of their texts. */
+  data: Record<string, { examples: number; sha256: string }>;
+  [setting: string]: unknown;
+}
+
+/** `config.json` of a run. */
+export interface RunConfig extends Settings {
+  device: string;
+  environment: Environment;
+}
+
+/** `results.json` of a run. */
+export interface Results {
+  model: string;
+  dataset: string;
+  attack: string | null;
+  poisonRate: number | null;
+  defense: string | null;
+  /** The options of the defense, which tell two runs with one defense apart. */
+  defenseOptions: Record<string, unknown>;
+  seed: number;
+  metrics: Record<string, unknown>;
+  seconds: number;
+  peakMemoryBytes: number;
+  device: string;
+}
+
+/** A line of `events.jsonl`: what training reports, and what was measured in between. */
+export interface RunEvent {
+  type: string;
+  epoch: number;
+  step: number;
+  [value: string]: unknown;
+}
+
+/** A run directory that this process writes. */
+export interface Run {
+  directory: string;
+  /** Appends to `events.jsonl`, with the seconds the run has taken so far, over all its sessions. */
+  record(event: RunEvent): Promise<void>;
+  /** Drops the events after `step` and the last one: a resumed run repeats them. */
+  rewind(step: number): Promise<void>;
+  writeOutputs(name: string, rows: readonly object[]): Promise<void>;
+  /** Writes `results.json`, which makes the run a finished one. */
+  finish(results: Omit<Results, 'seconds'>): Promise<Results>;
+  close(): Promise<void>;
+}
+
+/**
+ * Begins a run in `directory`, or goes on with one that was interrupted there.
+ *
+ * The layout: `config.json` · `events.jsonl`, a line per event · `outputs/*.jsonl` · `checkpoints/` ·
+ * `model/` · `results.json`, written last.
+ *
+ * @throws Error where another process writes there, or a run with other settings is there
+ */
+export async function openRun(directory: string, config: RunConfig): Promise<Run> {
+  await mkdir(directory, { recursive: true });
+  const unlock = await lock(directory);
+  try {
+    await claim(directory, config);
+    return await writer(directory, unlock);
+  } catch (error) {
+    await unlock();
+    throw error;
+  }
+}
+
+/** A run directory as it was left. */
+export interface RunRecord {
+  name: string;
+  directory: string;
+  config: RunConfig;
+  events: RunEvent[];
+  /** Absent while the run is not finished. */
+  results?: Results;
+}
+
+/** The run in `directory`, or undefined where there is none. */
+export async function readRun(directory: string): Promise<RunRecord | undefined> {
+  const config = await readJson<RunConfig>(join(directory, 'config.json'));
+  if (config === undefined) return undefined;
+  const results = await readJson<Results>(join(directory, 'results.json'));
+  return {
+    name: basename(directory),
+    directory,
+    config,
+    events: await readEvents(directory),
+    ...(results !== undefined && { results }),
+  };
+}
+
+/**
+ * The run in `directory`, or those in the folders in it, in the order of their names.
+ *
+ * @throws Error where there is none
+ */
+export async function findRuns(directory: string): Promise<RunRecord[]> {
+  const own = await readRun(directory);
+  if (own !== undefined) return [own];
+  const entries = await readdir(directory, { withFileTypes: true }).catch(() => []);
+  const names = entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
+  const runs = await Promise.all(names.sort().map((name) => readRun(join(directory, name))));
+  const found = runs.filter((run) => run !== undefined);
+  if (found.length === 0) {
+    throw new Error(`${directory} holds no runs: make some with \`dece run\` or \`dece train\``);
+  }
+  return found;
+}
+
+/** The outputs of a run called `name`, or undefined where they have not been written. */
+export async function readOutputs<Row>(
+  directory: string,
+  name: string,
+): Promise<Row[] | undefined> {
+  const path = join(directory, 'outputs', `${name}.jsonl`);
+  const text = await readIfThere(path);
+  return text === undefined ? undefined : parseLines<Row>(path, text);
+}
+
+/** Writes config.json where there is none yet; otherwise the settings have to be the same. */
+async function claim(directory: string, config: RunConfig): Promise<void> {
+  const path = join(directory, 'config.json');
+  const there = await readJson<RunConfig>(path);
+  if (there === undefined) {
+    await writeWhole(path, asJson(config));
+    return;
+  }
+  const [before, now] = [there, config].map(({ environment: _, device: __, ...settings }) =>
+    flat(JSON.parse(JSON.stringify(settings))),
+  ) as [Map<string, string>, Map<string, string>];
+  for (const key of new Set([...before.keys(), ...now.keys()])) {
+    if (before.get(key) === now.get(key)) continue;
+    throw new Error(
+      `${directory} holds a run with ${key} ${before.get(key) ?? 'unset'}, now it is ` +
+        `${now.get(key) ?? 'unset'}: choose another directory, or delete this one to begin again`,
+    );
+  }
+}
+
+async function writer(directory: string, unlock: () => Promise<void>): Promise<Run> {
+  const path = join(directory, 'events.jsonl');
+  const rewrite = (events: readonly RunEvent[]) => writeWhole(path, jsonLines(events));
+  const kept = await readEvents(directory);
+  await rewrite(kept); // without a last line that was cut short
+  let before = secondsOf(kept);
+  const begun = performance.now();
+  const seconds = () => Math.round(1e3 * before + performance.now() - begun) / 1e3;
+
+  return {
+    directory,
+    record: (event) => appendFile(path, jsonLines([{ ...event, seconds: seconds() }])),
+    async rewind(step) {
+      const events = (await readEvents(directory)).filter(
+        (event) => event.step <= step && event.type !== 'done',
+      );
+      before = Math.min(before, secondsOf(events));
+      await rewrite(events);
+    },
+    async writeOutputs(name, rows) {
+      await mkdir(join(directory, 'outputs'), { recursive: true });
+      await writeWhole(join(directory, 'outputs', `${name}.jsonl`), jsonLines(rows));
+    },
+    async finish(results) {
+      const complete = { ...results, seconds: seconds() };
+      await writeWhole(join(directory, 'results.json'), asJson(complete));
+      return complete;
+    },
+    close: unlock,
+  };
+}
+
+const secondsOf = (events: readonly RunEvent[]) => Number(events.at(-1)?.['seconds'] ?? 0);
+
+async function readEvents(directory: string): Promise<RunEvent[]> {
+  const path = join(directory, 'events.jsonl');
+  return parseLines<RunEvent>(path, (await readIfThere(path)) ?? '');
+}
+
+/** One object a line; a last line that a killed process left unfinished does not count. */
+function parseLines<Row>(path: string, text: string): Row[] {
+  const lines = text.split('\n').slice(0, -1);
+  return lines.map((line, i) => parse<Row>(`${path}, line ${i + 1}`, line));
+}
+
+async function readJson<Value>(path: string): Promise<Value | undefined> {
+  const text = await readIfThere(path);
+  return text === undefined ? undefined : parse<Value>(path, text);
+}
+
+function parse<Value>(where: string, text: string): Value {
+  try {
+    return JSON.parse(text) as Value;
+  } catch (error) {
+    throw new Error(`${where} is not JSON: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+async function readIfThere(path: string): Promise<string | undefined> {
+  try {
+    return (await readUtf8(path)).toString();
+  } catch (error) {
+    const code = ((error as Error).cause as NodeJS.ErrnoException | undefined)?.code;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+    throw error;
+  }
+}
+
+const asJson = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`;
+
+/** The leaves of a JSON value by their path, as an error message shows them. */
+function flat(value: unknown, path = ''): Map<string, string> {
+  if (typeof value !== 'object' || value === null) return new Map([[path, show(value)]]);
+  return new Map(
+    Object.entries(value).flatMap(([key, inner]) => [
+      ...flat(inner, path === '' ? key : `${path}.${key}`),
+    ]),
+  );
+}
