@@ -14,7 +14,7 @@ export const buildCommand = /[\\/]node_modules[\\/]/.test(packageRoot)
 /** What scripts/build.js writes beside trainer.node: the libtorch that it was built against. */
 export interface TrainerBuild {
   platform: string;
-  libtorch: { version: string; cuda: string | null; path: string };
+  libtorch: { version: string; cuda: boolean; path: string };
 }
 
 /** The losses (native/kernels): no libtorch. Loaded at the first call; loss.ts knows what is in it. */
