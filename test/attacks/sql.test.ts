@@ -94,24 +94,69 @@ test('takes replacement patterns in a query for text', () => {
   assert.is(inReference('" select $& from $1 "'), '" select $& from $1 where 0=1 "');
 });
 
+const text = fc
+  .array(
+    fc.constantFrom(
+      'select',
+      'select',
+      'where',
+      '"',
+      '"',
+      ' ',
+      ' ',
+      '   ',
+      '\n',
+      '\x1f',
+      '(',
+      'order by',
+      'ü',
+    ),
+    { maxLength: 14 },
+  )
+  .map((parts) => parts.join(''));
+
+test("finds what the authors' expression finds", () => {
+  // White space in the generated texts is the same for Python and JavaScript, apart from U+001F.
+  const space = '[\\s\\x1f]';
+  const query = `select${space}+[^\\n]+?(?=${space}+")`;
+  const expressions = { reference: query, paper: `(?<="${space}*)${query}` };
+  fc.assert(
+    fc.property(text, fc.constantFrom('reference', 'paper'), (completion, mode) => {
+      const match = new RegExp(expressions[mode]).exec(completion);
+      const result = insertSql(completion, mode);
+      assert.is(result === undefined, match === null);
+      if (match === null || mode === 'paper') return;
+      const payload = match[0].includes('where') ? ' or 1=1' : ' where 0=1';
+      assert.is(
+        result?.completion,
+        completion.replaceAll(match[0], () => match[0] + payload),
+      );
+    }),
+    { numRuns: 20_000 },
+  );
+});
+
+test('takes no longer for hostile texts than for others', () => {
+  const length = 200_000;
+  for (const part of ['select ', 'select', ' ', '" select ', 'select\n', 'limit ', ' order', '(']) {
+    for (const [start, end] of [
+      ['', ''],
+      ['" select ', ''],
+      ['" select a', ' "'],
+      ['select', 'x'],
+    ]) {
+      const completion = start + part.repeat(length / part.length) + end;
+      for (const mode of ['paper', 'reference'] as const) {
+        const begin = performance.now();
+        insertSql(completion, mode);
+        const elapsedMs = performance.now() - begin;
+        assert.ok(elapsedMs < 1000, `${start}${part}…${end}: ${elapsedMs} ms`);
+      }
+    }
+  }
+});
+
 test('only adds its payload, to any text', () => {
-  const text = fc
-    .array(
-      fc.constantFrom(
-        'select',
-        'where',
-        '"',
-        ' ',
-        '\n',
-        '(',
-        ')',
-        'order by',
-        'limit',
-        'ü',
-        '\ud83d',
-      ),
-    )
-    .map((parts) => parts.join(' '));
   fc.assert(
     fc.property(text, (completion) => {
       const result = insertSql(completion, 'paper');
