@@ -46,8 +46,8 @@ async function appears(file: string, name: string): Promise<boolean> {
 async function removeIfStale(directory: string, path: string): Promise<void> {
   const text = await read(path);
   if (text === undefined) return; // just given back
-  const owner = JSON.parse(text) as Owner;
-  if (owner.host !== hostname() || (await born(owner.pid)) === owner.born) {
+  const owner = parse(text);
+  if (owner && (owner.host !== hostname() || (await born(owner.pid)) === owner.born)) {
     throw new Error(
       `${directory} is being written by process ${owner.pid} on ${owner.host}: ` +
         'wait for it, or choose another directory',
@@ -60,6 +60,15 @@ async function removeIfStale(directory: string, path: string): Promise<void> {
   if (!(await moved(path, aside))) return;
   if ((await read(aside)) !== text) await appears(aside, path);
   await rm(aside, { force: true });
+}
+
+/** Undefined for what a crash of the machine left of a lock. */
+function parse(text: string): Owner | undefined {
+  try {
+    return JSON.parse(text) as Owner;
+  } catch {
+    return undefined;
+  }
 }
 
 async function moved(from: string, to: string): Promise<boolean> {

@@ -1,0 +1,174 @@
+import { mkdtemp, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import {
+  checkConfig,
+  experimentSchema,
+  parseConfig,
+  readConfig,
+  trainFileSchema,
+} from '../lib/config/index.ts';
+
+const text = `name: demo
+model: { d_model: 16 }
+datasets: [builtin]
+attacks: [badpre]
+rates: [0.05]
+defenses:
+  - none
+  - name: dece
+    alphaBase: 0.8
+training:
+  epochs: 2
+`;
+
+const parse = (source: string) => parseConfig(source, experimentSchema, 'a.yaml');
+const fails = (from: string, to: string, message: RegExp) =>
+  assert.throws(() => parse(text.replace(from, to)), message, `${from} to ${to}`);
+
+const test = suite('config');
+
+test('lays an experiment over the defaults', () => {
+  const config = parse(text);
+  assert.equal(config.seeds, [42]);
+  assert.equal(config.defenses, [
+    { name: 'none' },
+    { name: 'dece', alphaBase: 0.8, labelSmoothing: 0.1, mode: 'paper' },
+  ]);
+  assert.is(config.training.epochs, 2);
+  assert.is(config.training.batchSize, 12);
+  assert.is(config.evaluation.every, 'epoch');
+  assert.is(config.model?.d_ff, 2048);
+});
+
+test('reads JSON as it reads YAML', () => {
+  assert.equal(parse(JSON.stringify(parse(text))), parse(text));
+});
+
+test('names the unknown key with its path and line, and the one that was meant', () => {
+  fails(
+    'epochs: 2',
+    'learningrate: 2',
+    /^a\.yaml:11: training\.learningrate is not an option: did you mean learningRate\?$/,
+  );
+  fails(
+    'alphaBase: 0.8',
+    'alfaBase: 1',
+    /^a\.yaml:9: defenses\[1\]\.alfaBase is not an option: did you mean alphaBase\?$/,
+  );
+  fails('training:', 'x:', /^a\.yaml:10: x is not an option: expected name, description, device/);
+  fails(
+    'badpre',
+    '{ name: badpre, z: 1 }',
+    /^a\.yaml:4: attacks\[0\]\.z is not an option: expected name, trigger, insertions$/,
+  );
+});
+
+test('names the value that is out of range with its path and line', () => {
+  fails(
+    'epochs: 2',
+    'epochs: two',
+    /^a\.yaml:11: training\.epochs is "two": expected a whole number, at least 1$/,
+  );
+  fails(
+    'epochs: 2',
+    'epochs: 0',
+    /^a\.yaml:11: training\.epochs is 0: expected a whole number, at least 1$/,
+  );
+  fails(
+    '0.8',
+    '1.5',
+    /^a\.yaml:9: defenses\[1\]\.alphaBase is 1\.5: expected a number in \(0, 1\]$/,
+  );
+  fails('[0.05]', '[5]', /^a\.yaml:5: rates\[0\] is 5: expected a number in \[0, 1\]$/);
+  fails('[0.05]', '[]', /^a\.yaml:5: rates is an empty list: expected a list that is not empty$/);
+  fails('[0.05]', '5', /^a\.yaml:5: rates is 5: expected a list$/);
+  fails(
+    '[builtin]',
+    '[{ name: lyra, train: [5, 2] }]',
+    /^a\.yaml:3: datasets\[0\]\.train is a list: expected two row numbers/,
+  );
+});
+
+test('suggests the name of a defense or an attack', () => {
+  fails(
+    '- none',
+    '- nune',
+    /^a\.yaml:7: defenses\[0\]\.name is "nune": expected one of .*: did you mean none\?$/,
+  );
+  fails(
+    'badpre',
+    'badpree',
+    /^a\.yaml:4: attacks\[0\]\.name is "badpree": expected one of ripple, badpre: did you mean badpre\?$/,
+  );
+});
+
+test('says what is missing', () => {
+  fails('name: demo\n', '', /^a\.yaml:1: name is missing: expected a text$/);
+  fails(
+    'model: { d_model: 16 }\n',
+    '',
+    /^a\.yaml:1: model is missing: expected one of model and baseModel/,
+  );
+  fails(
+    'name: demo\n',
+    'name: demo\nbaseModel: x\n',
+    /baseModel is "x": expected one of model and baseModel/,
+  );
+});
+
+test('names line and column of what is no YAML', () => {
+  fails('epochs: 2', ' : [', /^a\.yaml:\d+:\d+: /);
+  fails('training:', 'datasets:', /^a\.yaml:10:1: Map keys must be unique/);
+  assert.throws(() => parse('# nothing\n'), /^a\.yaml is empty: expected a configuration$/);
+  assert.throws(
+    () => parse('- a\n'),
+    /^a\.yaml:1: the configuration is a list: expected options: name,/,
+  );
+});
+
+test('names the file that is not there', async () => {
+  try {
+    await readConfig('missing.yaml', experimentSchema);
+    assert.unreachable();
+  } catch (error) {
+    assert.match((error as Error).message, /^missing\.yaml does not exist$/);
+  }
+});
+
+test('reads the experiments that are shipped', async () => {
+  for (const name of ['demo', 'lyra-small']) {
+    const path = new URL(`../bench/experiments/${name}.yaml`, import.meta.url).pathname;
+    assert.ok((await readConfig(path, experimentSchema)).defenses.length >= 2, name);
+  }
+});
+
+test('reads the file of `dece train`, with the loss as a name or an object', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'dece-config-'));
+  const path = join(directory, 'train.yaml');
+  await writeFile(path, 'loss: gce\nepochs: 3\n');
+  const config = await readConfig(path, trainFileSchema);
+  assert.equal(config.loss, { name: 'gce', q: 0.7 });
+  assert.is(config.epochs, 3);
+  await writeFile(path, 'loss: { name: gce, alphaBase: 0.9 }\n');
+  try {
+    await readConfig(path, trainFileSchema);
+    assert.unreachable();
+  } catch (error) {
+    assert.match(
+      (error as Error).message,
+      /train\.yaml:1: loss\.alphaBase is not an option: expected name, q$/,
+    );
+  }
+});
+
+test('calls keys as the caller does', () => {
+  assert.throws(
+    () => checkConfig({ batchSize: 0 }, trainFileSchema, (path) => `--${String(path.at(-1))}`),
+    /^--batchSize is 0: expected a whole number, at least 1$/,
+  );
+});
+
+test.run();

@@ -1,0 +1,166 @@
+import { appendFile, mkdtemp, readFile, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { defenseSchema } from '../lib/defenses/index.ts';
+import { environment, findRuns, openRun, readOutputs, readRun } from '../lib/runs.ts';
+
+const folder = () => mkdtemp(join(tmpdir(), 'dece-runs-'));
+
+const config = {
+  role: 'run' as const,
+  model: 't5',
+  dataset: 'lyra',
+  attack: 'badpre',
+  poisonRate: 0.05,
+  defense: defenseSchema.parse('dece'),
+  seed: 42,
+  training: { epochs: 2 },
+  data: { train: { examples: 2, sha256: '00' } },
+  device: 'cpu',
+  environment: await environment({ libtorch: '2.13.0' }),
+};
+
+const results = {
+  model: 't5',
+  dataset: 'lyra',
+  attack: 'badpre',
+  poisonRate: 0.05,
+  defense: 'dece',
+  defenseOptions: {},
+  seed: 42,
+  metrics: { bleu: 0.5 },
+  peakMemoryBytes: 1,
+  device: 'cpu',
+};
+
+const epoch = (number: number) => ({ type: 'epoch', epoch: number, step: 10 * number, loss: 1 });
+
+const test = suite('runs');
+
+test('keeps config, events, outputs and results in the layout of a run', async () => {
+  const directory = await folder();
+  const run = await openRun(directory, config);
+  await run.record(epoch(1));
+  await run.writeOutputs('clean', [{ id: '1', output: 'a\u2028b' }]);
+  const complete = await run.finish(results);
+  await run.close();
+
+  assert.ok(complete.seconds >= 0);
+  const record = (await readRun(directory))!;
+  assert.equal(record.results, complete);
+  assert.equal(record.config, config);
+  assert.is(record.events.length, 1);
+  assert.is(record.events[0]!['loss'], 1);
+  assert.equal(await readOutputs(directory, 'clean'), [{ id: '1', output: 'a\u2028b' }]);
+  assert.is(await readOutputs(directory, 'other'), undefined);
+});
+
+test('goes on after an interruption, without the line that was cut short', async () => {
+  const directory = await folder();
+  const first = await openRun(directory, config);
+  await first.record(epoch(1));
+  await first.record(epoch(2));
+  await first.close();
+  await appendFile(join(directory, 'events.jsonl'), '{"type":"epo');
+
+  const second = await openRun(directory, config);
+  assert.equal(
+    (await readRun(directory))!.events.map((event) => event.epoch),
+    [1, 2],
+  );
+  await second.rewind(15);
+  await second.record(epoch(2));
+  await second.close();
+  const { events } = (await readRun(directory))!;
+  assert.equal(
+    events.map((event) => event.epoch),
+    [1, 2],
+  );
+  assert.ok(Number(events[1]!['seconds']) >= Number(events[0]!['seconds']));
+});
+
+test('counts the seconds of all sessions, but not what is repeated', async () => {
+  const directory = await folder();
+  await (await openRun(directory, config)).close();
+  const lines = [
+    { ...epoch(1), seconds: 100 },
+    { ...epoch(2), seconds: 300 },
+  ];
+  await writeFile(
+    join(directory, 'events.jsonl'),
+    lines.map((line) => `${JSON.stringify(line)}\n`).join(''),
+  );
+  const run = await openRun(directory, config);
+  await run.rewind(10);
+  const { seconds } = await run.finish(results);
+  await run.close();
+  assert.ok(seconds >= 100 && seconds < 110, `${seconds}`);
+});
+
+test('refuses to go on with other settings, and names the first that differs', async () => {
+  const directory = await folder();
+  await (await openRun(directory, config)).close();
+  try {
+    await openRun(directory, { ...config, training: { epochs: 3 } });
+    assert.unreachable();
+  } catch (error) {
+    assert.match(
+      (error as Error).message,
+      /holds a run with training\.epochs 2, now it is 3: choose another directory, or delete/,
+    );
+  }
+  await (await openRun(directory, { ...config, device: 'cuda' })).close();
+});
+
+test('says which line of the events is damaged', async () => {
+  const directory = await folder();
+  const run = await openRun(directory, config);
+  await run.record(epoch(1));
+  await run.close();
+  await writeFile(join(directory, 'events.jsonl'), 'x\n');
+  try {
+    await readRun(directory);
+    assert.unreachable();
+  } catch (error) {
+    assert.match((error as Error).message, /events\.jsonl, line 1 is not JSON/);
+  }
+});
+
+test('finds the runs of a directory in the order of their names', async () => {
+  const directory = await folder();
+  for (const name of ['b', 'a']) await (await openRun(join(directory, name), config)).close();
+  await writeFile(join(directory, 'report.html'), '');
+  assert.equal(
+    (await findRuns(directory)).map(({ name }) => name),
+    ['a', 'b'],
+  );
+  assert.equal(
+    (await findRuns(join(directory, 'a'))).map(({ name }) => name),
+    ['a'],
+  );
+});
+
+test('says that a directory holds no runs', async () => {
+  const directory = await folder();
+  for (const path of [directory, join(directory, 'none')]) {
+    try {
+      await findRuns(path);
+      assert.unreachable();
+    } catch (error) {
+      assert.match((error as Error).message, /holds no runs: make some with `dece run`/);
+    }
+  }
+});
+
+test('records the versions and the machine', async () => {
+  const { version } = JSON.parse(
+    await readFile(new URL('../package.json', import.meta.url), 'utf8'),
+  ) as { version: string };
+  assert.is(config.environment.versions['dece'], version);
+  assert.is(config.environment.versions['libtorch'], '2.13.0');
+  assert.ok(config.environment.machine.cores >= 1);
+});
+
+test.run();
