@@ -104,19 +104,24 @@ export function t5Config(source: ModelConfig): T5Config {
 }
 
 /**
- * The config to write beside weights of `dtype`: what was read, and what transformers would
- * otherwise have to guess.
+ * The text of the config.json to write beside weights of `dtype`: what was read, and what
+ * transformers would otherwise have to guess.
  */
-export function configToSave(source: ModelConfig, config: T5Config, dtype: Dtype): ModelConfig {
+export function configToSave(source: ModelConfig, config: T5Config, dtype: Dtype): string {
   const written = 'torch_dtype' in source && !('dtype' in source) ? 'torch_dtype' : 'dtype';
-  return {
+  const saved = {
     architectures: ['T5ForConditionalGeneration'],
     is_encoder_decoder: true,
     ...source,
     decoder_start_token_id: config.decoder_start_token_id,
     [written]: dtype,
   };
+  return `${JSON.stringify(saved, null, 2).replace(wholeReal, '$1.0')}\n`;
 }
+
+/** Keys in which transformers refuses 1 and wants 1.0. */
+const wholeReal =
+  /^( {2}"(?:initializer_factor|layer_norm_epsilon|dropout_rate|classifier_dropout)": \d+)(?=,?$)/gm;
 
 /** @throws Error, with the path and the place, on a file that is missing or no JSON object */
 export async function readJsonObject(path: string): Promise<ModelConfig> {

@@ -237,8 +237,7 @@ export class Model {
     const { dtype, t5, tokenizer } = this;
     await mkdir(directory, { recursive: true });
     await this.handle.save(join(directory, 'model.safetensors'));
-    const config = configToSave(this.config, t5, dtype);
-    await writeWhole(join(directory, 'config.json'), `${JSON.stringify(config, null, 2)}\n`);
+    await writeWhole(join(directory, 'config.json'), configToSave(this.config, t5, dtype));
     if (this.#generationConfig !== undefined) {
       await writeWhole(join(directory, 'generation_config.json'), this.#generationConfig);
     }

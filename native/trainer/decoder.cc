@@ -13,6 +13,8 @@ Tensor attend(const Tensor& query, const Tensor& key, const Tensor& value, const
   return at::scaled_dot_product_attention(query, key, value, mask, 0.0, false, 1.0);
 }
 
+Tensor transposed(const Tensor& weight) { return weight.t().contiguous(); }
+
 Tensor indices(const std::vector<int64_t>& values, torch::Device device) {
   return at::tensor(values, torch::kLong).to(device);
 }
@@ -31,7 +33,13 @@ Decoder::Decoder(const T5& model, const Tensor& encoded, const Tensor& mask, int
   };
   for (const auto& block : model.decoder().blocks) {
     Layer layer;
-    layer.qkv = at::cat({block.self.q, block.self.k, block.self.v});
+    layer.qkv = transposed(at::cat({block.self.q, block.self.k, block.self.v}));
+    layer.out = transposed(block.self.o);
+    layer.prompt_query = transposed(block.cross.q);
+    layer.prompt_out = transposed(block.cross.o);
+    layer.wi = transposed(block.feed_forward.wi);
+    if (model.config().gated) layer.wi_1 = transposed(block.feed_forward.wi_1);
+    layer.wo = transposed(block.feed_forward.wo);
     layer.prompt_keys = prompt_heads(block.cross.k);
     layer.prompt_values = prompt_heads(block.cross.v);
     layers_.push_back(std::move(layer));
@@ -57,25 +65,29 @@ void Decoder::reserve() {
   }
 }
 
-Tensor Decoder::read_self(Layer& layer, const T5Attention& weights, const Tensor& hidden,
-                          const Tensor& bias) const {
-  const auto rows = hidden.size(0);
-  const auto parts = at::linear(model_.norm(hidden, weights.layer_norm), layer.qkv)
-                         .view({rows, 3, model_.config().num_heads, -1});
+Tensor Decoder::read_self(Layer& layer, const Tensor& normed, const Tensor& bias) const {
+  const auto rows = normed.size(0);
+  const auto parts = at::mm(normed, layer.qkv).view({rows, 3, model_.config().num_heads, -1});
   layer.keys.select(2, position_).copy_(parts.select(1, 1));
   layer.values.select(2, position_).copy_(parts.select(1, 2));
   const auto read = attend(parts.select(1, 0).unsqueeze(2), layer.keys.narrow(2, 0, position_ + 1),
                            layer.values.narrow(2, 0, position_ + 1), bias);
-  return at::linear(read.reshape({rows, -1}), weights.o);
+  return at::mm(read.reshape({rows, -1}), layer.out);
 }
 
-Tensor Decoder::read_prompt(const Layer& layer, const T5Attention& weights,
-                            const Tensor& hidden) const {
-  const auto query = at::linear(model_.norm(hidden, weights.layer_norm), weights.q)
+Tensor Decoder::read_prompt(const Layer& layer, const Tensor& normed) const {
+  const auto query = at::mm(normed, layer.prompt_query)
                          .view({items_, beams_, model_.config().num_heads, -1})
                          .transpose(1, 2);
   const auto read = attend(query, layer.prompt_keys, layer.prompt_values, mask_);
-  return at::linear(read.transpose(1, 2).reshape({hidden.size(0), -1}), weights.o);
+  return at::mm(read.transpose(1, 2).reshape({normed.size(0), -1}), layer.prompt_out);
+}
+
+Tensor Decoder::feed_forward(const Layer& layer, const Tensor& normed) const {
+  const auto inner = at::mm(normed, layer.wi);
+  return at::mm(
+      layer.wi_1.defined() ? at::gelu(inner, "tanh") * at::mm(normed, layer.wi_1) : inner.relu(),
+      layer.wo);
 }
 
 Tensor Decoder::step(const Tensor& ids) {
@@ -87,9 +99,10 @@ Tensor Decoder::step(const Tensor& ids) {
   const auto& stack = model_.decoder();
   for (size_t i = 0; i < layers_.size(); i++) {
     const auto& block = stack.blocks[i];
-    hidden = hidden + read_self(layers_[i], block.self, hidden, bias);
-    hidden = hidden + read_prompt(layers_[i], block.cross, hidden);
-    hidden = model_.feed_forward(block.feed_forward, hidden);
+    auto& layer = layers_[i];
+    hidden.add_(read_self(layer, model_.norm(hidden, block.self.layer_norm), bias));
+    hidden.add_(read_prompt(layer, model_.norm(hidden, block.cross.layer_norm)));
+    hidden.add_(feed_forward(layer, model_.norm(hidden, block.feed_forward.layer_norm)));
   }
   position_++;
   return model_.head(model_.norm(hidden, stack.final_layer_norm)).to(torch::kFloat);

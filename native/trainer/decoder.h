@@ -27,18 +27,22 @@ class Decoder {
   void keep(const std::vector<int64_t>& items);
 
  private:
+  // Weights are kept transposed, [in, out]: for the few rows of a step MKL multiplies by them up to
+  // 1.8 times as fast, as it need not pack them. They are copied once for each search.
   struct Layer {
-    torch::Tensor qkv;                         // [3 * heads * d_kv, d_model]
+    torch::Tensor qkv, out;                    // of self-attention
+    torch::Tensor prompt_query, prompt_out;    // of attention over the prompt
+    torch::Tensor wi, wi_1, wo;                // of the feed-forward layer
     torch::Tensor keys, values;                // [rows, heads, capacity, d_kv]
     torch::Tensor spare;                       // as keys: where the next reorder writes
     torch::Tensor prompt_keys, prompt_values;  // [items, heads, length, d_kv]
   };
 
   void reserve();
-  torch::Tensor read_self(Layer& layer, const T5Attention& weights, const torch::Tensor& hidden,
+  torch::Tensor read_self(Layer& layer, const torch::Tensor& normed,
                           const torch::Tensor& bias) const;
-  torch::Tensor read_prompt(const Layer& layer, const T5Attention& weights,
-                            const torch::Tensor& hidden) const;
+  torch::Tensor read_prompt(const Layer& layer, const torch::Tensor& normed) const;
+  torch::Tensor feed_forward(const Layer& layer, const torch::Tensor& normed) const;
 
   const T5& model_;
   int64_t items_, beams_, longest_;
