@@ -1,0 +1,84 @@
+#include "dece_loss.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <memory>
+#include <new>
+#include <stdexcept>
+#include <string>
+
+#include "cpu_rows.h"
+#include "plan.h"
+#include "team.h"
+
+namespace dece {
+namespace {
+
+struct Isa {
+  const char* name;
+  bool present;
+  RowsFunction rows;
+};
+
+// The best of those the processor has, or the one that DECE_ISA names.
+Isa choose_isa() {
+  const Isa isas[] = {
+#if defined(__x86_64__)
+    {"avx512",
+     __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"),
+     rows_avx512},
+    {"avx2", __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"), rows_avx2},
+#endif
+    {"portable", true, rows_portable},
+  };
+  const char* asked = std::getenv("DECE_ISA");
+  const std::string name = asked ? asked : "";
+  std::string present;
+  for (const Isa& isa : isas) {
+    if (!isa.present) continue;
+    if (name.empty() || name == isa.name) return isa;
+    present += std::string(present.empty() ? "" : ", ") + isa.name;
+  }
+  throw std::runtime_error("DECE_ISA is \"" + name + "\": this processor has " + present);
+}
+
+const Isa& isa() {
+  static const Isa chosen = choose_isa();
+  return chosen;
+}
+
+// Starting a thread costs about as much as this many classes.
+constexpr int64_t least_per_thread = 1 << 17;
+// Rows taken at a time hold about so many classes: few enough that no thread waits long for the
+// others at the end.
+constexpr int64_t classes_per_piece = 1 << 16;
+
+struct AlignedDelete {
+  void operator()(float* data) const { ::operator delete[](data, std::align_val_t{64}); }
+};
+
+}  // namespace
+
+const char* cpu_isa() { return isa().name; }
+
+void loss_and_gradient_cpu(const void* logits, DType dtype, const int64_t* labels, int64_t rows,
+                           int64_t classes, const LossOptions& options, float* losses,
+                           void* gradient, int threads, const std::atomic<bool>* stop) {
+  if (rows == 0) return;
+  const Plan plan = make_plan(options, classes);
+  const RowsFunction run = isa().rows;
+  threads = team_size(threads, rows * classes, least_per_thread);
+  const int64_t size = scratch_size(classes);
+  const std::unique_ptr<float[], AlignedDelete> scratch(
+      new (std::align_val_t{64}) float[threads * size]);
+
+  share_out(threads, rows, std::max<int64_t>(1, classes_per_piece / classes),
+            [&](int member, int64_t begin, int64_t end) {
+              if (stop && *stop) return;
+              run(plan, dtype, logits, labels, begin, end, losses, gradient,
+                  scratch.get() + member * size);
+            });
+}
+
+}  // namespace dece

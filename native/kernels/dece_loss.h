@@ -1,0 +1,63 @@
+// The losses of the study, forward and backward in one call.
+//
+//   p  = softmax(logits)
+//   y' = the smoothed label: 1 - s for the label itself, s spread over the classes
+//
+//   dece           -sum_i y'_i log(alpha p_i + (1 - alpha) y'_i)
+//   cross_entropy  -sum_i y'_i log p_i
+//   gce            (1 - p_label^q) / q
+//   in_trust       -alpha log p_label - beta sum_i p_i log(delta p_i + (1 - delta) y_i),  y_i >=
+//   1e-4
+//
+// Yang et al., 2024, https://arxiv.org/abs/2407.08956 (DeCE); Zhang and Sabuncu, 2018,
+// https://arxiv.org/abs/1805.07836 (GCE); Huang et al., 2021 (In-trust). How the gradients are
+// computed is told in row.h. Arithmetic is in float and double whatever the logits are: a bfloat16
+// sum over 50k classes loses the tail.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+namespace dece {
+
+enum class Loss : int32_t { dece, cross_entropy, gce, in_trust };
+enum class DType : int32_t { float32, bfloat16, float16 };
+
+struct LossOptions {
+  Loss loss = Loss::dece;
+  // As the authors' code: smoothing is spread over the other classes only, and a probability below
+  // 1e-7 counts as 1e-7 and has no gradient (dece, gce, in_trust).
+  bool reference = false;
+  double alpha = 1;             // dece: alphaBase ** epoch; in_trust: weight of cross-entropy
+  double one_minus_alpha = 0;   // dece: 1 - alpha, accurately: -expm1(epoch * log(alphaBase))
+  double beta = 0, delta = 0;   // in_trust
+  double q = 0;                 // gce, in (0, 1]
+  double label_smoothing = 0;   // dece, cross_entropy, in [0, 1)
+  int64_t ignore_index = -100;  // rows with this label have zero loss and zero gradient
+  double scale = 1;             // factor on the gradient only: 1 for a sum, 1 / rows for a mean
+};
+
+// logits    [rows, classes]  row-major
+// labels    [rows]           0..classes-1 or ignore_index; the caller has checked
+// losses    [rows]           out
+// gradient  [rows, classes]  out, of the logits' type: scale * d(sum of losses) / d(logits);
+//                            may be logits itself, but must not overlap it otherwise
+//
+// A row with a NaN, with +infinity or with nothing but -infinity has loss and gradient NaN; a class
+// at -infinity has probability 0. The results have the same bits for every number of threads (0:
+// one for each core), in place or not. Rows not begun when `stop` turns true are left as they are.
+void loss_and_gradient_cpu(const void* logits, DType dtype, const int64_t* labels, int64_t rows,
+                           int64_t classes, const LossOptions& options, float* losses,
+                           void* gradient, int threads, const std::atomic<bool>* stop = nullptr);
+
+// The same for device memory, queued on `stream` (a cudaStream_t) without waiting for it. A label
+// out of range gives a row of NaN. Throws std::runtime_error when CUDA refuses the launch.
+void loss_and_gradient_cuda(const void* logits, DType dtype, const int64_t* labels, int64_t rows,
+                            int64_t classes, const LossOptions& options, float* losses,
+                            void* gradient, void* stream);
+
+// The instruction set that the CPU code runs on: "avx512", "avx2" or "portable". The best that the
+// processor has, unless the environment variable DECE_ISA names a lesser one.
+const char* cpu_isa();
+
+}  // namespace dece

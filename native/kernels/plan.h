@@ -1,0 +1,32 @@
+// The options of a call, put in the terms that row.h computes with.
+#pragma once
+
+#include <cstdint>
+
+#include "dece_loss.h"
+
+namespace dece {
+
+// Which of the formulas of row.h a call needs.
+enum class Form {
+  linear,      // gradient = factor * (p - y'): cross-entropy, GCE, DeCE without smoothing
+  blend,       // DeCE
+  blend_wide,  // DeCE where a product of four blends could leave the range of a float
+  trust,       // In-trust
+};
+
+struct Plan {
+  Form form;
+  Loss loss;           // what the row factor of a linear form comes from
+  double alpha, rest;  // rest = 1 - alpha
+  double beta, delta, q;
+  double label, other;  // y' of the label and of each other class
+  double floor;         // probabilities below count as this and have no gradient; 0: none
+  double scale;
+  int64_t classes;
+  int64_t ignore_index;
+};
+
+Plan make_plan(const LossOptions& options, int64_t classes);
+
+}  // namespace dece

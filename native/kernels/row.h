@@ -1,0 +1,277 @@
+// The formulas of dece_loss.h for one row, written once for CPU and CUDA.
+//
+// With e_j = exp(logit_j - max), Z = sum_j e_j, t the label and sums over the other classes only:
+//
+//   linear  gradient_j = f (e_j / Z - other)               f = 1, p_t^q or alpha p_t / p'_t
+//   blend   gradient_j = F e_j / Z (mean_r - r_j)          F = alpha / (1 - alpha)
+//           r_j = (1 - alpha) y'_j / p'_j = 1 / (1 + k e_j), the label's share of the blend p'_j
+//   trust   gradient_j = e_j / Z (alpha + beta (g_j - mean_g))
+//           g_j = -log s_j - delta p_j / s_j,   s_j = delta p_j + (1 - delta) y_j
+//
+// The label has its own formula, in which 1 - p_t is the other classes' sum: written as p_t - 1 the
+// gradient of a row that is nearly learnt would be all rounding. What is per row is double, what is
+// per class is float.
+//
+// F below is float or a vector of floats; natural_log(F) must be declared before this file is
+// included. Everything has internal linkage, since this file is compiled for several instruction
+// sets and the linker must not keep one copy for all.
+#pragma once
+
+#include <math.h>
+
+#include <cstdint>
+
+#include "plan.h"
+
+#ifdef __CUDACC__
+#define DECE_HOST_DEVICE __host__ __device__
+#else
+#define DECE_HOST_DEVICE
+#endif
+
+namespace dece {
+namespace {
+
+struct Softmax {
+  double label;      // e_t
+  double others;     // sum of e_j, j != t
+  double distance;   // logit_t - max
+  double distances;  // sum of logit_j - max, j != t; only where needs_distances
+
+  DECE_HOST_DEVICE double total() const { return label + others; }
+  DECE_HOST_DEVICE double probability() const { return label / total(); }
+  DECE_HOST_DEVICE double missing() const { return others / total(); }  // 1 - p_t
+  // -log p_t
+  DECE_HOST_DEVICE double surprise() const {
+    return label > others ? log1p(others / label) : log(total()) - distance;
+  }
+};
+
+DECE_HOST_DEVICE inline bool needs_distances(const Plan& plan) {
+  return plan.form == Form::linear && plan.other > 0;
+}
+
+// What the other classes add up to. `blanks` counts the zeros that were passed besides: the label's
+// own place and padding.
+struct Sums {
+  double weighted = 0;
+  double logs = 0;
+  int64_t blanks = 0;
+};
+
+template <typename F>
+DECE_HOST_DEVICE inline F at_least(F value, float floor) {
+  const F floors = F{} + floor;
+  return value >= floors ? value : floors;
+}
+
+// log(value), where 1 - value is known too
+DECE_HOST_DEVICE inline double log_of(double value, double missing) {
+  return missing < 0.5 ? log1p(-missing) : log(value);
+}
+
+// Cross-entropy, GCE, and DeCE without smoothing, whose gradient is that of cross-entropy times a
+// factor of the row.
+struct Linear {
+  static constexpr bool has_sums = false;
+  float loss, label_gradient;
+  float factor, other;
+
+  DECE_HOST_DEVICE Linear(const Plan& plan, const Softmax& row) {
+    const double weight = row_loss(plan, row) * plan.scale;
+    label_gradient = float(weight * ((plan.classes - 1) * plan.other - row.missing()));
+    factor = float(weight / row.total());
+    other = float(weight * plan.other);
+  }
+
+  template <typename F>
+  DECE_HOST_DEVICE void add(const F (&)[4], F&, F&) const {}
+  DECE_HOST_DEVICE void finish(const Plan&, const Softmax&, const Sums&) {}
+
+  template <typename F>
+  DECE_HOST_DEVICE void gradient(const F (&e)[4], F (&out)[4]) const {
+    for (int i = 0; i < 4; i++) out[i] = e[i] * factor - other;
+  }
+
+ private:
+  // Sets the loss and returns the weight of p - y' in the gradient.
+  DECE_HOST_DEVICE double row_loss(const Plan& plan, const Softmax& row) {
+    const double p = row.probability();
+    const bool dead = p < plan.floor;
+    if (plan.loss == Loss::dece) {
+      const double blend = plan.alpha * (dead ? plan.floor : p) + plan.rest;
+      loss = float(-(dead ? log(blend) : log_of(blend, plan.alpha * row.missing())));
+      return dead ? 0 : plan.alpha * p / blend;
+    }
+    if (plan.loss == Loss::gce) {
+      const double log_p = dead ? log(plan.floor) : -row.surprise();
+      loss = float(-expm1(plan.q * log_p) / plan.q);
+      return dead ? 0 : exp(plan.q * log_p);
+    }
+    double smoothed = plan.label * row.surprise();
+    if (plan.other > 0) {
+      smoothed += plan.other * ((plan.classes - 1) * log(row.total()) - row.distances);
+    }
+    loss = float(smoothed);
+    return 1;
+  }
+};
+
+// DeCE. Four classes share one logarithm and one division, which cost more than the rest; `wide` is
+// for blends whose product of four would overflow.
+template <bool clamped, bool wide>
+struct Blend {
+  static constexpr bool has_sums = true;
+  float loss = 0, label_gradient = 0;
+  float k;      // 1 + k e_j is the blend of class j, in units of what the label puts there
+  float floor;  // the e_j of the lowest probability
+  float factor = 0, mean_share = 0;
+
+  DECE_HOST_DEVICE Blend(const Plan& plan, const Softmax& row)
+      : k(float(plan.alpha / (plan.rest * plan.other * row.total()))),
+        floor(float(plan.floor * row.total())) {}
+
+  // weighted: sum of e_j r_j, logs: sum of log(1 + k e_j)
+  template <typename F>
+  DECE_HOST_DEVICE void add(const F (&e)[4], F& weighted, F& logs) const {
+    F blend[4], live[4];
+    for (int i = 0; i < 4; i++) {
+      blend[i] = blend_of(e[i]);
+      live[i] = clamped ? (e[i] >= floor ? e[i] : F{}) : e[i];
+    }
+    if constexpr (wide) {
+      for (int i = 0; i < 4; i++) {
+        weighted += live[i] / blend[i];
+        logs += natural_log(blend[i]);
+      }
+    } else {
+      const F low = blend[0] * blend[1], high = blend[2] * blend[3];
+      const F product = low * high;
+      weighted += ((live[0] * blend[1] + live[1] * blend[0]) * high +
+                   (live[2] * blend[3] + live[3] * blend[2]) * low) /
+                  product;
+      logs += natural_log(product);
+    }
+  }
+
+  DECE_HOST_DEVICE void finish(const Plan& plan, const Softmax& row, const Sums& sums) {
+    const double p = row.probability();
+    const bool dead = p < plan.floor;
+    const double blend = plan.alpha * (dead ? plan.floor : p) + plan.rest * plan.label;
+    const double share = dead ? 0 : plan.rest * plan.label / blend;
+    const double pull = plan.scale * plan.alpha / plan.rest;
+
+    factor = float(pull / row.total());
+    mean_share = float((sums.weighted + row.label * share) / row.total());
+    label_gradient = float(pull * p * (sums.weighted - share * row.others) / row.total());
+
+    const double missing = plan.alpha * row.missing() + plan.rest * (plan.classes - 1) * plan.other;
+    const double others = (plan.classes - 1) * log(plan.rest * plan.other) + sums.logs -
+                          double(sums.blanks) * log1p(double(k) * floor);
+    loss = float(-plan.label * (dead ? log(blend) : log_of(blend, missing)) - plan.other * others);
+  }
+
+  template <typename F>
+  DECE_HOST_DEVICE void gradient(const F (&e)[4], F (&out)[4]) const {
+    F blend[4], share[4];
+    for (int i = 0; i < 4; i++) blend[i] = blend_of(e[i]);
+    if constexpr (wide) {
+      for (int i = 0; i < 4; i++) share[i] = 1.0f / blend[i];
+    } else {
+      const F low = blend[0] * blend[1], high = blend[2] * blend[3];
+      const F inverse = 1.0f / (low * high);
+      const F of_low = inverse * high, of_high = inverse * low;
+      share[0] = of_low * blend[1];
+      share[1] = of_low * blend[0];
+      share[2] = of_high * blend[3];
+      share[3] = of_high * blend[2];
+    }
+    for (int i = 0; i < 4; i++) {
+      if constexpr (clamped) share[i] = e[i] >= floor ? share[i] : F{};
+      out[i] = e[i] * factor * (mean_share - share[i]);
+    }
+  }
+
+ private:
+  template <typename F>
+  DECE_HOST_DEVICE F blend_of(F e) const {
+    if constexpr (clamped) e = at_least(e, floor);
+    return e * k + 1.0f;
+  }
+};
+
+// In-trust. Its label is a one-hot vector whose zeros are raised to label_floor.
+template <bool clamped>
+struct Trust {
+  static constexpr bool has_sums = true;
+  static constexpr double label_floor = 1e-4;
+  float loss = 0, label_gradient = 0;
+  float weight, base;  // weight e_j + base is the blend of class j
+  float floor;         // the e_j of the lowest probability
+  float origin;        // g of the likeliest class: what is near it must not be rounded like it
+  float factor = 0, offset = 0;
+
+  DECE_HOST_DEVICE Trust(const Plan& plan, const Softmax& row)
+      : weight(float(plan.delta / row.total())),
+        base(float((1 - plan.delta) * label_floor)),
+        floor(float(plan.floor * row.total())) {
+    const double blend = double(weight) + base;
+    origin = float(-log(blend) - weight / blend);
+  }
+
+  // weighted: sum of e_j (g_j - origin), logs: sum of e_j log s_j
+  template <typename F>
+  DECE_HOST_DEVICE void add(const F (&e)[4], F& weighted, F& logs) const {
+    for (int i = 0; i < 4; i++) {
+      const F raised = clamped ? at_least(e[i], floor) : e[i];
+      F log_blend;
+      weighted += e[i] * pull_of(e[i], log_blend);
+      logs += raised * log_blend;
+    }
+  }
+
+  DECE_HOST_DEVICE void finish(const Plan& plan, const Softmax& row, const Sums& sums) {
+    const double p = row.probability();
+    const bool dead = p < plan.floor;
+    const double raised = dead ? plan.floor : p;
+    const double blend = plan.delta * raised + 1 - plan.delta;
+    const double log_blend =
+        blend <= 0 ? 0 : (dead ? log(blend) : log_of(blend, plan.delta * row.missing()));
+    const double pull =
+        (dead || blend <= 0 ? 0 : -log_blend - plan.delta * raised / blend) - origin;
+    const double alpha = plan.scale * plan.alpha, beta = plan.scale * plan.beta;
+
+    const double mean = (sums.weighted + row.label * pull) / row.total();
+    factor = float(beta / row.total());
+    offset = float((alpha - beta * mean) / row.total());
+    label_gradient = float(-alpha * row.missing() +
+                           beta * p * (pull * row.others - sums.weighted) / row.total());
+
+    const double of_blanks =
+        floor > 0 ? double(sums.blanks) * floor * log(double(weight) * floor + base) : 0;
+    const double distrust = -(sums.logs - of_blanks) / row.total() - raised * log_blend;
+    loss = float((plan.alpha > 0 ? plan.alpha * row.surprise() : 0) + plan.beta * distrust);
+  }
+
+  template <typename F>
+  DECE_HOST_DEVICE void gradient(const F (&e)[4], F (&out)[4]) const {
+    F log_blend;
+    for (int i = 0; i < 4; i++) out[i] = e[i] * (pull_of(e[i], log_blend) * factor + offset);
+  }
+
+ private:
+  // g_j - origin; also sets log s_j
+  template <typename F>
+  DECE_HOST_DEVICE F pull_of(F e, F& log_blend) const {
+    const F predicted = (clamped ? at_least(e, floor) : e) * weight;
+    // With delta = 1 an impossible class has a blend of 0, and 0 * log 0 is 0.
+    const F blend = at_least(predicted + base, 1.2e-38f);
+    log_blend = natural_log(blend);
+    F pull = -log_blend - predicted / blend;
+    if constexpr (clamped) pull = e >= floor ? pull : F{};
+    return pull - origin;
+  }
+};
+
+}  // namespace
+}  // namespace dece

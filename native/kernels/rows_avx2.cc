@@ -1,0 +1,2 @@
+#define DECE_ROWS rows_avx2
+#include "cpu_rows.inc"

@@ -1,0 +1,2 @@
+#define DECE_ROWS rows_portable
+#include "cpu_rows.inc"
