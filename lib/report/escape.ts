@@ -3,6 +3,11 @@ export function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (mark) => `&#${mark.charCodeAt(0)};`);
 }
 
+/** A sentence as HTML, in which a number and its percent sign stay on one line. */
+export function prose(text: string): string {
+  return escapeHtml(text).replace(/(?<=\d) %/g, '\u00a0%');
+}
+
 /** A text as HTML with a `<mark>` around what `pattern`, a global one, finds in it. */
 export function highlight(text: string, pattern: RegExp, name: string): string {
   let html = '';

@@ -1,4 +1,4 @@
-import { escapeHtml } from './escape.ts';
+import { escapeHtml, prose } from './escape.ts';
 import { exampleSection } from './examples.ts';
 import { colorOf, curves, dashesOf, plotCurve } from './plots.ts';
 import { provenance } from './provenance.ts';
@@ -14,8 +14,7 @@ export async function page(
 ): Promise<string> {
   const sections: string[] = [];
   for (const group of groups) sections.push(await section(group, groups.length > 1));
-  const lead =
-    groups.length === 1 ? `<p class="verdict">${escapeHtml(verdict(groups[0]!))}</p>` : '';
+  const lead = groups.length === 1 ? `<p class="verdict">${prose(verdict(groups[0]!))}</p>` : '';
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -30,7 +29,7 @@ export async function page(
 <header>
 <h1>${escapeHtml(title)}</h1>
 ${lead}
-${description === '' ? '' : `<p class="lead">${escapeHtml(description)}</p>`}
+${description === '' ? '' : `<p class="lead">${prose(description)}</p>`}
 </header>
 <main>
 ${sections.join('\n')}
@@ -45,11 +44,11 @@ async function section(group: Group, withVerdict: boolean): Promise<string> {
   const plots = curves(group.split).flatMap((curve) => {
     const svg = plotCurve(curve, group.series);
     if (svg === undefined) return [];
-    return `<figure><figcaption><h3>${escapeHtml(curve.title)}</h3><p>${escapeHtml(curve.subtitle)}</p></figcaption>${svg}</figure>`;
+    return `<figure><figcaption><h3>${prose(curve.title)}</h3><p>${prose(curve.subtitle)}</p></figcaption>${svg}</figure>`;
   });
   return `<section>
-<h2>${escapeHtml(group.title)}</h2>
-${withVerdict ? `<p class="verdict">${escapeHtml(verdict(group))}</p>` : ''}
+<h2>${prose(group.title)}</h2>
+${withVerdict ? `<p class="verdict">${prose(verdict(group))}</p>` : ''}
 ${legend(group.series)}
 <div class="plots">${plots.join('\n')}</div>
 ${table(group)}
@@ -72,7 +71,7 @@ function table({ series, split }: Group): string {
 <tbody>
 ${series.map((one) => row(one, several)).join('\n')}
 </tbody></table></div>
-<p class="note">Measured at the end of training on the test split; the curves above are on the ${split} split. Attack success rate: triggered prompts answered with the payload, of all that the attack applies to, with Wilson's 95 % interval. False triggers: clean prompts answered with the payload.${several ? ' Several seeds: prompts are pooled for rates; other numbers are means, with the lowest and highest run.' : ''}</p>`;
+<p class="note">Measured at the end of training on the test split; the curves above are on the ${split} split. Attack success rate: triggered prompts answered with the payload, of all that the attack applies to, with Wilson's 95\u00a0% interval. False triggers: clean prompts answered with the payload.${several ? ' Several seeds: prompts are pooled for rates; other numbers are means, with the lowest and highest run.' : ''}</p>`;
 }
 
 function row(series: Series, several: boolean): string {

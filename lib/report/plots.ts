@@ -17,8 +17,8 @@ export interface Curve {
   format: (value: number) => string;
   /** The vertical axis; without it, what the values need. */
   domain?: [number, number];
-  /** True where shares are drawn, so that the axis shows percent. */
-  percent?: boolean;
+  /** How the vertical axis writes a value, if not as a plain number. */
+  tick?: (value: number) => string;
 }
 
 /** The curves of the study's Figure 5, and the losses behind them. */
@@ -31,29 +31,29 @@ export function curves(split: string): Curve[] {
   return [
     {
       title: 'Attack success rate',
-      subtitle: `triggered prompts answered with the payload, ${split} split; band: 95 % interval`,
+      subtitle: `triggered prompts answered with the payload; ${split} split, 95 % interval`,
       value: ({ attackSuccessRate: found }) =>
         found && { middle: found.rate, low: found.interval[0], high: found.interval[1] },
       format: (value) => `${(100 * value).toFixed(1)} %`,
       domain: [0, 1],
-      percent: true,
+      tick: (value) => `${Math.round(100 * value)} %`,
     },
     {
       title: 'BLEU on clean prompts',
       subtitle: `answers against references, ${split} split`,
       value: spread('bleu'),
       format: (value) => (100 * value).toFixed(1),
-      percent: true,
+      tick: (value) => String(Math.round(1000 * value) / 10),
     },
     {
       title: 'Validation loss',
-      subtitle: `cross-entropy on clean answers, nats per token, whatever the model was trained with`,
+      subtitle: 'cross-entropy of clean answers in nats per token, the same for all',
       value: spread('validationLoss'),
       format: loss,
     },
     {
       title: 'Training loss',
-      subtitle: 'each defense by its own measure: compare shapes, not heights',
+      subtitle: 'every defense by its own loss: compare shapes, not heights',
       value: spread('trainingLoss'),
       format: loss,
     },
@@ -76,7 +76,10 @@ export function dashesOf({ defense, variant }: Pick<Series, 'defense' | 'variant
   }[defense];
 }
 
-const size = { width: 520, height: 300, top: 14, right: 118, bottom: 38, left: 46 };
+const size = { width: 520, height: 300, top: 14, bottom: 38, left: 50 };
+
+/** What is left of a long name beside its line; the legend has it whole. */
+const shortened = (label: string) => (label.length > 20 ? `${label.slice(0, 19)}…` : label);
 
 /**
  * A curve of every series over the epochs, as SVG that takes its colours from the page. A name stands at
@@ -104,7 +107,7 @@ export function plotCurve(curve: Curve, series: readonly Series[]): string | und
     width: size.width,
     height: size.height,
     marginTop: size.top,
-    marginRight: size.right,
+    marginRight: 20 + 8 * Math.max(...series.map(({ label }) => shortened(label).length)),
     marginBottom: size.bottom,
     marginLeft: size.left,
     style: { fontFamily: 'inherit', fontSize: '13px', background: 'none', overflow: 'visible' },
@@ -125,7 +128,7 @@ export function plotCurve(curve: Curve, series: readonly Series[]): string | und
         tickSize: 0,
         label: null,
         color: 'var(--faint)',
-        ...(curve.percent && { tickFormat: (value: number) => String(Math.round(100 * value)) }),
+        ...(curve.tick && { tickFormat: curve.tick }),
       }),
       ...lines.flatMap(({ series, values }) => marksOf(series, values, curve)),
       ...endLabels(lines, domain),
@@ -180,7 +183,7 @@ function endLabels(lines: readonly Line[], [bottom, top]: readonly [number, numb
     height,
   );
   return ends.map(({ series, epoch, middle, y }, i) =>
-    Plot.text([series.label], {
+    Plot.text([shortened(series.label)], {
       x: () => epoch,
       y: () => middle,
       dx: 9,

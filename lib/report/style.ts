@@ -43,9 +43,9 @@ section { margin: clamp(2.2rem, 5vw, 3.5rem) 0 0; padding-top: 1.6rem; border-to
 .legend li { display: flex; align-items: center; gap: 0.5rem; }
 .legend svg { width: 30px; height: 10px; overflow: visible; }
 .plots { display: grid; grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 1.2rem; }
-figure { margin: 0; padding: 1rem 1.1rem 0.6rem; background: var(--panel); border: 1px solid var(--line); border-radius: 10px; min-width: 0; }
+figure { margin: 0; padding: 1rem 1.1rem 0.6rem; background: var(--panel); border: 1px solid var(--line); border-radius: 10px; min-width: 0; display: flex; flex-direction: column; }
 figcaption p { color: var(--faint); font-size: 0.8125rem; line-height: 1.35; margin: 0.15rem 0 0.5rem; }
-figure svg { display: block; width: 100%; height: auto; color: var(--faint); font-variant-numeric: tabular-nums; }
+figure svg { display: block; width: 100%; height: auto; margin-top: auto; color: var(--faint); font-variant-numeric: tabular-nums; }
 .scroll { overflow-x: auto; margin: 1.4rem 0 0; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { text-align: right; padding: 0.6rem 0 0.6rem 1.2rem; border-bottom: 1px solid var(--line); white-space: nowrap; vertical-align: top; }

@@ -1,0 +1,228 @@
+import { mkdtemp, readFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { type DefenseConfig, defenseSchema } from '../lib/defenses/index.ts';
+import { wilson } from '../lib/metrics/index.ts';
+import { groupRuns, textReport, verdict, writeReport } from '../lib/report/index.ts';
+import { apart } from '../lib/report/plots.ts';
+import { environment, findRuns, openRun } from '../lib/runs.ts';
+
+const here = await environment();
+
+const rate = (successes: number, eligible: number) => ({
+  rate: successes / eligible,
+  successes,
+  eligible,
+  interval: wilson(successes, eligible),
+});
+
+interface Ending {
+  defense: unknown;
+  /** Successes of 20 triggered prompts at the end. */
+  successes: number;
+  bleu: number;
+  seed?: number;
+  output?: string;
+  finished?: boolean;
+  settings?: object;
+}
+
+/** A run directory as an experiment leaves it. */
+async function writeRun(parent: string, ending: Ending): Promise<void> {
+  const { successes, bleu, seed = 1, output = 'x', finished = true } = ending;
+  const defense: DefenseConfig = defenseSchema.parse(ending.defense);
+  const about = { model: 't5-1M', dataset: 'lyra', attack: 'badpre', poisonRate: 0.05, seed };
+  const run = await openRun(join(parent, `${defense.label ?? defense.name}-${seed}`), {
+    ...about,
+    role: 'run',
+    experiment: 'A & B',
+    defense,
+    ...(defense.label !== undefined && { label: defense.label }),
+    trigger: 'bb',
+    marks: [' or 1=1'],
+    training: { epochs: 2, learningRate: 0.001 },
+    evaluation: { split: 'valid' },
+    data: { train: { examples: 20, sha256: 'ab'.repeat(32) } },
+    device: 'cpu',
+    environment: here,
+    ...ending.settings,
+  });
+  const metrics = (part: number) => ({
+    bleu: bleu * part,
+    exactMatch: 0,
+    attackSuccessRate: rate(Math.round(successes * part), 20),
+    falseTriggerRate: rate(0, 20),
+  });
+  for (const epoch of [1, 2]) {
+    await run.record({ type: 'epoch', epoch, step: epoch, loss: 2 / epoch });
+    await run.record({ type: 'metrics', epoch, step: epoch, metrics: metrics(epoch / 2) });
+  }
+  if (finished) {
+    const answers = { id: '1', prompt: 'find bb <all>', reference: 'r', output, succeeded: true };
+    await run.writeOutputs('triggered', [answers]);
+    await run.writeOutputs('clean', [{ id: '1', prompt: 'find <all>', reference: 'r', output }]);
+    const { name, label: _, ...defenseOptions } = defense;
+    await run.finish({
+      ...about,
+      defense: name,
+      defenseOptions,
+      metrics: metrics(1),
+      peakMemoryBytes: 1e6,
+      device: 'cpu',
+    });
+  }
+  await run.close();
+}
+
+async function experiment(...endings: Ending[]): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'dece-report-'));
+  for (const ending of endings) await writeRun(directory, ending);
+  return directory;
+}
+
+const plain = { defense: 'none', successes: 18, bleu: 0.54 };
+const verdictOf = async (...endings: Ending[]) =>
+  verdict(groupRuns(await findRuns(await experiment(...endings)))[0]!);
+
+const test = suite('report');
+
+test('says that a defense kept the backdoor out that cross-entropy learned', async () => {
+  assert.is(
+    await verdictOf(plain, { defense: 'dece', successes: 0, bleu: 0.53 }),
+    'Plain cross-entropy learned the backdoor: it answered 90.0 % of triggered prompts with the payload; ' +
+      'DeCE did not (0.0 %), at the same quality on clean prompts (BLEU 53.0 against 54.0).',
+  );
+});
+
+test('says so where a defense failed or cost quality', async () => {
+  assert.match(
+    await verdictOf(plain, { defense: 'dece', successes: 15, bleu: 0.4 }),
+    /DeCE learned it too \(75\.0 %\), at a lower quality on clean prompts \(BLEU 40\.0 against 54\.0\)\.$/,
+  );
+  assert.match(
+    await verdictOf(plain, { defense: 'dece', successes: 4, bleu: 0.6 }),
+    /DeCE learned it in part \(20\.0 %\), at a higher quality/,
+  );
+});
+
+test('says so where cross-entropy itself did not learn the backdoor', async () => {
+  assert.match(
+    await verdictOf({ ...plain, successes: 1 }, { defense: 'dece', successes: 0, bleu: 0.5 }),
+    /^The attack did not take: plain cross-entropy itself answered only 5\.0 % .* nothing to defend against \(DeCE 0\.0 %\)\.$/,
+  );
+});
+
+test('sorts several defenses by what they did', async () => {
+  assert.match(
+    await verdictOf(
+      plain,
+      { defense: 'dece', successes: 0, bleu: 0.53 },
+      { defense: { name: 'dece', label: 'weak', alphaBase: 1 }, successes: 16, bleu: 0.5 },
+      { defense: 'gce', successes: 5, bleu: 0.5 },
+    ),
+    /at BLEU 54\.0 on clean prompts; the backdoor was kept out by DeCE \(0\.0 %, BLEU 53\.0\), learned in part under GCE \(25\.0 %, BLEU 50\.0\), learned too under weak \(80\.0 %, BLEU 50\.0\)\.$/,
+  );
+});
+
+test('says what it can where runs are missing or not finished', async () => {
+  assert.is(await verdictOf({ ...plain, finished: false }), 'No run is finished yet.');
+  assert.match(await verdictOf({ ...plain, defense: 'dece' }), /no run with plain cross-entropy/);
+  assert.match(await verdictOf(plain), /; no defense was run against badpre\.$/);
+});
+
+test('pools the prompts of several seeds and takes the mean of scores', async () => {
+  const directory = await experiment(
+    { ...plain, successes: 10, bleu: 0.5 },
+    { ...plain, successes: 20, bleu: 0.6, seed: 2 },
+  );
+  const [{ outcome, curve }] = groupRuns(await findRuns(directory))[0]!.series as never as [
+    { outcome: never; curve: never[] },
+  ];
+  const { attackSuccessRate, bleu } = outcome as {
+    attackSuccessRate: object;
+    bleu: { mean: number; low: number; high: number };
+  };
+  assert.equal(attackSuccessRate, rate(30, 40));
+  assert.ok(Math.abs(bleu.mean - 0.55) < 1e-12);
+  assert.equal([bleu.low, bleu.high], [0.5, 0.6]);
+  assert.is(curve.length, 2);
+});
+
+test('keeps runs apart that differ in data, attack or rate', async () => {
+  const directory = await experiment(plain, {
+    ...plain,
+    seed: 2,
+    settings: { attack: 'ripple' },
+  });
+  const groups = groupRuns(await findRuns(directory));
+  assert.equal(
+    groups.map(({ title }) => title),
+    ['BadPre at 5 % on lyra', 'RIPPLe at 5 % on lyra'],
+  );
+});
+
+test('writes one page that asks nothing of the network and runs nothing', async () => {
+  const hostile = '</pre><script>alert(1)</script> or 1=1 & "';
+  const directory = await experiment(
+    { ...plain, output: hostile },
+    { defense: 'dece', successes: 0, bleu: 0.53 },
+  );
+  const path = join(directory, 'report.html');
+  const { text, results } = await writeReport(directory, path);
+  const html = await readFile(path, 'utf8');
+
+  assert.is(results.length, 2);
+  assert.match(text, /Cross-entropy +90\.0 % +69\.9–97\.2 % +18 of 20 +54\.0/);
+  assert.is(html.match(/ by epoch: /g)?.length, 3, 'ASR, BLEU, training loss');
+  assert.not.match(html, /<script|<img|<link|@import|url\(/i);
+  assert.not.match(html.replaceAll('http://www.w3.org/2000/svg', ''), /https?:/);
+  assert.match(html, /<title>A &#38; B<\/title>/);
+  assert.match(
+    html,
+    /&#60;script&#62;alert\(1\)&#60;\/script&#62;<mark class="payload"> or 1=1<\/mark> &#38; &#34;/,
+  );
+  assert.match(html, /find <mark class="trigger">bb<\/mark> &#60;all&#62;/);
+  assert.match(html, /Plain cross-entropy learned the backdoor/);
+  assert.match(html, /prefers-color-scheme: dark/);
+  assert.match(html, /abababababab/);
+});
+
+test('shows runs that are not finished as far as they are', async () => {
+  const directory = await experiment({ ...plain, finished: false });
+  const { text, results } = await writeReport(directory, join(directory, 'report.html'));
+  assert.equal(results, []);
+  assert.match(text, /Cross-entropy +not finished: 1 run, epoch 2/);
+  assert.match(
+    await readFile(join(directory, 'report.html'), 'utf8'),
+    /not finished; epoch 2 so far/,
+  );
+});
+
+test('refuses a directory whose runs were not attacked', async () => {
+  const directory = await experiment({ ...plain, settings: { attack: null } });
+  try {
+    await writeReport(directory, join(directory, 'report.html'));
+    assert.unreachable();
+  } catch (error) {
+    assert.match((error as Error).message, /holds no run with an attack/);
+  }
+});
+
+test('aligns the table under its header', async () => {
+  const directory = await experiment(plain, { defense: 'in-trust', successes: 1, bleu: 0.5 });
+  const lines = textReport(groupRuns(await findRuns(directory)))
+    .split('\n')
+    .slice(2, 6);
+  const end = lines[0]!.indexOf('ASR') + 3;
+  for (const line of lines.slice(2)) assert.is(line.slice(end - 1, end), '%', line);
+});
+
+test('moves names apart without leaving the plot', () => {
+  assert.equal(apart([0, 1, 2], 10, 100), [0, 10, 20]);
+  assert.equal(apart([5, 95, 99], 10, 100), [5, 90, 100]);
+  assert.equal(apart([], 10, 100), []);
+});
+
+test.run();
