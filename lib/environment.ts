@@ -1,8 +1,9 @@
 import { execFile } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
 import { arch, availableParallelism, cpus, platform, totalmem } from 'node:os';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { packageRoot, trainerBuild } from './native.ts';
 
 /** With what a run was made: enough to say why two runs differ. */
 export interface Environment {
@@ -13,23 +14,21 @@ export interface Environment {
   commit?: string;
 }
 
-const home = fileURLToPath(new URL('../', import.meta.url));
-
-/** @param versions of what the caller has loaded, such as libtorch */
-export async function environment(versions: Record<string, string> = {}): Promise<Environment> {
-  const { version } = JSON.parse(await readFile(`${home}package.json`, 'utf8')) as {
-    version: string;
-  };
-  const commit = await commitOf(home);
+/** What the package runs with here. */
+export async function environment(): Promise<Environment> {
+  const text = await readFile(join(packageRoot, 'package.json'), 'utf8');
+  const { version } = JSON.parse(text) as { version: string };
+  const libtorch = trainerBuild()?.libtorch.version;
+  const commit = await commitOf(packageRoot);
   return {
-    versions: { dece: version, node: process.versions.node, ...versions },
+    versions: { dece: version, node: process.versions.node, ...(libtorch && { libtorch }) },
     machine: {
       system: `${platform()} ${arch()}`,
       processor: cpus()[0]?.model.trim() ?? 'unknown',
       cores: availableParallelism(),
       memoryBytes: totalmem(),
     },
-    threads: Number(process.env['OMP_NUM_THREADS'] ?? availableParallelism()),
+    threads: Number(process.env.OMP_NUM_THREADS ?? availableParallelism()),
     ...(commit !== undefined && { commit }),
   };
 }

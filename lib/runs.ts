@@ -192,7 +192,7 @@ async function writer(directory: string, unlock: () => Promise<void>): Promise<R
   };
 }
 
-const secondsOf = (events: readonly RunEvent[]) => Number(events.at(-1)?.['seconds'] ?? 0);
+const secondsOf = (events: readonly RunEvent[]) => Number(events.at(-1)?.seconds ?? 0);
 
 async function readEvents(directory: string): Promise<RunEvent[]> {
   const path = join(directory, 'events.jsonl');

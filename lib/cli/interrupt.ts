@@ -35,7 +35,7 @@ export async function interruptible<Result>(
 
 /** A command line as it was called, through npm, npx or by itself; blanks and quotes are quoted for a shell. */
 export function commandLine(args: readonly string[]): string {
-  const called = process.env['npm_lifecycle_event'];
+  const called = process.env.npm_lifecycle_event;
   const quoted = args.map((arg) =>
     /^[\w@%+=:,./-]+$/.test(arg) ? arg : `'${arg.replaceAll("'", `'\\''`)}'`,
   );

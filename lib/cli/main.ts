@@ -83,7 +83,7 @@ function explain(error: unknown): number {
   }
   const message = error instanceof Error ? error.message : String(error);
   process.stderr.write(`dece: ${message}\n`);
-  if (process.env['DECE_DEBUG'] === '1' && error instanceof Error) {
+  if (process.env.DECE_DEBUG === '1' && error instanceof Error) {
     process.stderr.write(`${error.stack}\n`);
     if (error.cause !== undefined) process.stderr.write(`cause: ${String(error.cause)}\n`);
   }

@@ -36,7 +36,7 @@ export function progress(stream: NodeJS.WriteStream = process.stderr): Progress 
           linewrap: null,
           format: '{what} {bar} {value} of {total} {detail}',
           barCompleteChar: '━',
-          barIncompleteChar: process.env['NO_COLOR'] ? ' ' : '─',
+          barIncompleteChar: process.env.NO_COLOR ? ' ' : '─',
           barsize: 24,
           gracefulExit: false,
         });

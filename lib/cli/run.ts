@@ -38,7 +38,7 @@ export async function runAndReport(
       return await runExperiment(config, {
         out,
         directory,
-        dataDirectory: process.env['DECE_DATA'],
+        dataDirectory: process.env.DECE_DATA,
         environment: await environment(),
         signal,
         onEvent: showExperiment(shown),

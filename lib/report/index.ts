@@ -1,6 +1,5 @@
 import { writeWhole } from '../data/files.ts';
 import { findRuns, type Results } from '../runs.ts';
-import { page } from './html.ts';
 import { type Group, groupRuns } from './series.ts';
 import { textReport } from './table.ts';
 
@@ -34,6 +33,7 @@ export async function writeReport(directory: string, path: string): Promise<Repo
     );
   }
   const { experiment, description } = records.find(({ config }) => config.role === 'run')!.config;
+  const { page } = await import('./html.ts'); // the plots are slow to load
   const html = await page(String(experiment ?? 'Runs'), String(description ?? ''), groups);
   await writeWhole(path, html);
   const results = records.flatMap((record) =>

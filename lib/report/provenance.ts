@@ -13,9 +13,9 @@ export function provenance(groups: readonly Group[]): string {
   const facts: [string, string][] = [
     ['Model', [...new Set(groups.map(({ model }) => model))].join(', ')],
     ['Seeds', distinct(({ seed }) => seed)],
-    ['Training', options(first['training'])],
-    ['Evaluation', options(first['evaluation'])],
-    ['Mode', distinct((config) => config['mode'])],
+    ['Training', options(first.training)],
+    ['Evaluation', options(first.evaluation)],
+    ['Mode', distinct((config) => config.mode)],
     ['Base', base(first)],
     [
       'Device',
@@ -68,7 +68,7 @@ function base({ base: found }: RunConfig): string {
   const { directory, dataset, training, data, dropped } = found as Record<string, unknown>;
   if (typeof directory === 'string') return directory;
   if (training === null) return 'none: random weights';
-  const count = (data as RunConfig['data'])['train']?.examples;
+  const count = (data as RunConfig['data']).train?.examples;
   const out = Number(dropped) > 0 ? `, ${String(dropped)} left out as the runs use them` : '';
   return `trained on ${count} clean examples of ${String(dataset)}${out}: ${options(training)}`;
 }

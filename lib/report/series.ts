@@ -86,7 +86,7 @@ function toSeries(members: readonly RunRecord[]): Series[] {
   const names = Object.keys(defenses);
   const rank = ({ name, label }: { name: string; label: string }) =>
     names.indexOf(name) + (label === name ? 0 : 0.5);
-  const byLabel = groupBy(members, ({ config }) => String(config['label'] ?? config.defense!.name));
+  const byLabel = groupBy(members, ({ config }) => String(config.label ?? config.defense!.name));
   const found = [...byLabel].map(([label, runs]) => ({
     name: runs[0]!.config.defense!.name,
     label,
@@ -117,7 +117,7 @@ function toCurve(runs: readonly RunRecord[]): Point[] {
         spread(here.filter((event) => event.type === type).map(({ loss }) => Number(loss)));
       const metrics = here
         .filter(({ type }) => type === 'metrics')
-        .map((event) => event['metrics'] as Metrics);
+        .map((event) => event.metrics as Metrics);
       const point = {
         epoch,
         trainingLoss: losses('epoch'),
