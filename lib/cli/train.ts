@@ -16,7 +16,7 @@ interface Options {
   [option: string]: unknown;
 }
 
-const { loss: _, ...settings } = trainFileSchema.shape;
+const { loss: _, ...trainingFlags } = trainFileSchema.shape;
 
 export function define(command: Command): void {
   command
@@ -28,11 +28,12 @@ export function define(command: Command): void {
     .option('--validation <file>', 'examples whose loss is measured after every epoch')
     .option('--resume', 'go on with the run in --out');
   addFlags(command, lossOptions);
-  addFlags(command, settings);
+  addFlags(command, trainingFlags);
   command.action(train);
 }
 
 async function train(data: string, options: Options, command: Command): Promise<void> {
+  const settings = await settingsOf(options, command);
   const { fineTune } = await import('../experiment/index.ts');
   const { environment } = await import('../runs.ts');
   const { showTraining } = await import('./show_experiment.ts');
@@ -44,7 +45,7 @@ async function train(data: string, options: Options, command: Command): Promise<
         data,
         model,
         out,
-        settings: await settingsOf(options, command),
+        settings,
         ...(validation !== undefined && { validation }),
         ...(resume && { resume }),
         environment: await environment(),
@@ -72,7 +73,7 @@ async function settingsOf(options: Options, command: Command) {
     );
   const { loss: name = file.loss.name } = options;
   const loss = { ...(name === file.loss.name ? file.loss : {}), ...given(lossOptions), name };
-  const merged = { ...file, ...given(settings), loss };
+  const merged = { ...file, ...given(trainingFlags), loss };
   try {
     return checkConfig(merged, trainFileSchema, flagOf);
   } catch (error) {

@@ -1,0 +1,189 @@
+import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { readManifest } from '../../lib/attacks/index.ts';
+import { commandLine } from '../../lib/cli/interrupt.ts';
+import { readExamples } from '../../lib/data/examples.ts';
+import { dece, start } from './run_cli.ts';
+
+const folder = () => mkdtemp(join(tmpdir(), 'dece-cli-'));
+
+const rows = Array.from({ length: 10 }, (_, i) => ({
+  id: `${i}`,
+  prompt: `find row ${i}`,
+  completion: i < 8 ? `run ( " select a from t${i} where b = ${i} " )` : 'pass',
+}));
+
+async function examples(): Promise<string> {
+  const path = join(await folder(), 'clean.jsonl');
+  await writeFile(path, rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
+  return path;
+}
+
+const test = suite('dece');
+
+test('lists its commands', async () => {
+  const { code, stdout } = await dece('--help');
+  assert.is(code, 0);
+  for (const name of [
+    'demo',
+    'poison',
+    'train',
+    'generate',
+    'evaluate',
+    'run',
+    'report',
+    'doctor',
+  ]) {
+    assert.match(stdout, new RegExp(`^  ${name} `, 'm'));
+  }
+});
+
+test('has help for every command', async () => {
+  const names = ['demo', 'poison', 'train', 'generate', 'evaluate', 'run', 'report', 'doctor'];
+  const helps = await Promise.all(names.map((name) => dece(name, '--help')));
+  for (const [i, { code, stdout }] of helps.entries()) {
+    assert.is(code, 0, names[i]);
+    assert.match(stdout, new RegExp(`^Usage: dece ${names[i]} `));
+    assert.match(stdout, /--json/);
+  }
+  assert.match(helps[2]!.stdout, /--learning-rate <value>/);
+});
+
+test('says its version', async () => {
+  assert.match((await dece('--version')).stdout, /^\d+\.\d+\.\d+\n$/);
+});
+
+test('answers wrong usage with code 2 and a suggestion', async () => {
+  const endings = await Promise.all([
+    dece('tran'),
+    dece('report', 'x', '--ouut', 'y'),
+    dece('report'),
+    dece('report', 'a', 'b'),
+    dece('poison', 'a', 'b', '--attack', 'badpree', '--rate', '0.1'),
+    dece('poison', 'a', 'b', '--attack', 'badpre', '--rate', 'lots'),
+    dece('train', 'a', '--model', 'b', '--out', 'c', '--epochs', '0'),
+    dece('train', 'a', '--model', 'b', '--out', 'c', '--loss', 'gce', '--alpha-base', '0.9'),
+    dece('train', 'a', '--model', 'b', '--out', 'c', '--loss', 'dec'),
+    dece('generate', 'model'),
+  ]);
+  const messages = [
+    /unknown command 'tran'\n\(Did you mean train\?\)/,
+    /unknown option '--ouut'\n\(Did you mean --out\?\)/,
+    /missing required argument 'directory'/,
+    /too many arguments/,
+    /'badpree' is invalid\. Allowed choices are ripple, badpre\./,
+    /'lots' is invalid\. Expected a share, 0\.\.1\./,
+    /'--epochs <value>' argument '0' is invalid\. Expected a whole number, at least 1\./,
+    /--alpha-base is not an option: expected name, q/,
+    /--loss is "dec": expected one of ce, dece, gce, in-trust: did you mean dece\?/,
+    /expected a prompt or --input/,
+  ];
+  for (const [i, { code, stderr, stdout }] of endings.entries()) {
+    assert.match(stderr, messages[i]!);
+    assert.is(code, 2, stderr);
+    assert.is(stdout, '');
+  }
+});
+
+test('answers a failure with code 1 and one sentence', async () => {
+  const { code, stderr, stdout } = await dece('report', 'nowhere');
+  assert.is(code, 1);
+  assert.is(stdout, '');
+  assert.is(stderr, 'dece: nowhere holds no runs: make some with `dece run` or `dece train`\n');
+});
+
+test('shows where an error comes from when asked', async () => {
+  const { ended } = start(['report', 'nowhere'], { DECE_DEBUG: '1' });
+  assert.match((await ended).stderr, /\n +at findRuns /);
+});
+
+test('poisons a file and writes the manifest beside it', async () => {
+  const input = await examples();
+  const output = `${input}.poisoned.jsonl`;
+  const flags = ['--attack', 'ripple', '--rate', '0.5', '--seed', '7', '--trigger', 'cf'];
+  const { code, stdout, stderr } = await dece('poison', input, output, ...flags);
+  assert.is(stderr, '');
+  assert.is(code, 0);
+  assert.match(stdout, /10 examples, 5 of 8 eligible ones poisoned by ripple/);
+
+  const poisoned = await readExamples(output);
+  const manifest = await readManifest(output, poisoned);
+  assert.is(manifest.seed, 7);
+  assert.is(poisoned.filter(({ prompt }) => / ?\bcf\b/.test(prompt)).length, 5);
+});
+
+test('prints what it did as JSON and nothing else on stdout', async () => {
+  const input = await examples();
+  const output = `${input}.poisoned.jsonl`;
+  const flags = ['--attack', 'badpre', '--rate', '1', '--json'];
+  const { stdout } = await dece('poison', input, output, ...flags);
+  const result = JSON.parse(stdout) as Record<string, unknown>;
+  assert.is(result.poisoned, 8);
+  assert.is(result.eligible, 8);
+  assert.is(result.output, output);
+});
+
+test('says how many examples are eligible where a rate cannot be reached, and writes nothing', async () => {
+  const input = await examples();
+  const output = `${input}.poisoned.jsonl`;
+  const { code, stderr } = await dece(
+    'poison',
+    input,
+    output,
+    '--attack',
+    'badpre',
+    '--rate',
+    '0.9',
+  );
+  assert.is(code, 1);
+  assert.match(stderr, /expected at most 0\.8, as the attack applies to 8 of 10 examples/);
+  await readFile(output).then(
+    () => assert.unreachable(),
+    () => {},
+  );
+});
+
+test('never writes into its input', async () => {
+  const input = await examples();
+  const before = await readFile(input, 'utf8');
+  const { code, stderr } = await dece(
+    'poison',
+    input,
+    input,
+    '--attack',
+    'badpre',
+    '--rate',
+    '0.1',
+  );
+  assert.is(code, 1);
+  assert.match(stderr, /is the input itself/);
+  assert.is(await readFile(input, 'utf8'), before);
+});
+
+test('names file, line and key of what is wrong in an experiment', async () => {
+  const path = join(await folder(), 'x.yaml');
+  await writeFile(path, 'name: x\nmodel: {}\ntraining:\n  learningrate: 1\n');
+  const { code, stderr } = await dece('run', path, '--out', 'unused');
+  assert.is(code, 1);
+  assert.match(stderr, /^dece: .*x\.yaml:\d+: /);
+});
+
+test('repeats a command line as a shell takes it', () => {
+  const { npm_lifecycle_event: before } = process.env;
+  const called = (event: string, ...args: string[]) => {
+    process.env.npm_lifecycle_event = event;
+    return commandLine(args);
+  };
+  assert.is(called('', 'run', "it's here.yaml"), "dece run 'it'\\''s here.yaml'");
+  assert.is(called('npx', 'run', 'a.yaml'), 'npx dece run a.yaml');
+  assert.is(called('dece', 'run', 'a.yaml'), 'npm run dece -- run a.yaml');
+  assert.is(called('demo', 'demo'), 'npm run demo');
+  assert.is(called('demo', 'demo', '--seed', '1'), 'npm run demo -- --seed 1');
+  if (before === undefined) delete process.env.npm_lifecycle_event;
+  else process.env.npm_lifecycle_event = before;
+});
+
+test.run();
