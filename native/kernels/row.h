@@ -117,38 +117,46 @@ struct Linear {
   }
 };
 
-// DeCE. Four classes share one logarithm and one division, which cost more than the rest; `wide` is
-// for blends whose product of four would overflow.
+// DeCE. Shares r_j are counted from that of the likeliest class, whose e is 1:
+//
+//   r_j - r_max = k / (1 + k) (1 - e_j) r_j
+//
+// so that where one wrong class has nearly all p, or all classes have the same, the difference to
+// their mean is not lost in rounding. Four classes share one logarithm and one division, which cost
+// more than the rest; `wide` is for blends whose product of four would overflow.
 template <bool clamped, bool wide>
 struct Blend {
   static constexpr bool has_sums = true;
   float loss = 0, label_gradient = 0;
   float k;      // 1 + k e_j is the blend of class j, in units of what the label puts there
   float floor;  // the e_j of the lowest probability
-  float factor = 0, mean_share = 0;
+  float level = 0, slope = 0;
 
   DECE_HOST_DEVICE Blend(const Plan& plan, const Softmax& row)
       : k(float(plan.alpha / (plan.rest * plan.other * row.total()))),
-        floor(float(plan.floor * row.total())) {}
+        floor(float(plan.floor * row.total())) {
+    k = k > least_k ? k : least_k;
+  }
 
-  // weighted: sum of e_j r_j, logs: sum of log(1 + k e_j)
+  // weighted: sum of e_j (1 - e_j) r_j, logs: sum of log(1 + k e_j)
   template <typename F>
   DECE_HOST_DEVICE void add(const F (&e)[4], F& weighted, F& logs) const {
-    F blend[4], live[4];
+    F blend[4], part[4];
     for (int i = 0; i < 4; i++) {
       blend[i] = blend_of(e[i]);
-      live[i] = clamped ? (e[i] >= floor ? e[i] : F{}) : e[i];
+      part[i] = e[i] * (1.0f - e[i]);
+      if constexpr (clamped) part[i] = e[i] >= floor ? part[i] : e[i] * blend[i] * (-1 / k);
     }
     if constexpr (wide) {
       for (int i = 0; i < 4; i++) {
-        weighted += live[i] / blend[i];
+        weighted += part[i] / blend[i];
         logs += natural_log(blend[i]);
       }
     } else {
       const F low = blend[0] * blend[1], high = blend[2] * blend[3];
       const F product = low * high;
-      weighted += ((live[0] * blend[1] + live[1] * blend[0]) * high +
-                   (live[2] * blend[3] + live[3] * blend[2]) * low) /
+      weighted += ((part[0] * blend[1] + part[1] * blend[0]) * high +
+                   (part[2] * blend[3] + part[3] * blend[2]) * low) /
                   product;
       logs += natural_log(product);
     }
@@ -158,12 +166,13 @@ struct Blend {
     const double p = row.probability();
     const bool dead = p < plan.floor;
     const double blend = plan.alpha * (dead ? plan.floor : p) + plan.rest * plan.label;
-    const double share = dead ? 0 : plan.rest * plan.label / blend;
-    const double pull = plan.scale * plan.alpha / plan.rest;
+    const double share = (dead ? 0 : plan.rest * plan.label / blend) - 1 / (1 + double(k));
+    const double weighted = sums.weighted * k / (1 + double(k));
+    const double pull = plan.scale * plan.alpha / plan.rest / row.total();
 
-    factor = float(pull / row.total());
-    mean_share = float((sums.weighted + row.label * share) / row.total());
-    label_gradient = float(pull * p * (sums.weighted - share * row.others) / row.total());
+    label_gradient = float(pull * p * (weighted - share * row.others));
+    level = float(pull * (weighted + row.label * share) / row.total());
+    slope = float(pull * k / (1 + double(k)));
 
     const double missing = plan.alpha * row.missing() + plan.rest * (plan.classes - 1) * plan.other;
     const double others = (plan.classes - 1) * log(plan.rest * plan.other) + sums.logs -
@@ -187,12 +196,16 @@ struct Blend {
       share[3] = of_high * blend[2];
     }
     for (int i = 0; i < 4; i++) {
-      if constexpr (clamped) share[i] = e[i] >= floor ? share[i] : F{};
-      out[i] = e[i] * factor * (mean_share - share[i]);
+      F part = (1.0f - e[i]) * share[i];
+      if constexpr (clamped) part = e[i] >= floor ? part : F{} - 1 / k;
+      out[i] = e[i] * (level - part * slope);
     }
   }
 
  private:
+  // Far below what changes 1 + k e, so that 1 / k is finite.
+  static constexpr float least_k = 1e-30f;
+
   template <typename F>
   DECE_HOST_DEVICE F blend_of(F e) const {
     if constexpr (clamped) e = at_least(e, floor);
