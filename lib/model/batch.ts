@@ -52,6 +52,14 @@ export function nativeBatch(batch: Batch, config: T5Config): NativeBatch {
   return result;
 }
 
+/** A batch to learn from: one with labels. */
+export function labelledBatch(batch: Batch, config: T5Config): NativeBatch {
+  if (batch.labels === undefined) {
+    throw new TypeError('labels is undefined: expected the ids that the decoder should write');
+  }
+  return nativeBatch(batch, config);
+}
+
 /** Which ids of ragged rows are not padding; nothing where no row is shorter than another. */
 function maskOf(ids: Ids): Ids | undefined {
   if (!isRagged(ids) || ids.every((row) => row.length === ids[0]!.length)) return undefined;

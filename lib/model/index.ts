@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { check, checkKeys, choose } from '../check.ts';
 import { readUtf8, writeWhole } from '../data/files.ts';
 import { Tokenizer } from '../data/tokenizer.ts';
-import { type Batch, nativeBatch } from './batch.ts';
+import { type Batch, labelledBatch, nativeBatch } from './batch.ts';
 import {
   configToSave,
   type Dtype,
@@ -12,11 +12,12 @@ import {
   type T5Config,
   t5Config,
 } from './config.ts';
-import { addon, type ModelHandle, type Tensor, withSignal } from './native.ts';
+import { type LossConfig, nativeLoss } from './loss.ts';
+import { addon, type MeanLoss, type ModelHandle, type Tensor, withSignal } from './native.ts';
 
 export type { Batch, Ids } from './batch.ts';
 export type { Dtype, ModelConfig } from './config.ts';
-export type { Tensor } from './native.ts';
+export type { MeanLoss, Tensor } from './native.ts';
 
 export interface ModelOptions {
   /** `cpu`, `cuda`, `cuda:N`, or `auto`, the default: CUDA where there is one. */
@@ -29,6 +30,13 @@ export interface CreateOptions extends ModelOptions {
   /** The same seed draws the same weights on every device. */
   seed: number;
   tokenizer?: Tokenizer;
+}
+
+export interface LossOptions {
+  loss: LossConfig;
+  /** Of DeCE: alpha is alphaBase ** epoch. Default 1. */
+  epoch?: number;
+  signal?: AbortSignal | undefined;
 }
 
 export interface GenerateIdsOptions {
@@ -147,6 +155,23 @@ export class Model {
       throw new TypeError('decoderInputIds is undefined: expected them, or labels to shift right');
     }
     return this.handle.logits(native);
+  }
+
+  /**
+   * The loss without dropout, in nats: the mean over the labels that count, and how many those are; 0
+   * where there are none.
+   *
+   * @throws RangeError on an id or an option of the loss out of range; TypeError without labels
+   *
+   * @example
+   * const { loss } = await model.loss(batch, { loss: { name: 'ce' } });
+   */
+  async loss(batch: Batch, options: LossOptions): Promise<MeanLoss> {
+    checkKeys('loss', options, ['loss', 'epoch', 'signal']);
+    const { loss, epoch = 1, signal } = options;
+    const native = labelledBatch(batch, this.t5);
+    const formula = nativeLoss(loss, epoch);
+    return withSignal(signal, (stop) => addon().meanLoss(this.handle, native, formula, stop));
   }
 
   /**

@@ -1,10 +1,17 @@
 import { trainer } from '../native.ts';
 import type { NativeBatch } from './batch.ts';
+import type { NativeLoss } from './loss.ts';
 
 /** Numbers with their shape, row-major. */
 export interface Tensor {
   data: Float32Array;
   shape: number[];
+}
+
+/** A loss in nats, the mean over so many counted tokens. */
+export interface MeanLoss {
+  loss: number;
+  tokens: number;
 }
 
 /** native/trainer/async.h: asks a native job to stop. */
@@ -35,11 +42,19 @@ export interface ModelHandle {
 
 /** What lib/model/index.ts uses of trainer.node. */
 export interface ModelAddon {
+  info(): { torch: string; cudaDevices: number; threads: number; externalBytes: number };
   Stop: new () => Stop;
   ModelHandle: {
     create(config: object, device: string, dtype: string, seed: number): ModelHandle;
     load(path: string, config: object, device: string, dtype: string): Promise<ModelHandle>;
   };
+  /** native/trainer/trainer_binding.cc */
+  meanLoss(
+    model: ModelHandle,
+    batch: NativeBatch,
+    loss: NativeLoss,
+    stop: Stop | undefined,
+  ): Promise<MeanLoss>;
 }
 
 export const addon = () => trainer() as unknown as ModelAddon;

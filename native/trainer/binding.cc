@@ -10,7 +10,8 @@
 
 namespace {
 
-// info(): { torch, cudaDevices, threads }, for `dece doctor`.
+// info(): { torch, cudaDevices, threads, externalBytes }: for `dece doctor`, and how much memory V8
+// was told of, which process.memoryUsage() leaves out.
 Napi::Value info(const Napi::CallbackInfo& call) {
   auto result = Napi::Object::New(call.Env());
   result.Set("torch", Napi::String::New(call.Env(), TORCH_VERSION));
@@ -18,6 +19,9 @@ Napi::Value info(const Napi::CallbackInfo& call) {
       "cudaDevices",
       Napi::Number::New(call.Env(), at::hasCUDA() ? at::detail::getCUDAHooks().deviceCount() : 0));
   result.Set("threads", Napi::Number::New(call.Env(), at::get_num_threads()));
+  result.Set("externalBytes",
+             Napi::Number::New(
+                 call.Env(), double(Napi::MemoryManagement::AdjustExternalMemory(call.Env(), 0))));
   return result;
 }
 

@@ -205,10 +205,11 @@ void write_all(int descriptor, const void* data, size_t size, const std::string&
   }
 }
 
-void write_file(const std::string& path,
+// `path` is what error messages name: the file that was asked for.
+void write_file(const std::string& temporary, const std::string& path,
                 const std::vector<std::pair<std::string, Tensor>>& tensors) {
-  File file(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
-  if (file.get() < 0) throw system_error("cannot create", path);
+  File file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
+  if (file.get() < 0) throw system_error("cannot write", path);
   const auto header = header_of(tensors);
   const uint64_t length = header.size();
   write_all(file.get(), &length, 8, path);
@@ -248,7 +249,7 @@ void write_safetensors(const std::string& path,
   });
   const auto temporary = path + "." + std::to_string(::getpid()) + ".tmp";
   try {
-    write_file(temporary, ordered);
+    write_file(temporary, path, ordered);
     if (::rename(temporary.c_str(), path.c_str()) != 0) throw system_error("cannot replace", path);
   } catch (...) {
     ::unlink(temporary.c_str());
