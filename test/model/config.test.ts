@@ -1,0 +1,120 @@
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { configToSave, t5Config } from '../../lib/model/config.ts';
+
+const test = suite('t5Config');
+
+const parse = (changes: object = {}) => t5Config({ model_type: 't5', ...changes });
+
+test('has the defaults of transformers', () => {
+  assert.equal(parse(), {
+    vocab_size: 32128,
+    d_model: 512,
+    d_kv: 64,
+    d_ff: 2048,
+    num_layers: 6,
+    num_decoder_layers: 6,
+    num_heads: 8,
+    relative_attention_num_buckets: 32,
+    relative_attention_max_distance: 128,
+    dropout_rate: 0.1,
+    layer_norm_epsilon: 1e-6,
+    initializer_factor: 1,
+    gated: false,
+    tie_word_embeddings: true,
+    scale_decoder_outputs: true,
+    pad_token_id: 0,
+    decoder_start_token_id: 0,
+    eos_token_ids: [1],
+    dtype: 'float32',
+  });
+});
+
+test('reads old and new spellings alike', () => {
+  assert.equal(
+    parse({ hidden_size: 64, num_hidden_layers: 2, num_attention_heads: 4, head_dim: 16 }),
+    parse({ d_model: 64, num_layers: 2, num_heads: 4, d_kv: 16 }),
+  );
+  assert.is(parse({ torch_dtype: 'bfloat16' }).dtype, 'bfloat16');
+  assert.is(parse({ dtype: 'torch.float16' }).dtype, 'float32');
+  assert.throws(
+    () => parse({ d_model: 32, hidden_size: 64 }),
+    /^hidden_size is 64: expected 32, as d_model$/,
+  );
+});
+
+test('takes null for what is not set, as config.json has it', () => {
+  const unset = { num_decoder_layers: null, decoder_start_token_id: null, dense_act_fn: null };
+  assert.equal(parse({ ...unset, num_layers: 3, pad_token_id: 5, eos_token_id: null }), {
+    ...parse({ num_layers: 3, pad_token_id: 5 }),
+    num_decoder_layers: 3,
+    decoder_start_token_id: 5,
+    eos_token_ids: [],
+  });
+  assert.equal(parse({ eos_token_id: [1, 2] }).eos_token_ids, [1, 2]);
+});
+
+test('scales what goes into the head where the embedding is tied, or as it is told', () => {
+  assert.is(parse({ tie_word_embeddings: false }).scale_decoder_outputs, false);
+  assert.is(parse({ scale_decoder_outputs: false }).scale_decoder_outputs, false);
+});
+
+test('names the key whose value it does not know', () => {
+  const cases: [object, RegExp][] = [
+    [{ model_type: 'bart' }, /^model_type is "bart": expected t5$/],
+    [
+      { feed_forward_proj: 'gated-silu' },
+      /^feed_forward_proj is "gated-silu": expected one of relu, gated-gelu$/,
+    ],
+    [{ feed_forward_proj: 'toString' }, /^feed_forward_proj is "toString": expected one of/],
+    [
+      { dense_act_fn: 'gelu' },
+      /^dense_act_fn is "gelu": expected "relu", as feed_forward_proj "relu" says$/,
+    ],
+    [
+      { feed_forward_proj: 'gated-gelu', is_gated_act: false },
+      /^is_gated_act is false: expected true/,
+    ],
+    [
+      { is_encoder_decoder: false },
+      /^is_encoder_decoder is false: expected true, as the model_type/,
+    ],
+    [{ tie_word_embeddings: 'no' }, /^tie_word_embeddings is "no": expected true or false$/],
+    [{ d_model: 0 }, /^d_model is 0: expected at least 1$/],
+    [{ d_model: '512' }, /^d_model is "512": expected at least 1$/],
+    [{ num_layers: 1.5 }, /^num_layers is 1\.5: expected at least 1$/],
+    [{ dropout_rate: 1 }, /^dropout_rate is 1: expected in \[0, 1\)$/],
+    [
+      { relative_attention_num_buckets: 2 },
+      /^relative_attention_num_buckets is 2: expected at least 4$/,
+    ],
+    [
+      { relative_attention_max_distance: 16 },
+      /^relative_attention_max_distance is 16: expected at least 17$/,
+    ],
+    [{ vocab_size: 100, pad_token_id: 100 }, /^pad_token_id is 100: expected 0\.\.99$/],
+    [
+      { vocab_size: 100, eos_token_id: [1, 100] },
+      /^eos_token_id is 1,100: expected 0\.\.99, a list/,
+    ],
+    [{ dtype: 'int8' }, /^dtype is "int8": expected one of float32, bfloat16, float16$/],
+  ];
+  for (const [changes, message] of cases) assert.throws(() => parse(changes), message);
+});
+
+test('writes numbers as transformers wants them: 1.0 where it takes no 1', () => {
+  const source = { model_type: 't5', initializer_factor: 1, d_model: 64, dropout_rate: 0 };
+  const text = configToSave(source, t5Config(source), 'float32');
+  assert.match(text, /"initializer_factor": 1\.0,\n/);
+  assert.match(text, /"dropout_rate": 0\.0,\n/);
+  assert.match(text, /"d_model": 64,\n/);
+  assert.equal(JSON.parse(text), {
+    architectures: ['T5ForConditionalGeneration'],
+    is_encoder_decoder: true,
+    ...source,
+    decoder_start_token_id: 0,
+    dtype: 'float32',
+  });
+});
+
+test.run();
