@@ -10,6 +10,7 @@ import {
   readConfig,
   trainFileSchema,
 } from '../lib/config/index.ts';
+import { rejects } from './rejects.ts';
 
 const text = `name: demo
 model: { d_model: 16 }
@@ -130,12 +131,7 @@ test('names line and column of what is no YAML', () => {
 });
 
 test('names the file that is not there', async () => {
-  try {
-    await readConfig('missing.yaml', experimentSchema);
-    assert.unreachable();
-  } catch (error) {
-    assert.match((error as Error).message, /^missing\.yaml does not exist$/);
-  }
+  await rejects(readConfig('missing.yaml', experimentSchema), /^missing\.yaml does not exist$/);
 });
 
 test('reads the experiments that are shipped', async () => {
@@ -153,15 +149,10 @@ test('reads the file of `dece train`, with the loss as a name or an object', asy
   assert.equal(config.loss, { name: 'gce', q: 0.7 });
   assert.is(config.epochs, 3);
   await writeFile(path, 'loss: { name: gce, alphaBase: 0.9 }\n');
-  try {
-    await readConfig(path, trainFileSchema);
-    assert.unreachable();
-  } catch (error) {
-    assert.match(
-      (error as Error).message,
-      /train\.yaml:1: loss\.alphaBase is not an option: expected name, q$/,
-    );
-  }
+  await rejects(
+    readConfig(path, trainFileSchema),
+    /train\.yaml:1: loss\.alphaBase is not an option: expected name, q$/,
+  );
 });
 
 test('calls keys as the caller does', () => {

@@ -8,6 +8,7 @@ import { wilson } from '../lib/metrics/index.ts';
 import { groupRuns, textReport, verdict, writeReport } from '../lib/report/index.ts';
 import { apart } from '../lib/report/plots.ts';
 import { environment, findRuns, openRun } from '../lib/runs.ts';
+import { rejects } from './rejects.ts';
 
 const here = await environment();
 
@@ -202,12 +203,10 @@ test('shows runs that are not finished as far as they are', async () => {
 
 test('refuses a directory whose runs were not attacked', async () => {
   const directory = await experiment({ ...plain, settings: { attack: null } });
-  try {
-    await writeReport(directory, join(directory, 'report.html'));
-    assert.unreachable();
-  } catch (error) {
-    assert.match((error as Error).message, /holds no run with an attack/);
-  }
+  await rejects(
+    writeReport(directory, join(directory, 'report.html')),
+    /holds no run with an attack/,
+  );
 });
 
 test('aligns the table under its header', async () => {

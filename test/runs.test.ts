@@ -5,6 +5,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { defenseSchema } from '../lib/defenses/index.ts';
 import { environment, findRuns, openRun, readOutputs, readRun } from '../lib/runs.ts';
+import { rejects } from './rejects.ts';
 
 const folder = () => mkdtemp(join(tmpdir(), 'dece-runs-'));
 
@@ -102,15 +103,10 @@ test('counts the seconds of all sessions, but not what is repeated', async () =>
 test('refuses to go on with other settings, and names the first that differs', async () => {
   const directory = await folder();
   await (await openRun(directory, config)).close();
-  try {
-    await openRun(directory, { ...config, training: { epochs: 3 } });
-    assert.unreachable();
-  } catch (error) {
-    assert.match(
-      (error as Error).message,
-      /holds a run with training\.epochs 2, now it is 3: choose another directory, or delete/,
-    );
-  }
+  await rejects(
+    openRun(directory, { ...config, training: { epochs: 3 } }),
+    /holds a run with training\.epochs 2, now it is 3: choose another directory, or delete/,
+  );
   await (await openRun(directory, { ...config, device: 'cuda' })).close();
 });
 
@@ -120,12 +116,7 @@ test('says which line of the events is damaged', async () => {
   await run.record(epoch(1));
   await run.close();
   await writeFile(join(directory, 'events.jsonl'), 'x\n');
-  try {
-    await readRun(directory);
-    assert.unreachable();
-  } catch (error) {
-    assert.match((error as Error).message, /events\.jsonl, line 1 is not JSON/);
-  }
+  await rejects(readRun(directory), /events\.jsonl, line 1 is not JSON/);
 });
 
 test('finds the runs of a directory in the order of their names', async () => {
@@ -145,12 +136,7 @@ test('finds the runs of a directory in the order of their names', async () => {
 test('says that a directory holds no runs', async () => {
   const directory = await folder();
   for (const path of [directory, join(directory, 'none')]) {
-    try {
-      await findRuns(path);
-      assert.unreachable();
-    } catch (error) {
-      assert.match((error as Error).message, /holds no runs: make some with `dece run`/);
-    }
+    await rejects(findRuns(path), /holds no runs: make some with `dece run`/);
   }
 });
 
