@@ -27,6 +27,9 @@ export interface Settings {
 
 /** `config.json` of a run. */
 export interface RunConfig extends Settings {
+  /** What a report calls the experiment, and says about it. */
+  title?: string;
+  description?: string;
   device: string;
   environment: Environment;
 }
@@ -148,9 +151,10 @@ async function claim(directory: string, config: RunConfig): Promise<void> {
     await writeWhole(path, asJson(config));
     return;
   }
-  const [before, now] = [there, config].map(({ environment: _, device: __, ...settings }) =>
-    flat(JSON.parse(JSON.stringify(settings))),
-  ) as [Map<string, string>, Map<string, string>];
+  const [before, now] = [there, config].map((found) => flat(settingsOf(found))) as [
+    Map<string, string>,
+    Map<string, string>,
+  ];
   for (const key of new Set([...before.keys(), ...now.keys()])) {
     if (before.get(key) === now.get(key)) continue;
     throw new Error(
@@ -158,6 +162,12 @@ async function claim(directory: string, config: RunConfig): Promise<void> {
         `${now.get(key) ?? 'unset'}: choose another directory, or delete this one to begin again`,
     );
   }
+}
+
+/** What is left of a configuration without what does not decide how a run ends. */
+function settingsOf(config: RunConfig): unknown {
+  const { environment: _, device: __, title: ___, description: ____, ...settings } = config;
+  return JSON.parse(JSON.stringify(settings));
 }
 
 async function writer(directory: string, unlock: () => Promise<void>): Promise<Run> {

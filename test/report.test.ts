@@ -38,7 +38,7 @@ async function writeRun(parent: string, ending: Ending): Promise<void> {
   const run = await openRun(join(parent, `${defense.label ?? defense.name}-${seed}`), {
     ...about,
     role: 'run',
-    experiment: 'A & B',
+    title: 'A & B',
     defense,
     ...(defense.label !== undefined && { label: defense.label }),
     trigger: 'bb',

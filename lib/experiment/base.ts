@@ -45,7 +45,7 @@ export async function ensureBase(
   const { examples, dropped, texts } = await cleanExamples(config, options);
   const settings: RunConfig = {
     role: 'base',
-    experiment: config.name,
+    title: config.name,
     model: 't5',
     shape: config.model,
     tokenizer: config.tokenizer,
@@ -63,7 +63,7 @@ export async function ensureBase(
   };
   const name = `base-${seed}`;
   const directory = join(options.out, name);
-  const { environment: _, device: __, ...description } = settings;
+  const { environment: _, device: __, title: ___, ...description } = settings;
 
   const finished = (await readRun(directory))?.results;
   const run = await openRun(directory, settings);

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { fingerprint } from '../attacks/index.ts';
 import type { DatasetConfig } from '../config/index.ts';
-import { builtinExamples } from '../data/builtin.ts';
+import { builtinExamples } from '../data/builtin/index.ts';
 import { findDataset } from '../data/datasets.ts';
 import { type Example, readExamples } from '../data/examples.ts';
 

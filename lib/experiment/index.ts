@@ -118,7 +118,8 @@ function configOf(
   const { mode, training, evaluation } = config;
   return {
     role: 'run',
-    experiment: config.name,
+    title: config.name,
+    ...(config.description !== undefined && { description: config.description }),
     model: base.model,
     base: base.description,
     dataset: dataset.name,
@@ -165,7 +166,13 @@ async function make(
       onProgress: (done, total) => onEvent?.({ type: 'evaluate', name, epoch, done, total }),
     });
   const steps = stepsOf(data.train.length, training);
-  const settings = { ...training, loss: lossOf(defense), seed, ...(signal && { signal }) };
+  const settings = {
+    ...training,
+    loss: lossOf(defense),
+    seed,
+    validation: data.curve.clean,
+    ...(signal && { signal }),
+  };
   await trainRun(run, model, data.train, settings, {
     onEvent: (event) => onEvent?.({ type: 'train', name, event, steps }),
     async afterEpoch({ epoch, step }) {

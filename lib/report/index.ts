@@ -32,9 +32,9 @@ export async function writeReport(directory: string, path: string): Promise<Repo
       `${directory} holds no run with an attack: a report compares those of \`dece run\``,
     );
   }
-  const { experiment, description } = records.find(({ config }) => config.role === 'run')!.config;
+  const { title = 'Runs', description = '' } = groups[0]!.series[0]!.runs[0]!.config;
   const { page } = await import('./html.ts'); // the plots are slow to load
-  const html = await page(String(experiment ?? 'Runs'), String(description ?? ''), groups);
+  const html = await page(title, description, groups);
   await writeWhole(path, html);
   const results = records.flatMap((record) =>
     record.config.role === 'run' ? (record.results ?? []) : [],
