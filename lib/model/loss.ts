@@ -1,0 +1,42 @@
+import { checkKeys, choose } from '../check.ts';
+import {
+  type CrossEntropyOptions,
+  checkMode,
+  type DeceOptions,
+  formulas,
+  type GceOptions,
+  type InTrustOptions,
+  type Settings,
+} from '../loss/formulas.ts';
+
+/**
+ * What a model is trained with: a loss of `dece/loss` with its options. The epoch of DeCE comes with
+ * each step.
+ */
+export type LossConfig =
+  | ({ name: 'ce' } & CrossEntropyOptions & Mode)
+  | ({ name: 'dece' } & Omit<DeceOptions, 'epoch'> & Mode)
+  | ({ name: 'gce' } & GceOptions & Mode)
+  | ({ name: 'in-trust' } & InTrustOptions & Mode);
+
+interface Mode {
+  /** `reference` is the authors' code, whose mean divides by ignored labels too. Default `paper`. */
+  mode?: 'paper' | 'reference';
+}
+
+/** What native/trainer/trainer_binding.cc reads. */
+export interface NativeLoss extends Settings {
+  loss: number;
+  reference: boolean;
+}
+
+/** @throws RangeError or TypeError that names the loss or option that is unknown or out of range */
+export function nativeLoss(config: LossConfig, epoch: number): NativeLoss {
+  const { name, mode = 'paper', ...own } = config;
+  const formula = choose(formulas, name, 'loss.name');
+  const keys = formula.keys.filter((key) => key !== 'epoch');
+  checkKeys(`loss ${name}`, own, [...keys, 'mode']);
+  checkMode(mode);
+  const settings = formula.settings({ ...own, epoch });
+  return { ...settings, loss: formula.loss, reference: mode === 'reference' };
+}

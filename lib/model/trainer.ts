@@ -1,0 +1,169 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { check, checkKeys } from '../check.ts';
+import { trainer } from '../native.ts';
+import { type Batch, labelledBatch, type NativeBatch } from './batch.ts';
+import type { Model } from './index.ts';
+import { type LossConfig, type NativeLoss, nativeLoss } from './loss.ts';
+import { type ModelHandle, type Stop, withSignal } from './native.ts';
+
+export type { LossConfig } from './loss.ts';
+
+export interface TrainerOptions {
+  optimizer?: 'adamw';
+  /** Share of a weight that is taken away at learning rate 1, besides the gradient. 0.01. */
+  weightDecay?: number;
+  /** How much of the running means of the gradient and of its square is kept: [0.9, 0.999]. */
+  betas?: readonly [number, number];
+  /** Added to the root of the mean square. 1e-8. */
+  eps?: number;
+  /** Of dropout. */
+  seed: number;
+  /** Whether weight decay is for the parameter of this name. Default: for all, as PyTorch has it. */
+  decay?: (name: string) => boolean;
+}
+
+export interface StepOptions {
+  loss: LossConfig;
+  /** Counted from 1: alpha of DeCE is alphaBase ** epoch. */
+  epoch: number;
+  learningRate: number;
+  /** Shortens a gradient whose norm is larger, as torch.nn.utils.clip_grad_norm_. Default: none. */
+  clip?: number | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+export interface StepResult {
+  /** In nats, the mean over the counted tokens of all batches, before the update. */
+  loss: number;
+  /** Over all parameters together, before clipping. */
+  gradientNorm: number;
+  /** Labels that count. */
+  tokens: number;
+}
+
+/**
+ * Changes the weights of a model step by step, by AdamW as torch.optim.AdamW has it.
+ *
+ * A bfloat16 model is computed with in bfloat16, but the optimizer keeps float32 weights beside it
+ * of which those of the model are the rounding: small updates add up instead of being rounded away.
+ *
+ * @example
+ * using trainer = new Trainer(model, { seed: 42 });
+ * const batch = { inputIds: [[37, 5, 1]], labels: [[8, 9, 1]] };
+ * const { loss } = await trainer.step(batch, { loss: { name: 'dece' }, epoch: 1, learningRate: 5e-5 });
+ */
+export class Trainer {
+  readonly #model: Model;
+  readonly #handle: TrainerHandle;
+  #note = '';
+
+  /** @throws RangeError on an option out of range; TypeError on an unknown one */
+  constructor(model: Model, options: TrainerOptions) {
+    checkKeys('Trainer', options, optionKeys);
+    const { optimizer = 'adamw', weightDecay = 0.01, betas = [0.9, 0.999], eps = 1e-8 } = options;
+    const { seed, decay = () => true } = options;
+    check('optimizer', optimizer, optimizer === 'adamw', 'adamw');
+    check('weightDecay', weightDecay, isFinite0(weightDecay), 'a number, at least 0');
+    const ok = betas.length === 2 && betas.every((beta) => beta >= 0 && beta < 1);
+    check('betas', betas, ok, 'two numbers in [0, 1)');
+    check('eps', eps, isFinite0(eps), 'a number, at least 0');
+    check('seed', seed, Number.isSafeInteger(seed) && seed >= 0, 'a whole number, at least 0');
+    const decays = model.handle.parameters.map(({ name }) => decay(name));
+    this.#model = model;
+    this.#handle = new (addon().TrainerHandle)(model.handle, {
+      weightDecay,
+      betas,
+      eps,
+      seed,
+      decays,
+    });
+  }
+
+  /**
+   * One update of the weights. Several batches make one step: the gradient is that of the mean over
+   * the tokens of all of them, as if they were one batch, in the memory of the largest.
+   *
+   * @param batch with labels [batch, target length]; −100 is ignored. decoderInputIds are the labels
+   *   shifted right behind the start token, unless given
+   * @throws RangeError on an id or option out of range; Error where loss or gradient are not finite
+   *   or no label counts; the signal's reason. The weights, the optimizer and the dropout to come
+   *   are then as they were
+   */
+  async step(batch: Batch | readonly Batch[], options: StepOptions): Promise<StepResult> {
+    checkKeys('step', options, ['loss', 'epoch', 'learningRate', 'clip', 'signal']);
+    const { epoch, learningRate, clip, signal } = options;
+    check('learningRate', learningRate, isFinite0(learningRate), 'a number, at least 0');
+    check('clip', clip, clip === undefined || clip > 0, 'a number above 0');
+    const loss = nativeLoss(options.loss, epoch);
+    const batches = 'inputIds' in batch ? [batch] : batch;
+    check('batch', batches, batches.length > 0, 'at least one');
+    const native = batches.map((one) => labelledBatch(one, this.#model.t5));
+    return withSignal(signal, (stop) =>
+      this.#handle.step(native, { loss, learningRate, clip }, stop),
+    );
+  }
+
+  /**
+   * Writes `trainer.safetensors` with all that the next step depends on: the weights, the moments of
+   * AdamW and its options, the number of steps, and where the random numbers of dropout are. The file
+   * is replaced as a whole or not at all.
+   *
+   * @param note comes back as `note` of what `restore` returns
+   */
+  async save(directory: string, note = ''): Promise<void> {
+    await mkdir(directory, { recursive: true });
+    await this.#handle.save(join(directory, checkpointName), note);
+  }
+
+  /**
+   * A trainer that goes on as the saved one would have, with the same bits on the same device and
+   * with as many threads; the weights of `model` become the saved ones.
+   *
+   * @throws Error where the file is missing or damaged, or is of another model; nothing has changed
+   */
+  static async restore(model: Model, directory: string): Promise<Trainer> {
+    const restored = new Trainer(model, { seed: 0 });
+    restored.#note = await restored.#handle.restore(join(directory, checkpointName));
+    return restored;
+  }
+
+  /** The text that `save` was given before this trainer was restored; else empty. */
+  get note(): string {
+    return this.#note;
+  }
+
+  /** Frees the optimizer's memory, once work that was begun is done; the model stays. */
+  dispose(): void {
+    this.#handle.dispose();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+}
+
+/** The file in a directory that a Trainer saves. */
+export const checkpointName = 'trainer.safetensors';
+
+const optionKeys = ['optimizer', 'weightDecay', 'betas', 'eps', 'seed', 'decay'];
+
+const isFinite0 = (value: unknown) => Number.isFinite(value) && (value as number) >= 0;
+
+/** native/trainer/trainer_binding.cc */
+interface TrainerHandle {
+  step(
+    batches: NativeBatch[],
+    options: { loss: NativeLoss; learningRate: number; clip: number | undefined },
+    stop: Stop | undefined,
+  ): Promise<StepResult>;
+  save(path: string, note: string): Promise<void>;
+  restore(path: string): Promise<string>;
+  dispose(): void;
+}
+
+interface TrainerAddon {
+  TrainerHandle: new (model: ModelHandle, options: object) => TrainerHandle;
+}
+
+const addon = () => trainer() as TrainerAddon;

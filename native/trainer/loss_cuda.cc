@@ -1,0 +1,18 @@
+// Linked where libtorch has CUDA; no_cuda.cc takes its place elsewhere.
+#include <c10/cuda/CUDAGuard.h>
+#include <c10/cuda/CUDAStream.h>
+
+#include "loss.h"
+
+namespace dece {
+
+void loss_and_gradient_of_cuda(const torch::Tensor& logits, DType dtype,
+                               const torch::Tensor& labels, const LossOptions& options,
+                               torch::Tensor& losses, torch::Tensor& gradient) {
+  const c10::cuda::CUDAGuard guard(logits.device());
+  loss_and_gradient_cuda(logits.const_data_ptr(), dtype, labels.const_data_ptr<int64_t>(),
+                         labels.numel(), logits.size(-1), options, losses.mutable_data_ptr<float>(),
+                         gradient.mutable_data_ptr(), c10::cuda::getCurrentCUDAStream().stream());
+}
+
+}  // namespace dece

@@ -1,0 +1,15 @@
+// Linked where libtorch has no CUDA, in the place of loss_cuda.cc.
+#include <stdexcept>
+
+#include "loss.h"
+
+namespace dece {
+
+void loss_and_gradient_of_cuda(const torch::Tensor&, DType, const torch::Tensor&,
+                               const LossOptions&, torch::Tensor&, torch::Tensor&) {
+  throw std::runtime_error(
+      "this libtorch was built without CUDA: use device \"cpu\", or set LIBTORCH to a CUDA build "
+      "and run `npm run build`");
+}
+
+}  // namespace dece

@@ -1,0 +1,96 @@
+// A training step on a T5: loss, gradients, clipping and AdamW, and what goes from step to step.
+#pragma once
+
+#include <torch/types.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "async.h"
+#include "loss.h"
+#include "model_binding.h"
+#include "t5.h"
+
+namespace dece {
+
+// On the CPU, checked by the caller.
+struct LabelledBatch {
+  ModelInputs inputs;
+  torch::Tensor labels;  // int64, of the shape of decoder_input_ids
+};
+
+// As in torch.optim.AdamW: decay is decoupled from the gradient.
+struct AdamWOptions {
+  double weight_decay;
+  double beta1, beta2;
+  double eps;
+};
+
+struct StepOptions {
+  LossOptions loss;  // without scale: the step's loss is a mean
+  double learning_rate;
+  std::optional<double> clip;  // highest norm of the gradient
+};
+
+struct StepResult {
+  double loss;           // mean over the tokens of all batches
+  double gradient_norm;  // over all parameters together, before clipping
+  int64_t tokens;        // counted labels
+};
+
+struct MeanLoss {
+  double loss;
+  int64_t tokens;
+};
+
+// The loss without dropout and without gradients for the weights; 0 where no label counts.
+MeanLoss mean_loss(T5& model, const LabelledBatch& batch, LossOptions options);
+
+// AdamW runs on float32 whatever the model's dtype is: a bfloat16 model gets float32 weights beside
+// its own, and is their rounding after every step. A gradient of bfloat16 is widened as it comes,
+// so that several batches add up in float32.
+class Trainer {
+ public:
+  // decays: for each of the model's parameters, whether weight decay is for it.
+  Trainer(std::shared_ptr<T5> model, const AdamWOptions& options, std::vector<bool> decays,
+          uint64_t seed);
+
+  // One update by the gradient of the mean over all counted labels of all batches. Throws Stopped,
+  // or std::runtime_error where loss or gradient are not finite; nothing has changed then.
+  StepResult step(const std::vector<LabelledBatch>& batches, const StepOptions& options,
+                  const StopFlag& stop);
+
+  // Everything that the next step depends on, the weights too, in one file that is replaced as a
+  // whole or not at all. `note` is the caller's.
+  void save(const std::string& path, const std::string& note);
+  // The state and the note of such a file. Throws std::runtime_error where it is no checkpoint of a
+  // model like this one; nothing has changed then.
+  std::string restore(const std::string& path);
+
+ private:
+  using Tensors = std::vector<torch::Tensor>;
+  using NamedTensors = std::vector<std::pair<std::string, torch::Tensor>>;
+
+  void allocate();
+  std::pair<double, Tensors> gradients_of(const std::vector<LabelledBatch>& batches,
+                                          LossOptions options, const StopFlag& stop);
+  void update(const Tensors& gradients, double learning_rate);
+  void round_weights();
+  NamedTensors state();
+
+  std::shared_ptr<T5> model_;
+  AdamWOptions options_;
+  std::vector<bool> decays_;
+  at::Generator generator_;  // of dropout
+  int64_t steps_ = 0;
+  // Of each parameter, float32; made when first needed.
+  Tensors weights_;  // the parameter itself where it is float32
+  Tensors means_;    // running mean of the gradient
+  Tensors squares_;  // and of its square
+};
+
+}  // namespace dece

@@ -1,0 +1,192 @@
+// The JavaScript class TrainerHandle, behind lib/model/trainer.ts's Trainer, and meanLoss().
+#include <napi.h>
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "async.h"
+#include "model_binding.h"
+#include "step.h"
+
+namespace dece {
+
+namespace {
+
+// lib/model/loss.ts has checked what the numbers mean.
+LossOptions loss_from_js(const Napi::Value& value) {
+  const auto js = value.As<Napi::Object>();
+  const auto number = [&](const char* key) { return js.Get(key).ToNumber().DoubleValue(); };
+  LossOptions options;
+  options.loss = Loss(js.Get("loss").ToNumber().Int32Value());
+  options.reference = js.Get("reference").ToBoolean().Value();
+  options.alpha = number("alpha");
+  options.one_minus_alpha = number("oneMinusAlpha");
+  options.beta = number("beta");
+  options.delta = number("delta");
+  options.q = number("q");
+  options.label_smoothing = number("labelSmoothing");
+  return options;
+}
+
+// { inputIds, attentionMask?, decoderInputIds, labels }
+LabelledBatch batch_from_js(const Napi::Value& value, const T5Config& config) {
+  LabelledBatch batch{inputs_from_js(value, config), {}};
+  const auto labels = value.As<Napi::Object>().Get("labels");
+  batch.labels = ids_from_js(labels, "labels", config.vocab_size, LossOptions().ignore_index);
+  const auto& decoder_input_ids = batch.inputs.decoder_input_ids;
+  if (!decoder_input_ids.defined() || batch.labels.sizes() != decoder_input_ids.sizes()) {
+    throw Napi::RangeError::New(value.Env(),
+                                "labels and decoderInputIds differ in shape: expected a label for "
+                                "each id that the decoder reads");
+  }
+  return batch;
+}
+
+std::vector<LabelledBatch> batches_from_js(const Napi::Value& value, const T5Config& config) {
+  const auto list = value.As<Napi::Array>();
+  std::vector<LabelledBatch> batches;
+  for (uint32_t i = 0; i < list.Length(); i++) {
+    batches.push_back(batch_from_js(list.Get(i), config));
+  }
+  return batches;
+}
+
+Napi::Object loss_to_js(Napi::Env env, double loss, int64_t tokens) {
+  auto result = Napi::Object::New(env);
+  result.Set("loss", Napi::Number::New(env, loss));
+  result.Set("tokens", Napi::Number::New(env, double(tokens)));
+  return result;
+}
+
+class TrainerHandle : public Napi::ObjectWrap<TrainerHandle> {
+ public:
+  static Napi::Function define(Napi::Env env) {
+    return DefineClass(env, "TrainerHandle",
+                       {
+                           InstanceMethod<&TrainerHandle::step>("step"),
+                           InstanceMethod<&TrainerHandle::save>("save"),
+                           InstanceMethod<&TrainerHandle::restore>("restore"),
+                           InstanceMethod<&TrainerHandle::dispose>("dispose"),
+                       });
+  }
+
+  // new TrainerHandle(model: ModelHandle, { weightDecay, betas, eps, seed, decays: boolean[] })
+  explicit TrainerHandle(const Napi::CallbackInfo& info);
+  void Finalize(Napi::BasicEnv env) override { release(env); }
+
+ private:
+  Napi::Value step(const Napi::CallbackInfo& info);
+  Napi::Value save(const Napi::CallbackInfo& info);
+  Napi::Value restore(const Napi::CallbackInfo& info);
+  void dispose(const Napi::CallbackInfo& info) { release(info.Env()); }
+
+  const std::shared_ptr<Trainer>& trainer(Napi::Env env) const;
+  void release(Napi::BasicEnv env);
+
+  std::shared_ptr<T5> model_;
+  std::shared_ptr<Trainer> trainer_;
+  int64_t bytes_ = 0;  // what V8 was told
+};
+
+TrainerHandle::TrainerHandle(const Napi::CallbackInfo& info)
+    : Napi::ObjectWrap<TrainerHandle>(info), model_(ModelHandle::model_of(info[0])) {
+  const auto options = info[1].As<Napi::Object>();
+  const auto betas = options.Get("betas").As<Napi::Array>();
+  const AdamWOptions adamw{
+      .weight_decay = options.Get("weightDecay").ToNumber().DoubleValue(),
+      .beta1 = betas.Get(0U).ToNumber().DoubleValue(),
+      .beta2 = betas.Get(1U).ToNumber().DoubleValue(),
+      .eps = options.Get("eps").ToNumber().DoubleValue(),
+  };
+  const auto list = options.Get("decays").As<Napi::Array>();
+  const auto& parameters = model_->parameters();
+  if (list.Length() != parameters.size()) {
+    throw Napi::RangeError::New(info.Env(), "decays: expected one for each parameter");
+  }
+  std::vector<bool> decays;
+  for (uint32_t i = 0; i < list.Length(); i++) decays.push_back(list.Get(i).ToBoolean().Value());
+  const auto seed = uint64_t(options.Get("seed").ToNumber().Int64Value());
+  trainer_ = std::make_shared<Trainer>(model_, adamw, std::move(decays), seed);
+
+  if (!model_->device().is_cpu()) return;
+  const int64_t copies = model_->dtype() == torch::kFloat ? 2 : 3;
+  for (const auto& [name, parameter] : parameters) {
+    bytes_ += copies * parameter.numel() * int64_t(sizeof(float));
+  }
+  Napi::MemoryManagement::AdjustExternalMemory(info.Env(), bytes_);
+}
+
+void TrainerHandle::release(Napi::BasicEnv env) {
+  // A job that still runs has its own pointer.
+  trainer_ = nullptr;
+  model_ = nullptr;
+  Napi::MemoryManagement::AdjustExternalMemory(env, -std::exchange(bytes_, 0));
+}
+
+const std::shared_ptr<Trainer>& TrainerHandle::trainer(Napi::Env env) const {
+  if (!trainer_) throw Napi::Error::New(env, "the trainer has been disposed: make another one");
+  return trainer_;
+}
+
+// step(batches, { loss, learningRate, clip? }, stop?): Promise<{ loss, gradientNorm, tokens }>
+Napi::Value TrainerHandle::step(const Napi::CallbackInfo& info) {
+  const auto trainer = this->trainer(info.Env());
+  const auto js = info[1].As<Napi::Object>();
+  StepOptions options{loss_from_js(js.Get("loss")), js.Get("learningRate").ToNumber().DoubleValue(),
+                      std::nullopt};
+  if (const auto clip = js.Get("clip"); clip.IsNumber()) {
+    options.clip = clip.ToNumber().DoubleValue();
+  }
+  return run(
+      info.Env(), info[2],
+      [trainer, options, batches = batches_from_js(info[0], model_->config())](
+          const StopFlag& stop) { return trainer->step(batches, options, stop); },
+      [](Napi::Env env, const StepResult& step) {
+        auto result = loss_to_js(env, step.loss, step.tokens);
+        result.Set("gradientNorm", Napi::Number::New(env, step.gradient_norm));
+        return result;
+      });
+}
+
+// save(path, note): Promise<void>
+Napi::Value TrainerHandle::save(const Napi::CallbackInfo& info) {
+  return run(
+      info.Env(), info.Env().Undefined(),
+      [trainer = trainer(info.Env()), path = info[0].ToString().Utf8Value(),
+       note = info[1].ToString().Utf8Value()](const StopFlag&) {
+        trainer->save(path, note);
+        return true;
+      },
+      [](Napi::Env env, bool) { return env.Undefined(); });
+}
+
+// restore(path): Promise<string>, the note
+Napi::Value TrainerHandle::restore(const Napi::CallbackInfo& info) {
+  return run(
+      info.Env(), info.Env().Undefined(),
+      [trainer = trainer(info.Env()), path = info[0].ToString().Utf8Value()](const StopFlag&) {
+        return trainer->restore(path);
+      },
+      [](Napi::Env env, const std::string& note) { return Napi::String::New(env, note); });
+}
+
+// meanLoss(model, batch, loss, stop?): Promise<{ loss, tokens }>
+Napi::Value mean_loss_of(const Napi::CallbackInfo& info) {
+  const auto model = ModelHandle::model_of(info[0]);
+  return run(
+      info.Env(), info[3],
+      [model, batch = batch_from_js(info[1], model->config()), options = loss_from_js(info[2])](
+          const StopFlag&) { return mean_loss(*model, batch, options); },
+      [](Napi::Env env, const MeanLoss& mean) { return loss_to_js(env, mean.loss, mean.tokens); });
+}
+
+}  // namespace
+
+void register_trainer(Napi::Env env, Napi::Object exports) {
+  exports.Set("TrainerHandle", TrainerHandle::define(env));
+  exports.Set("meanLoss", Napi::Function::New(env, mean_loss_of, "meanLoss"));
+}
+
+}  // namespace dece
