@@ -59,14 +59,21 @@ export async function doctor({ env, root = packageRoot }: DoctorOptions): Promis
 
 function nodeFinding(root: string): Finding {
   const range = packageJson(root).engines.node;
-  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
   const name = 'node';
-  // The range of package.json in words: ^20.19.0 || >=22.12.0.
-  if ((major === 20 && minor >= 19) || (major === 22 && minor >= 12) || major > 22) {
+  if (satisfies(process.versions.node, range)) {
     return { name, state: 'found', detail: process.version };
   }
   const detail = `${process.version}: expected ${range}`;
   return { name, state: 'missing', detail, command: 'nvm install 22' };
+}
+
+/** Whether a version is in a range such as ^20.19.0 || >=22.12.0; the last number does not matter. */
+function satisfies(version: string, range: string): boolean {
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  return [...range.matchAll(/(\^|>=)(\d+)\.(\d+)/g)].some(([, operator, low, lowMinor]) => {
+    if (major === Number(low)) return minor >= Number(lowMinor);
+    return operator === '>=' && major > Number(low);
+  });
 }
 
 async function toolFindings(env: NodeJS.ProcessEnv, built: boolean): Promise<Finding[]> {

@@ -150,19 +150,17 @@ async function makeKernels() {
 async function makeTrainer() {
   await needTools(['c++', 'make', 'cmake']);
   const libtorch = await chooseLibtorch();
-  const kind = libtorch.cuda ? 'CUDA' : 'CPU';
-  console.log(
-    `building trainer with libtorch ${libtorch.version} (${kind}) from ${libtorch.path}, which takes minutes`,
-  );
-
   // CMake remembers where libtorch was: a build folder belongs to one.
   const directory = join(root, 'native/trainer/build');
   const configured = join(directory, 'configured');
-  if (!existsSync(configured) || readFileSync(configured, 'utf8') !== libtorchId(libtorch)) {
-    rmSync(directory, { recursive: true, force: true });
-  }
-  const description = join(directory, 'Release/trainer.json');
-  rmSync(description, { force: true });
+  const isNew =
+    !existsSync(configured) || readFileSync(configured, 'utf8') !== libtorchId(libtorch);
+  const kind = libtorch.cuda ? 'CUDA' : 'CPU';
+  const time = isNew ? ', which takes minutes' : '';
+  console.log(
+    `building trainer with libtorch ${libtorch.version} (${kind}) from ${libtorch.path}${time}`,
+  );
+
   const bin = join(dirname(require.resolve('cmake-js/package.json')), 'bin', 'cmake-js');
   /** @param {string} command */
   const cmake = (command) =>
@@ -170,7 +168,8 @@ async function makeTrainer() {
       ...[bin, command, '-d', join(root, 'native/trainer'), '-O', directory],
       ...['--parallel', jobs, `--CDCMAKE_PREFIX_PATH=${libtorch.path}`],
     ]);
-  if (!existsSync(configured)) {
+  if (isNew) {
+    rmSync(directory, { recursive: true, force: true });
     await cmake('configure');
     writeFileSync(configured, libtorchId(libtorch));
   }
@@ -178,16 +177,16 @@ async function makeTrainer() {
   const { version, cuda, path } = libtorch;
   const platform = `${process.platform}-${process.arch}`;
   writeFileSync(
-    description,
+    join(directory, 'Release/trainer.json'),
     `${JSON.stringify({ platform, libtorch: { version, cuda, path } }, undefined, 2)}\n`,
   );
 }
 
-/** The libtorch of the environment, or else the one of the last build while that is there, or a new one. */
 async function chooseLibtorch() {
   const { findLibtorch, downloadLibtorch } = await libtorchModule();
   const { libtorch, tried } = await findLibtorch(process.env);
   if (libtorch !== undefined) return libtorch;
+  console.log(`no libtorch that fits: ${tried.join('; ')}`);
   return downloadLibtorch({ env: process.env, tried, log: (line) => console.log(line) });
 }
 
