@@ -177,8 +177,7 @@ void launch(const Plan& plan, const void* logits, const int64_t* labels, int64_t
       return clamped ? run(rows_kernel<Logit, Blend<true, false>>)
                      : run(rows_kernel<Logit, Blend<false, false>>);
     case Form::blend_wide:
-      return clamped ? run(rows_kernel<Logit, Blend<true, true>>)
-                     : run(rows_kernel<Logit, Blend<false, true>>);
+      return run(rows_kernel<Logit, Blend<false, true>>);
     case Form::trust:
       return clamped ? run(rows_kernel<Logit, Trust<true>>) : run(rows_kernel<Logit, Trust<false>>);
   }

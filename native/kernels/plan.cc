@@ -13,7 +13,7 @@ constexpr double least_blend = 1e-30;
 constexpr double least_quad_blend = 0x1p-31;
 // The authors' code with alpha = 1. Next to probabilities of at least 1e-7 so small a share of the
 // label is below float's precision, and the formula of DeCE serves for alpha = 1 too.
-constexpr double least_rest = 1e-12;
+constexpr double least_rest = 1e-15;
 
 }  // namespace
 
@@ -37,8 +37,10 @@ Plan make_plan(const LossOptions& options, int64_t classes) {
   plan.classes = classes;
   plan.ignore_index = options.ignore_index;
 
-  if (options.loss == Loss::in_trust) plan.form = Form::trust;
-  if (options.loss != Loss::dece) return plan;
+  // A single class has p = 1 whatever its logit is, and all losses are 0.
+  if (classes == 1) plan.loss = Loss::cross_entropy;
+  if (plan.loss == Loss::in_trust) plan.form = Form::trust;
+  if (plan.loss != Loss::dece) return plan;
 
   if (options.reference && other > 0 && plan.rest < least_rest) {
     plan.rest = least_rest;
@@ -46,7 +48,9 @@ Plan make_plan(const LossOptions& options, int64_t classes) {
   }
   const double blend = plan.rest * other;
   if (blend > least_blend * plan.alpha) {
-    plan.form = blend > least_quad_blend * plan.alpha ? Form::blend : Form::blend_wide;
+    // Probabilities of at least 1e-7 keep the product in range by themselves.
+    const bool narrow = plan.floor > 0 || blend > least_quad_blend * plan.alpha;
+    plan.form = narrow ? Form::blend : Form::blend_wide;
   } else if (!options.reference && plan.rest <= least_rest) {
     plan.loss = Loss::cross_entropy;
   } else {

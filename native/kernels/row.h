@@ -4,7 +4,7 @@
 //
 //   linear  gradient_j = f (e_j / Z - other)               f = 1, p_t^q or alpha p_t / p'_t
 //   blend   gradient_j = F e_j / Z (mean_r - r_j)          F = alpha / (1 - alpha)
-//           r_j = (1 - alpha) y'_j / p'_j = 1 / (1 + k e_j), the label's share of the blend p'_j
+//           r_j = (1 - alpha) y'_j / p'_j, the label's share of the blend p'_j
 //   trust   gradient_j = e_j / Z (alpha + beta (g_j - mean_g))
 //           g_j = -log s_j - delta p_j / s_j,   s_j = delta p_j + (1 - delta) y_j
 //
@@ -119,7 +119,7 @@ struct Linear {
 
 // DeCE. Shares r_j are counted from that of the likeliest class, whose e is 1:
 //
-//   r_j - r_max = k / (1 + k) (1 - e_j) r_j
+//   r_j - r_max = r_j (1 - e_j) k / (k + base)
 //
 // so that where one wrong class has nearly all p, or all classes have the same, the difference to
 // their mean is not lost in rounding. Four classes share one logarithm and one division, which cost
@@ -128,17 +128,19 @@ template <bool clamped, bool wide>
 struct Blend {
   static constexpr bool has_sums = true;
   float loss = 0, label_gradient = 0;
-  float k;      // 1 + k e_j is the blend of class j, in units of what the label puts there
-  float floor;  // the e_j of the lowest probability
+  float k, base;  // k e_j + base is the blend of class j in units of the least likely one's
+  float floor;    // the e_j of the lowest probability
   float level = 0, slope = 0;
 
-  DECE_HOST_DEVICE Blend(const Plan& plan, const Softmax& row)
-      : k(float(plan.alpha / (plan.rest * plan.other * row.total()))),
-        floor(float(plan.floor * row.total())) {
+  DECE_HOST_DEVICE Blend(const Plan& plan, const Softmax& row) {
+    const double least = plan.rest * plan.other + plan.alpha * plan.floor;
+    k = float(plan.alpha / (least * row.total()));
     k = k > least_k ? k : least_k;
+    base = float(plan.rest * plan.other / least);
+    floor = float(plan.floor * row.total());
   }
 
-  // weighted: sum of e_j (1 - e_j) r_j, logs: sum of log(1 + k e_j)
+  // weighted: sum of e_j (1 - e_j) / blend_j, logs: sum of log blend_j
   template <typename F>
   DECE_HOST_DEVICE void add(const F (&e)[4], F& weighted, F& logs) const {
     F blend[4], part[4];
@@ -166,50 +168,52 @@ struct Blend {
     const double p = row.probability();
     const bool dead = p < plan.floor;
     const double blend = plan.alpha * (dead ? plan.floor : p) + plan.rest * plan.label;
-    const double share = (dead ? 0 : plan.rest * plan.label / blend) - 1 / (1 + double(k));
-    const double weighted = sums.weighted * k / (1 + double(k));
+    const double of_max = double(k) + base;  // the blend of the likeliest class
+    const double share = (dead ? 0 : plan.rest * plan.label / blend) - base / of_max;
+    const double distance = base * double(k) / of_max;
+    const double weighted = sums.weighted * distance;
     const double pull = plan.scale * plan.alpha / plan.rest / row.total();
 
     label_gradient = float(pull * p * (weighted - share * row.others));
     level = float(pull * (weighted + row.label * share) / row.total());
-    slope = float(pull * k / (1 + double(k)));
+    slope = float(pull * distance);
 
     const double missing = plan.alpha * row.missing() + plan.rest * (plan.classes - 1) * plan.other;
-    const double others = (plan.classes - 1) * log(plan.rest * plan.other) + sums.logs -
-                          double(sums.blanks) * log1p(double(k) * floor);
+    const double least = plan.rest * plan.other + plan.alpha * plan.floor;
+    const double others = (plan.classes - 1) * log(least) + sums.logs;
     loss = float(-plan.label * (dead ? log(blend) : log_of(blend, missing)) - plan.other * others);
   }
 
   template <typename F>
   DECE_HOST_DEVICE void gradient(const F (&e)[4], F (&out)[4]) const {
-    F blend[4], share[4];
+    F blend[4], inverse[4];
     for (int i = 0; i < 4; i++) blend[i] = blend_of(e[i]);
     if constexpr (wide) {
-      for (int i = 0; i < 4; i++) share[i] = 1.0f / blend[i];
+      for (int i = 0; i < 4; i++) inverse[i] = 1.0f / blend[i];
     } else {
       const F low = blend[0] * blend[1], high = blend[2] * blend[3];
-      const F inverse = 1.0f / (low * high);
-      const F of_low = inverse * high, of_high = inverse * low;
-      share[0] = of_low * blend[1];
-      share[1] = of_low * blend[0];
-      share[2] = of_high * blend[3];
-      share[3] = of_high * blend[2];
+      const F of_all = 1.0f / (low * high);
+      const F of_low = of_all * high, of_high = of_all * low;
+      inverse[0] = of_low * blend[1];
+      inverse[1] = of_low * blend[0];
+      inverse[2] = of_high * blend[3];
+      inverse[3] = of_high * blend[2];
     }
     for (int i = 0; i < 4; i++) {
-      F part = (1.0f - e[i]) * share[i];
+      F part = (1.0f - e[i]) * inverse[i];
       if constexpr (clamped) part = e[i] >= floor ? part : F{} - 1 / k;
       out[i] = e[i] * (level - part * slope);
     }
   }
 
  private:
-  // Far below what changes 1 + k e, so that 1 / k is finite.
+  // Far below what changes a blend, so that 1 / k is finite.
   static constexpr float least_k = 1e-30f;
 
   template <typename F>
   DECE_HOST_DEVICE F blend_of(F e) const {
-    if constexpr (clamped) e = at_least(e, floor);
-    return e * k + 1.0f;
+    const F blend = e * k + base;
+    return clamped ? at_least(blend, 1.0f) : blend;
   }
 };
 
