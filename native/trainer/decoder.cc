@@ -44,8 +44,6 @@ Decoder::Decoder(const T5& model, const Tensor& encoded, const Tensor& mask, int
     layer.prompt_values = prompt_heads(block.cross.v);
     layers_.push_back(std::move(layer));
   }
-  bias_ =
-      model.position_bias(model.decoder(), at::arange(1 - longest, 1, torch::kLong)).contiguous();
 }
 
 // Room for one more position: twice as much each time, so that copies stay few.
@@ -63,6 +61,8 @@ void Decoder::reserve() {
     }
     layer.spare = Tensor();
   }
+  bias_ = model_.position_bias(model_.decoder(), at::arange(1 - capacity_, 1, torch::kLong))
+              .contiguous();
 }
 
 Tensor Decoder::read_self(Layer& layer, const Tensor& normed, const Tensor& bias) const {
@@ -94,7 +94,7 @@ Tensor Decoder::step(const Tensor& ids) {
   reserve();
   // Distances -position..0, for every row alike.
   const auto bias =
-      bias_.narrow(1, longest_ - 1 - position_, position_ + 1).unsqueeze(0).unsqueeze(2);
+      bias_.narrow(1, capacity_ - 1 - position_, position_ + 1).unsqueeze(0).unsqueeze(2);
   auto hidden = model_.embed(ids);
   const auto& stack = model_.decoder();
   for (size_t i = 0; i < layers_.size(); i++) {

@@ -50,7 +50,7 @@ class Decoder {
   int64_t capacity_ = 0;
   std::vector<Layer> layers_;
   torch::Tensor mask_;  // [items, 1, 1, length]
-  torch::Tensor bias_;  // [heads, longest]: of distances 1 - longest..0
+  torch::Tensor bias_;  // [heads, capacity]: of distances 1 - capacity..0
 };
 
 }  // namespace dece
