@@ -1,171 +1,239 @@
-import { check, checkKeys } from '../check.ts';
+import { check, checkKeys, show } from '../check.ts';
 
 export interface BpeOptions {
-  /** Tokens in all: special ones, the 256 bytes, and merges. Fewer where the texts run out of pairs. */
+  /** How many ids there are at most, the 3 special ones and the 256 of single bytes included. */
   vocabularySize: number;
-  /** Ids from 0; the first three are padding, end of text and unknown. */
-  specialTokens?: readonly [pad: string, eos: string, unk: string, ...others: string[]];
-  /** A pair seen less often is not merged. Default 2. */
-  minFrequency?: number;
 }
 
-/** What a tokenizer.json holds, as Hugging Face's tokenizers write it. */
-export interface TokenizerJson {
-  version: string;
-  model: { type: string; vocab: Record<string, number>; merges: [string, string][] };
-  [part: string]: unknown;
-}
+/** The content of a `tokenizer.json`. */
+export type TokenizerJson = Readonly<Record<string, unknown>>;
+
+const specialTokens = ['<pad>', '</s>', '<unk>'];
+const smallest = specialTokens.length + 256;
 
 /**
- * Trains a byte-level BPE as GPT-2's: text is cut into words, numbers, punctuation and white space,
- * then the commonest pair of neighbouring tokens inside a piece becomes a token, again and again. No
- * text is unknown, and decoding gives back the text. Every encoded text ends in the end token.
+ * What is never merged across: a word with the space before it, digits, signs, white space. This is
+ * GPT-2's expression with `\s` spelt out, as JavaScript's own differs on U+0085 and U+FEFF.
+ */
+const pieces =
+  "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\p{White_Space}\\p{L}\\p{N}]+|" +
+  '\\p{White_Space}+(?!\\P{White_Space})|\\p{White_Space}+';
+
+/**
+ * A tokenizer learnt from texts: byte-level byte pair encoding, as the content of a `tokenizer.json`
+ * that this package and Python's `tokenizers` load and encode alike.
  *
- * Of pairs that are equally common the one with the smaller ids is taken, so that the same texts, in
- * any order, give the same tokenizer.
+ * Ids are 0 `<pad>`, 1 `</s>`, 2 `<unk>`, then the 256 bytes, then merges, the commonest pair first and
+ * of two as common the one of smaller ids: Python's trainer gives the same with `min_frequency=2`.
+ * Pairs seen once are not merged, so that few texts give fewer ids than asked for. Encoding adds
+ * `</s>` at the end. No text is unknown, and decoding gives the text back.
  *
- * @throws RangeError on a vocabulary too small for the bytes and the special tokens
- * @see Sennrich et al., 2016, https://arxiv.org/abs/1508.07909; Radford et al., 2019 (byte level)
+ * @throws RangeError on a size below 259; TypeError on a text that is none
+ * @see Sennrich et al., 2016, https://arxiv.org/abs/1508.07909
  *
  * @example
- * const tokenizer = Tokenizer.fromJson(trainBpe(texts, { vocabularySize: 2000 }));
+ * const tokenizer = Tokenizer.fromJson(trainBpe(texts, { vocabularySize: 1024 }));
  */
 export function trainBpe(texts: Iterable<string>, options: BpeOptions): TokenizerJson {
-  checkKeys('trainBpe', options, ['vocabularySize', 'specialTokens', 'minFrequency']);
-  const {
-    vocabularySize,
-    specialTokens = ['<pad>', '</s>', '<unk>'] as const,
-    minFrequency = 2,
-  } = options;
-  const least = specialTokens.length + 256;
+  checkKeys('trainBpe', options, ['vocabularySize']);
+  const { vocabularySize } = options;
   check(
     'vocabularySize',
     vocabularySize,
-    Number.isInteger(vocabularySize) && vocabularySize >= least && vocabularySize <= 0x100000,
-    `a whole number from ${least} (the bytes and special tokens) to ${0x100000}`,
+    Number.isInteger(vocabularySize) && vocabularySize >= smallest && vocabularySize <= 2 ** 24,
+    `a whole number, ${smallest}..16777216`,
   );
-  check('minFrequency', minFrequency, minFrequency >= 1, 'at least 1');
-
-  const tokens = [...specialTokens, ...[...byteSymbols].sort()];
-  const pieces = countPieces(texts, new Map(tokens.map((token, id) => [token, id])));
-  const merges: [string, string][] = [];
-  const pairs = countPairs(pieces);
-  while (tokens.length < vocabularySize) {
-    const best = commonest(pairs, minFrequency);
-    if (best === undefined) break;
-    const [left, right] = [Math.floor(best / pairBase), best % pairBase];
-    merge(pairs, left, right, tokens.length);
-    merges.push([tokens[left]!, tokens[right]!]);
-    tokens.push(tokens[left]! + tokens[right]!);
-  }
-  return tokenizerJson(tokens, merges, specialTokens);
+  const tokens = [...specialTokens, ...byteCharacters.toSorted()];
+  const merges = learnMerges(wordsOf(texts, tokens), tokens, vocabularySize);
+  return tokenizerJson(tokens, merges);
 }
 
-/** GPT-2's symbol for each byte: itself where it prints, else a letter from U+0100 on. */
-const byteSymbols: readonly string[] = (() => {
-  const printable = (byte: number) =>
-    (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte !== 0xad);
-  let next = 0x100;
-  return Array.from({ length: 256 }, (_, byte) =>
-    String.fromCodePoint(printable(byte) ? byte : next++),
-  );
-})();
-
-/** GPT-2's cut into pieces. A space goes with the word after it. */
-const piecesOf = /'(?:s|t|re|ve|m|ll|d)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+/gu;
-
-/** A distinct piece of text: its tokens so far, and how often it occurs. */
-interface Piece {
+/** A piece of text as ids, and how often it occurs. Merging shortens the ids in place. */
+interface Word {
   ids: number[];
   count: number;
 }
 
-function countPieces(texts: Iterable<string>, idOf: Map<string, number>): Piece[] {
+function wordsOf(texts: Iterable<string>, tokens: readonly string[]): Word[] {
+  const pattern = new RegExp(pieces, 'gu');
   const counts = new Map<string, number>();
+  let index = 0;
   for (const text of texts) {
-    for (const [piece] of text.matchAll(piecesOf)) counts.set(piece, (counts.get(piece) ?? 0) + 1);
+    if (typeof text !== 'string') {
+      throw new TypeError(`texts[${index}] is ${show(text)}: expected text`);
+    }
+    for (const piece of text.match(pattern) ?? []) counts.set(piece, (counts.get(piece) ?? 0) + 1);
+    index++;
   }
-  return [...counts].map(([piece, count]) => ({
-    ids: [...Buffer.from(piece)].map((byte) => idOf.get(byteSymbols[byte]!)!),
+  const idOf = new Map(tokens.map((token, id) => [token, id]));
+  return Array.from(counts, ([piece, count]) => ({
+    ids: Array.from(Buffer.from(piece), (byte) => idOf.get(byteCharacters[byte]!)!),
     count,
   }));
 }
 
-/** A pair as one number, left · pairBase + right, so that maps of pairs are fast. */
-const pairBase = 0x100000;
-
-interface Pair {
-  count: number;
-  /** Where it occurs, or once did. */
-  pieces: Set<Piece>;
+/** Appends to `tokens` what is merged, until there are `size`, and gives the merges in their order. */
+function learnMerges(words: readonly Word[], tokens: string[], size: number): [string, string][] {
+  const pairs = new Pairs(words);
+  const idOf = new Map(tokens.map((token, id) => [token, id]));
+  const merges: [string, string][] = [];
+  while (tokens.length < size) {
+    const pair = pairs.commonest();
+    if (pair === undefined) break;
+    const [left, right] = pair;
+    const token = tokens[left]! + tokens[right]!;
+    // Two ways to the same text share one id.
+    const id = idOf.get(token) ?? tokens.push(token) - 1;
+    idOf.set(token, id);
+    merges.push([tokens[left]!, tokens[right]!]);
+    pairs.merge(left, right, id);
+  }
+  return merges;
 }
 
-function countPairs(pieces: readonly Piece[]): Map<number, Pair> {
-  const pairs = new Map<number, Pair>();
-  for (const piece of pieces) change(pairs, piece, 1);
+interface Entry {
+  key: number;
+  count: number;
+}
+
+/** How often two ids stand side by side, and in which words. */
+class Pairs {
+  readonly #words: readonly Word[];
+  readonly #counts = new Map<number, number>();
+  /** By pair: the words that have it, or had it once. */
+  readonly #places = new Map<number, Set<number>>();
+  readonly #queue = new Queue();
+
+  constructor(words: readonly Word[]) {
+    this.#words = words;
+    for (const index of words.keys()) this.#add(index);
+    for (const [key, count] of this.#counts) this.#queue.push({ key, count });
+  }
+
+  /** The commonest pair; none where no pair occurs twice. */
+  commonest(): [left: number, right: number] | undefined {
+    for (let entry = this.#queue.pop(); entry !== undefined; entry = this.#queue.pop()) {
+      const count = this.#counts.get(entry.key) ?? 0;
+      if (count < 2) continue;
+      if (count === entry.count) return [Math.floor(entry.key / pairBase), entry.key % pairBase];
+      // An entry is not found again to be changed: it comes back with what is true now.
+      if (count < entry.count) this.#queue.push({ key: entry.key, count });
+    }
+    return undefined;
+  }
+
+  merge(left: number, right: number, id: number): void {
+    const key = left * pairBase + right;
+    const grown = new Set<number>();
+    for (const index of this.#places.get(key) ?? []) {
+      const word = this.#words[index]!;
+      for (const pair of pairsOf(word))
+        this.#counts.set(pair, this.#counts.get(pair)! - word.count);
+      replacePair(word.ids, left, right, id);
+      for (const pair of this.#add(index)) grown.add(pair);
+    }
+    this.#counts.delete(key);
+    this.#places.delete(key);
+    for (const pair of grown) {
+      if (Math.floor(pair / pairBase) !== id && pair % pairBase !== id) continue;
+      this.#queue.push({ key: pair, count: this.#counts.get(pair)! });
+    }
+  }
+
+  #add(index: number): number[] {
+    const word = this.#words[index]!;
+    const pairs = pairsOf(word);
+    for (const pair of pairs) {
+      this.#counts.set(pair, (this.#counts.get(pair) ?? 0) + word.count);
+      const places = this.#places.get(pair);
+      if (places === undefined) this.#places.set(pair, new Set([index]));
+      else places.add(index);
+    }
+    return pairs;
+  }
+}
+
+/** A pair of ids is one number, left · pairBase + right: maps of numbers are fast. */
+const pairBase = 2 ** 25;
+
+function pairsOf({ ids }: Word): number[] {
+  const pairs: number[] = [];
+  for (let i = 1; i < ids.length; i++) pairs.push(ids[i - 1]! * pairBase + ids[i]!);
   return pairs;
 }
 
-/** Counts the pairs of a piece in (`sign` 1) or out (−1). */
-function change(pairs: Map<number, Pair>, piece: Piece, sign: number): void {
-  const { ids, count } = piece;
-  for (let i = 1; i < ids.length; i++) {
-    const key = ids[i - 1]! * pairBase + ids[i]!;
-    const pair = pairs.get(key) ?? { count: 0, pieces: new Set() };
-    pair.count += sign * count;
-    pair.pieces.add(piece);
-    pairs.set(key, pair);
+function replacePair(ids: number[], left: number, right: number, id: number): void {
+  let length = 0;
+  for (let i = 0; i < ids.length; i++) {
+    const found = ids[i] === left && ids[i + 1] === right;
+    ids[length++] = found ? id : ids[i]!;
+    if (found) i++;
   }
+  ids.length = length;
 }
 
-function commonest(pairs: Map<number, Pair>, minFrequency: number): number | undefined {
-  let best: number | undefined;
-  let most = minFrequency;
-  for (const [key, { count }] of pairs) {
-    if (count > most || (count === most && (best === undefined || key < best))) {
-      best = key;
-      most = count;
+/** Gives the commonest pair first, and of two as common the one of smaller ids: a binary heap. */
+class Queue {
+  readonly #heap: Entry[] = [];
+
+  push(entry: Entry): void {
+    let place = this.#heap.push(entry) - 1;
+    while (place > 0) {
+      const parent = (place - 1) >> 1;
+      if (!comesBefore(entry, this.#heap[parent]!)) break;
+      this.#heap[place] = this.#heap[parent]!;
+      place = parent;
     }
+    this.#heap[place] = entry;
   }
-  return best;
-}
 
-function merge(pairs: Map<number, Pair>, left: number, right: number, id: number): void {
-  const key = left * pairBase + right;
-  for (const piece of pairs.get(key)!.pieces) {
-    change(pairs, piece, -1);
-    const { ids } = piece;
-    const merged: number[] = [];
-    for (let i = 0; i < ids.length; i++) {
-      const found = ids[i] === left && ids[i + 1] === right;
-      merged.push(found ? id : ids[i]!);
-      if (found) i++;
+  pop(): Entry | undefined {
+    const heap = this.#heap;
+    const first = heap[0];
+    const last = heap.pop();
+    if (last === undefined || heap.length === 0) return first;
+    let place = 0;
+    for (let child = 1; child < heap.length; child = 2 * place + 1) {
+      if (child + 1 < heap.length && comesBefore(heap[child + 1]!, heap[child]!)) child++;
+      if (!comesBefore(heap[child]!, last)) break;
+      heap[place] = heap[child]!;
+      place = child;
     }
-    piece.ids = merged;
-    change(pairs, piece, 1);
+    heap[place] = last;
+    return first;
   }
-  pairs.delete(key);
 }
 
-function tokenizerJson(
-  tokens: readonly string[],
-  merges: [string, string][],
-  special: readonly string[],
-): TokenizerJson {
-  const eos = special[1]!;
+const comesBefore = (one: Entry, other: Entry) =>
+  one.count > other.count || (one.count === other.count && one.key < other.key);
+
+/**
+ * The character that stands for each byte in a vocabulary: itself where it can be seen, else the next
+ * one from U+0100. GPT-2's table, which every byte-level tokenizer shares.
+ */
+const byteCharacters: readonly string[] = (() => {
+  const visible = (byte: number) => (byte > 0x20 && byte < 0x7f) || (byte > 0xa0 && byte !== 0xad);
+  let next = 0x100;
+  return Array.from({ length: 256 }, (_, byte) =>
+    String.fromCodePoint(visible(byte) ? byte : next++),
+  );
+})();
+
+function tokenizerJson(tokens: readonly string[], merges: [string, string][]): TokenizerJson {
+  const end = specialTokens[1]!;
   const sequence = (id: string) => ({ Sequence: { id, type_id: 0 } });
-  const end = { SpecialToken: { id: eos, type_id: 0 } };
+  const endToken = { SpecialToken: { id: end, type_id: 0 } };
   const byteLevel = {
     type: 'ByteLevel',
     add_prefix_space: false,
     trim_offsets: true,
-    use_regex: true,
+    use_regex: false,
   };
   return {
     version: '1.0',
     truncation: null,
     padding: null,
-    added_tokens: special.map((content, id) => ({
+    added_tokens: specialTokens.map((content, id) => ({
       id,
       content,
       single_word: false,
@@ -175,18 +243,24 @@ function tokenizerJson(
       special: true,
     })),
     normalizer: null,
-    pre_tokenizer: byteLevel,
+    pre_tokenizer: {
+      type: 'Sequence',
+      pretokenizers: [
+        { type: 'Split', pattern: { Regex: pieces }, behavior: 'Isolated', invert: false },
+        byteLevel,
+      ],
+    },
     post_processor: {
       type: 'TemplateProcessing',
-      single: [sequence('A'), end],
-      pair: [sequence('A'), end, sequence('B'), end],
-      special_tokens: { [eos]: { id: eos, ids: [1], tokens: [eos] } },
+      single: [sequence('A'), endToken],
+      pair: [sequence('A'), endToken, sequence('B'), endToken],
+      special_tokens: { [end]: { id: end, ids: [1], tokens: [end] } },
     },
     decoder: byteLevel,
     model: {
       type: 'BPE',
       dropout: null,
-      unk_token: null,
+      unk_token: '<unk>',
       continuing_subword_prefix: null,
       end_of_word_suffix: null,
       fuse_unk: false,
@@ -195,5 +269,5 @@ function tokenizerJson(
       vocab: Object.fromEntries(tokens.map((token, id) => [token, id])),
       merges,
     },
-  } as TokenizerJson;
+  };
 }

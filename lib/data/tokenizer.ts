@@ -1,28 +1,37 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Tokenizer as HuggingFace } from '@huggingface/tokenizers';
+import { check, show } from '../check.ts';
 import { readUtf8, writeWhole } from './files.ts';
 
-/** What tokenizer_config.json may say of a token: its text, or an object that holds it. */
-type TokenSetting = string | { content: string } | null | undefined;
+const roles = ['pad', 'eos', 'bos', 'unk'] as const;
+type Role = (typeof roles)[number];
 
-interface TokenizerConfig {
-  pad_token?: TokenSetting;
-  eos_token?: TokenSetting;
-  bos_token?: TokenSetting;
-  unk_token?: TokenSetting;
-  [key: string]: unknown;
-}
+/** What special tokens are called where no config says so. */
+const usualNames: Record<Role, readonly string[]> = {
+  pad: ['<pad>', '[PAD]'],
+  eos: ['</s>', '<|endoftext|>'],
+  bos: ['<s>', '<|endoftext|>'],
+  unk: ['<unk>', '[UNK]'],
+};
+
+/** What tokenizer_config.json holds. It says of a token its text, or an object that has it. */
+type TokenizerConfig = Readonly<Record<string, unknown>>;
 
 /**
  * Text to ids and back, by a `tokenizer.json` of any kind that Hugging Face's library reads.
  *
- * Ids of special tokens are those that tokenizer_config.json (or special_tokens_map.json) names, else
- * those of `<pad>`, `</s>`, `<s>` and `<unk>`. Without a padding token, unknown or end stand in.
+ * Nothing is cut or padded, whatever the file says about that: it is for whoever knows the limits of
+ * the model. The name of a special token inside a text is taken for the token, as in Python.
+ *
+ * @example
+ * const tokenizer = await Tokenizer.load('codet5-small');
+ * tokenizer.decode(tokenizer.encode('return None')); // 'return None'
  */
 export class Tokenizer {
-  /** One more than the largest id. */
+  /** One more than the largest id: the least a model's vocabulary may be. */
   readonly vocabularySize: number;
+  /** What rows are filled up with. Where the tokenizer names none: its `unk`, else its `eos`, else 0. */
   readonly padTokenId: number;
   readonly eosTokenId: number | undefined;
   readonly bosTokenId: number | undefined;
@@ -35,12 +44,12 @@ export class Tokenizer {
     this.#tokenizer = new HuggingFace(json, config);
     this.#json = json;
     this.#config = config;
-    this.vocabularySize = 1 + [...this.#tokenizer.get_vocab().values()].reduce(larger, -1);
-    this.eosTokenId = this.#idOf(config.eos_token, '</s>');
-    this.bosTokenId = this.#idOf(config.bos_token, '<s>');
-    this.unkTokenId = this.#idOf(config.unk_token, '<unk>');
-    this.padTokenId =
-      this.#idOf(config.pad_token, '<pad>') ?? this.unkTokenId ?? this.eosTokenId ?? 0;
+    const ids = [...this.#tokenizer.get_vocab().values()];
+    this.vocabularySize = ids.reduce((largest, id) => Math.max(largest, id), -1) + 1;
+    this.eosTokenId = this.#idOf('eos');
+    this.bosTokenId = this.#idOf('bos');
+    this.unkTokenId = this.#idOf('unk');
+    this.padTokenId = this.#idOf('pad') ?? this.unkTokenId ?? this.eosTokenId ?? 0;
   }
 
   /**
@@ -54,63 +63,84 @@ export class Tokenizer {
     const json = await readObject(path);
     const map = await readObject(join(directory, 'special_tokens_map.json'), {});
     const config = await readObject(join(directory, 'tokenizer_config.json'), {});
-    try {
-      return new Tokenizer(json, { ...map, ...config });
-    } catch (error) {
-      throw new Error(`${path} is not a tokenizer that can be read: ${(error as Error).message}`, {
-        cause: error,
-      });
-    }
+    return create(path, () => new Tokenizer(json, { ...map, ...config }));
   }
 
-  /** @param json what a tokenizer.json holds, such as {@link trainBpe} gives */
+  /**
+   * @param json the content of a tokenizer.json, as {@link trainBpe} gives it
+   * @param config the content of a tokenizer_config.json; without it, special tokens are known by
+   *   their usual names, such as `<pad>` and `</s>`
+   * @throws Error on what is no tokenizer
+   */
   static fromJson(json: object, config: object = {}): Tokenizer {
-    return new Tokenizer(json, config as TokenizerConfig);
+    return create('json', () => new Tokenizer(json, config as TokenizerConfig));
   }
 
-  /** Ids with the special tokens that the tokenizer's template adds. */
+  /** The ids of a text, with the special tokens that the tokenizer adds, as T5's `</s>` at the end. */
   encode(text: string): number[] {
-    return this.#tokenizer.encode(text, { add_special_tokens: true }).ids;
+    if (typeof text !== 'string') throw new TypeError(`text is ${show(text)}: expected text`);
+    return this.#tokenizer.encode(text).ids;
   }
 
-  /** Text without special tokens. Of a byte-level tokenizer, exactly the text that was encoded. */
+  /**
+   * The text of ids, without special tokens: of a byte-level tokenizer, exactly what was encoded. Ids
+   * that the vocabulary lacks, which larger models can give, are left out, as in Python.
+   */
   decode(ids: readonly number[]): string {
-    const kept = ids.filter((id) => this.#tokenizer.id_to_token(id) !== undefined);
-    if (kept.length === 0) return '';
-    return this.#tokenizer.decode(kept, {
+    for (const [i, id] of ids.entries()) {
+      check(`ids[${i}]`, id, Number.isInteger(id) && id >= 0, 'a whole number, at least 0');
+    }
+    const known = ids.filter((id) => this.#tokenizer.id_to_token(id) !== undefined);
+    if (known.length === 0) return '';
+    return this.#tokenizer.decode(known, {
       skip_special_tokens: true,
       clean_up_tokenization_spaces: false,
     });
   }
 
-  /** Writes tokenizer.json and tokenizer_config.json, as transformers loads them. */
+  /**
+   * Writes tokenizer.json and tokenizer_config.json, as transformers loads them, into a directory that
+   * is made where it is missing.
+   *
+   * @throws Error, in one sentence with the path, where that fails
+   */
   async save(directory: string): Promise<void> {
     await mkdir(directory, { recursive: true });
-    const name = (id: number | undefined) =>
-      id === undefined ? {} : this.#tokenizer.id_to_token(id);
-    const config = {
+    await writeObject(join(directory, 'tokenizer.json'), this.#json);
+    await writeObject(join(directory, 'tokenizer_config.json'), {
       tokenizer_class: 'PreTrainedTokenizerFast',
       clean_up_tokenization_spaces: false,
-      pad_token: name(this.padTokenId),
-      ...(this.eosTokenId !== undefined && { eos_token: name(this.eosTokenId) }),
-      ...(this.unkTokenId !== undefined && { unk_token: name(this.unkTokenId) }),
+      ...Object.fromEntries(
+        roles
+          .map((role) => [`${role}_token`, this.#tokenOf(role)] as const)
+          .filter(([, token]) => token !== undefined),
+      ),
       ...this.#config,
-    };
-    await writeWhole(join(directory, 'tokenizer.json'), `${JSON.stringify(this.#json, null, 2)}\n`);
-    await writeWhole(
-      join(directory, 'tokenizer_config.json'),
-      `${JSON.stringify(config, null, 2)}\n`,
-    );
+    });
   }
 
-  #idOf(setting: TokenSetting, usual: string): number | undefined {
+  #idOf(role: Role): number | undefined {
+    const token = this.#tokenOf(role);
+    return token === undefined ? undefined : this.#tokenizer.token_to_id(token);
+  }
+
+  #tokenOf(role: Role): string | undefined {
+    const setting = this.#config[`${role}_token`];
     if (setting === null) return undefined;
-    const text = typeof setting === 'object' ? setting.content : (setting ?? usual);
-    return this.#tokenizer.token_to_id(text);
+    if (typeof setting === 'string') return setting;
+    if (typeof setting === 'object' && 'content' in setting) return String(setting.content);
+    return usualNames[role].find((name) => this.#tokenizer.token_to_id(name) !== undefined);
   }
 }
 
-const larger = (a: number, b: number) => Math.max(a, b);
+function create(what: string, make: () => Tokenizer): Tokenizer {
+  try {
+    return make();
+  } catch (error) {
+    const [reason] = (error as Error).message.split('\n');
+    throw new Error(`${what} is not a tokenizer that can be read: ${reason}`, { cause: error });
+  }
+}
 
 async function readObject(path: string, missing?: object): Promise<object> {
   let text: string;
@@ -121,11 +151,15 @@ async function readObject(path: string, missing?: object): Promise<object> {
     if (cause?.code === 'ENOENT' && missing !== undefined) return missing;
     throw error;
   }
+  let value: unknown;
   try {
-    const value: unknown = JSON.parse(text);
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
+    value = JSON.parse(text);
   } catch (error) {
     throw new Error(`${path} is not JSON: ${(error as Error).message}`, { cause: error });
   }
-  throw new Error(`${path} is not a JSON object: expected what Hugging Face's libraries write`);
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
+  throw new Error(`${path} holds ${show(text)}: expected a JSON object`);
 }
+
+const writeObject = (path: string, value: object) =>
+  writeWhole(path, `${JSON.stringify(value, null, 2)}\n`);
