@@ -9,7 +9,7 @@ import {
   gradientBound,
   inTrustLoss,
 } from '../lib/loss.ts';
-import { referenceLoss, type ReferenceOptions } from './loss_reference.ts';
+import { type ReferenceOptions, referenceLoss } from './loss_reference.ts';
 
 const losses = { dece: deceLoss, ce: crossEntropyLoss, gce: gceLoss, 'in-trust': inTrustLoss };
 const names = Object.keys(losses) as (keyof typeof losses)[];
@@ -111,7 +111,8 @@ test('return the gradient of what they return as loss', () => {
     for (const mode of ['paper', 'reference'] as const) {
       const { gradient } = losses[name](logits, labels, { mode });
       for (const i of logits.keys()) {
-        const lossAt = (logit: number) => losses[name](logits.with(i, logit), labels, { mode }).loss;
+        const lossAt = (logit: number) =>
+          losses[name](logits.with(i, logit), labels, { mode }).loss;
         const slope = (lossAt(logits[i]! + h) - lossAt(logits[i]! - h)) / (2 * h);
         closeTo(gradient[i]!, slope, 1e-4, `${name} ${mode}, logit ${i}:`);
       }
@@ -156,7 +157,8 @@ test('DeCE stays between the entropy of its label and that minus log(1 − alpha
       const other = options.labelSmoothing / logits.length;
       const target = 1 - (logits.length - 1) * other;
       const entropy =
-        -target * Math.log(target) - (other > 0 ? (logits.length - 1) * other * Math.log(other) : 0);
+        -target * Math.log(target) -
+        (other > 0 ? (logits.length - 1) * other * Math.log(other) : 0);
       const height = -Math.log(-Math.expm1(options.epoch * Math.log(options.alphaBase)));
       assert.ok(loss >= entropy - 1e-5 && loss <= entropy + height + 1e-5);
     }),
@@ -229,7 +231,11 @@ test('one class, no rows and nothing but ignored rows have loss 0 and gradient 0
       assert.equal([one.loss, ...one.gradient].map(Math.abs), [0, 0, 0]);
       const empty = losses[name](new Float32Array(0), new Int32Array(0), { mode });
       assert.equal([empty.loss, empty.gradient.length], [0, 0]);
-      const ignored = losses[name](z.map(() => Number.NaN), Int32Array.of(-100), { mode });
+      const ignored = losses[name](
+        z.map(() => Number.NaN),
+        Int32Array.of(-100),
+        { mode },
+      );
       assert.equal([ignored.loss, ...ignored.losses, ...ignored.gradient], [0, 0, 0, 0, 0, 0]);
     }
   }
@@ -260,7 +266,11 @@ test('gradientBound is reached by two classes under DeCE, and by GCE at p = q / 
   closeTo(steepest('gce', { q: 0.7 }), gce.logits, 1e-5);
   assert.is(gce.probabilities, Infinity);
   assert.is(gradientBound({ name: 'gce', q: 1 }).probabilities, 1);
-  closeTo(gradientBound({ name: 'gce', q: 0.5, mode: 'reference' }).probabilities, 1e7 ** 0.5, 1e-6);
+  closeTo(
+    gradientBound({ name: 'gce', q: 0.5, mode: 'reference' }).probabilities,
+    1e7 ** 0.5,
+    1e-6,
+  );
 });
 
 test('gradientBound of cross-entropy is 1, and without end with respect to p', () => {
@@ -285,17 +295,22 @@ test('gradientBound of In-trust is that of the label among many unlikely classes
 
 test('no gradient of any loss exceeds its bound', () => {
   fc.assert(
-    fc.property(row, settings, fc.constantFrom('paper', 'reference'), ([logits, label], own, mode) => {
-      const most = (name: keyof typeof losses, options: object) => {
-        const { gradient } = losses[name](logits, Int32Array.of(label), { ...options, mode });
-        const bound = gradientBound({ name, ...options, mode }).logits;
-        for (const slope of gradient) assert.ok(Math.abs(slope) <= bound + 1e-6, name);
-      };
-      most('dece', own);
-      most('ce', { labelSmoothing: own.labelSmoothing });
-      most('gce', { q: own.alphaBase });
-      most('in-trust', { delta: own.alphaBase });
-    }),
+    fc.property(
+      row,
+      settings,
+      fc.constantFrom('paper', 'reference'),
+      ([logits, label], own, mode) => {
+        const most = (name: keyof typeof losses, options: object) => {
+          const { gradient } = losses[name](logits, Int32Array.of(label), { ...options, mode });
+          const bound = gradientBound({ name, ...options, mode }).logits;
+          for (const slope of gradient) assert.ok(Math.abs(slope) <= bound + 1e-6, name);
+        };
+        most('dece', own);
+        most('ce', { labelSmoothing: own.labelSmoothing });
+        most('gce', { q: own.alphaBase });
+        most('in-trust', { delta: own.alphaBase });
+      },
+    ),
   );
 });
 

@@ -2,7 +2,13 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { crossEntropyLoss, deceLoss, gceLoss, inTrustLoss } from '../lib/loss.ts';
 import { type Random, seeded } from '../lib/random.ts';
-import { norm, quantile, type ReferenceOptions, referenceLoss, relativeError } from './loss_reference.ts';
+import {
+  norm,
+  quantile,
+  type ReferenceOptions,
+  referenceLoss,
+  relativeError,
+} from './loss_reference.ts';
 
 // test/loss_isa.test.ts runs this file again on each instruction set.
 
@@ -37,7 +43,8 @@ function makeOptions(name: keyof typeof losses, random: Random): ReferenceOption
 }
 
 /** Rows to try for a number of classes: about the same work for each. */
-const rowsOf = (classes: number, rows: number) => Math.max(6, Math.round(rows / (1 + classes / 400)));
+const rowsOf = (classes: number, rows: number) =>
+  Math.max(6, Math.round(rows / (1 + classes / 400)));
 const widths = [2, 3, 5, 17, 1000, 32128, 50257, 152064];
 
 const test = suite('accuracy of the losses');

@@ -68,7 +68,8 @@ for (const name of ['dece', 'gce', 'in-trust'] as const) {
   test(`${name} makes a row NaN where cross-entropy does, and no other row`, () => {
     for (const { logits, label } of golden.specials) {
       const row = Float32Array.from(logits, Number);
-      const isNaNRow = row.some((z) => Number.isNaN(z) || z === Infinity) || row.every((z) => z === -Infinity);
+      const isNaNRow =
+        row.some((z) => Number.isNaN(z) || z === Infinity) || row.every((z) => z === -Infinity);
       const both = Float32Array.of(0, 1, 2, 3, ...row);
       const { losses: found, gradient } = losses[name](both, Int32Array.of(0, label));
       assert.is(Number.isNaN(found[1]!), isNaNRow);

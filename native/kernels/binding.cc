@@ -19,11 +19,15 @@ struct Buffer {
   size_t length;
 };
 
+// Through C, since the ArrayBuffer of node-addon-api refuses shared memory.
 Buffer array(const Napi::Value& value, napi_typedarray_type type, const char* expected) {
-  if (value.IsTypedArray() && value.As<Napi::TypedArray>().TypedArrayType() == type) {
-    const auto typed = value.As<Napi::TypedArray>();
-    return {static_cast<char*>(typed.ArrayBuffer().Data()) + typed.ByteOffset(),
-            typed.ElementLength()};
+  napi_typedarray_type found;
+  Buffer buffer;
+  if (value.IsTypedArray() &&
+      napi_get_typedarray_info(value.Env(), value, &found, &buffer.length, &buffer.data, nullptr,
+                               nullptr) == napi_ok &&
+      found == type) {
+    return buffer;
   }
   throw Napi::TypeError::New(value.Env(), expected);
 }
