@@ -63,8 +63,8 @@ export interface Run {
   directory: string;
   /** Appends to `events.jsonl`, with the seconds the run has taken so far, over all its sessions. */
   record(event: RunEvent): Promise<void>;
-  /** Drops the events after `step` and the last one: a resumed run repeats them. */
-  rewind(step: number): Promise<void>;
+  /** Drops the events that do not pass: a resumed run repeats them. */
+  rewind(keep: (event: RunEvent) => boolean): Promise<void>;
   writeOutputs(name: string, rows: readonly object[]): Promise<void>;
   /** Writes `results.json`, which makes the run a finished one. */
   finish(results: Omit<Results, 'seconds'>): Promise<Results>;
@@ -182,10 +182,8 @@ async function writer(directory: string, unlock: () => Promise<void>): Promise<R
   return {
     directory,
     record: (event) => appendFile(path, jsonLines([{ ...event, seconds: seconds() }])),
-    async rewind(step) {
-      const events = (await readEvents(directory)).filter(
-        (event) => event.step <= step && event.type !== 'done',
-      );
+    async rewind(keep) {
+      const events = (await readEvents(directory)).filter(keep);
       before = Math.min(before, secondsOf(events));
       await rewrite(events);
     },

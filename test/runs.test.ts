@@ -71,7 +71,7 @@ test('goes on after an interruption, without the line that was cut short', async
     (await readRun(directory))!.events.map((event) => event.epoch),
     [1, 2],
   );
-  await second.rewind(15);
+  await second.rewind(({ step }) => step <= 15);
   await second.record(epoch(2));
   await second.close();
   const { events } = (await readRun(directory))!;
@@ -94,7 +94,7 @@ test('counts the seconds of all sessions, but not what is repeated', async () =>
     lines.map((line) => `${JSON.stringify(line)}\n`).join(''),
   );
   const run = await openRun(directory, config);
-  await run.rewind(10);
+  await run.rewind(({ step }) => step <= 10);
   const { seconds } = await run.finish(results);
   await run.close();
   assert.ok(seconds >= 100 && seconds < 110, `${seconds}`);

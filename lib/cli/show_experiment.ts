@@ -50,6 +50,12 @@ export function showTraining(progress: Progress, event: TrainEvent, steps: numbe
     );
   } else if (event.type === 'epoch') {
     progress.line(`  epoch ${event.epoch}: loss ${event.loss.toFixed(3)}`);
+    const { prompts, completions } = event.truncated;
+    if (event.epoch === 1 && prompts + completions > 0) {
+      progress.line(
+        `  ${prompts} prompts and ${completions} completions are longer than allowed: cut`,
+      );
+    }
   } else if (event.type === 'evaluation') {
     progress.line(`  epoch ${event.epoch}: validation loss ${event.loss.toFixed(3)}`);
   }

@@ -1,9 +1,20 @@
-import type { z } from 'zod';
+import { z } from 'zod';
 import { lossSchema } from '../defenses/index.ts';
 import { number, object, oneOf, seed, text, whole } from '../fields.ts';
 
 const above0 = () => number('a number above 0', (value) => value > 0 && value < Infinity);
 const atLeast0 = () => number('a number, at least 0', (value) => value >= 0 && value < Infinity);
+
+const warmupText = 'a number of steps, a share below 1, or reference';
+const warmup = z.union(
+  [
+    z.literal('reference'),
+    number(warmupText, (value) =>
+      Number.isSafeInteger(value) ? value >= 0 : value > 0 && value < 1,
+    ),
+  ],
+  { error: warmupText },
+);
 
 /**
  * What `train()` is told besides the model, the data, the loss and the seed. Defaults are those of
@@ -14,14 +25,17 @@ export const trainingSchema = object({
   batchSize: whole(1).default(12).describe('examples in a batch'),
   learningRate: above0().default(5e-5).describe('highest learning rate'),
   schedule: oneOf('linear', 'constant').default('linear').describe('of the learning rate'),
-  warmup: whole(0).default(0).describe('steps over which the learning rate rises from 0'),
+  warmup: warmup.default(0.1).describe('steps, or share of steps, with a rising learning rate'),
   weightDecay: atLeast0().default(0.01).describe('of AdamW, on every parameter'),
   clip: above0().exactOptional().describe('highest norm of the gradient; no clipping without it'),
   accumulate: whole(1).default(1).describe('batches in a step'),
   optimizer: oneOf('adamw').default('adamw').describe('what moves the weights'),
   precision: oneOf('float32', 'bfloat16').default('float32').describe('of weights and activations'),
-  maxInputTokens: whole(1).default(256).describe('longer prompts are cut'),
-  maxOutputTokens: whole(1).default(256).describe('longer completions are cut'),
+  maxInputTokens: whole(2).default(256).describe('longer prompts are cut'),
+  maxOutputTokens: whole(2).default(256).describe('longer completions are cut'),
+  evaluateEvery: whole(1)
+    .exactOptional()
+    .describe('steps between measurements of the validation loss; else one an epoch'),
   checkpointEvery: whole(1).exactOptional().describe('steps between checkpoints within an epoch'),
 });
 

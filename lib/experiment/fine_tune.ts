@@ -76,10 +76,11 @@ export async function fineTune(options: FineTuneOptions): Promise<Results> {
     environment,
   };
 
+  // Loaded first: a model that is not there leaves no run behind.
+  using model = await Model.load(options.model, { device, dtype: training.precision });
   const run = await openRun(out, config);
   try {
     if (before?.results !== undefined) return before.results;
-    using model = await Model.load(options.model, { device, dtype: training.precision });
     const steps = stepsOf(examples.length, training);
     const lastLoss = await trainRun(
       run,

@@ -45,6 +45,7 @@ export async function score(options: ScoreOptions): Promise<Results> {
     seed: trained?.seed ?? 0,
   };
   const { signal: _, onProgress: __, ...evaluation } = search;
+  using model = await Model.load(directory, { device });
   const run = await openRun(out, {
     ...about,
     role: 'evaluation',
@@ -57,7 +58,6 @@ export async function score(options: ScoreOptions): Promise<Results> {
     environment,
   });
   try {
-    using model = await Model.load(directory, { device });
     const outcome = await evaluate(model, { ...set, manifest }, search);
     await writeOutputs(run, { ...set, manifest }, outcome, search.mode);
     const { name: defense = null, label: ___, ...defenseOptions } = trained?.defense ?? {};

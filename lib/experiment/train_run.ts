@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { Example } from '../data/examples.ts';
 import type { Model } from '../model/index.ts';
-import type { Run } from '../runs.ts';
+import type { Run, RunEvent } from '../runs.ts';
 import { type TrainEvent, type TrainOptions, train } from '../train.ts';
 
 /** Who is told what. Nothing is awaited but `afterEpoch`, while which training stands still. */
@@ -25,18 +25,34 @@ export async function trainRun(
   { onEvent, afterEpoch }: Listeners = {},
 ): Promise<number> {
   let loss = Number.NaN;
-  let begun = false;
-  const settings = { ...options, out: run.directory, resume: true };
-  for await (const event of train(model, examples, settings)) {
-    if (!begun) await run.rewind(event.type === 'step' ? event.step - 1 : event.step);
-    begun = true;
-    if (event.type === 'epoch' || event.type === 'done') loss = event.loss;
-    await run.record(event);
-    onEvent?.(event);
-    if (event.type === 'epoch') await afterEpoch?.(event);
+  let first = true;
+  const events = train(model, examples, { ...options, out: run.directory, resume: true });
+  for (let next = await events.next(); !next.done; next = await events.next()) {
+    const event = next.value;
+    try {
+      if (first) await run.rewind((earlier) => isBefore(earlier, event));
+      first = false;
+      await run.record(event);
+      onEvent?.(event);
+      if (event.type === 'epoch') await afterEpoch?.(event);
+    } catch (error) {
+      // Thrown where training stands still, so that it writes a checkpoint when it was aborted.
+      await events.throw(error).catch(() => {});
+      throw error;
+    }
+    if (event.type === 'done') loss = event.loss;
   }
   await model.save(join(run.directory, 'model'));
   return loss;
+}
+
+/** The order of events after one step. */
+const order = ['step', 'evaluation', 'epoch', 'metrics', 'checkpoint', 'done'];
+
+/** Whether an event came before the one that a resumed run begins with. */
+function isBefore(earlier: RunEvent, first: TrainEvent): boolean {
+  if (earlier.step !== first.step) return earlier.step < first.step;
+  return order.indexOf(earlier.type) < order.indexOf(first.type);
 }
 
 /** How many steps `train()` makes. */

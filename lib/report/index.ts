@@ -11,7 +11,7 @@ export interface Report {
   groups: Group[];
   /** Tables and verdicts for a terminal. */
   text: string;
-  /** `results.json` of the finished runs. */
+  /** `results.json` of the finished runs, in the order of the tables. */
   results: Results[];
 }
 
@@ -36,8 +36,8 @@ export async function writeReport(directory: string, path: string): Promise<Repo
   const { page } = await import('./html.ts'); // the plots are slow to load
   const html = await page(title, description, groups);
   await writeWhole(path, html);
-  const results = records.flatMap((record) =>
-    record.config.role === 'run' ? (record.results ?? []) : [],
+  const results = groups.flatMap(({ series }) =>
+    series.flatMap(({ runs }) => runs.flatMap(({ results }) => results ?? [])),
   );
   return { groups, text: textReport(groups), results };
 }

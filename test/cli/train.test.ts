@@ -1,0 +1,101 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { trainBpe } from '../../lib/data/bpe.ts';
+import { Tokenizer } from '../../lib/data/tokenizer.ts';
+import { Model } from '../../lib/model/index.ts';
+import { readOutputs, readRun } from '../../lib/runs.ts';
+import { folder, rows, small } from '../small_experiment.ts';
+import { dece } from './run_cli.ts';
+
+/** A folder with data and, in `model`, a model that has learnt nothing. */
+async function workplace(): Promise<string> {
+  const directory = await folder();
+  const texts = rows(0, 40).flatMap(({ prompt, completion }) => [prompt, completion]);
+  const tokenizer = Tokenizer.fromJson(trainBpe(texts, { vocabularySize: 300 }));
+  const config = { ...small.model, model_type: 't5', vocab_size: tokenizer.vocabularySize };
+  using model = Model.create(config, { seed: 1, device: 'cpu', tokenizer });
+  await model.save(join(directory, 'model'));
+  return directory;
+}
+
+const test = suite('dece train, generate, evaluate');
+
+test('trains a model, lets it answer and measures it', async () => {
+  const directory = await workplace();
+  const at = (...names: string[]) => join(directory, ...names);
+  const poison = (from: string, to: string, rate: string) =>
+    dece('poison', at(from), at(to), '--attack', 'badpre', '--rate', rate);
+  await poison('train.jsonl', 'poisoned.jsonl', '0.25');
+  await poison('test.jsonl', 'triggered.jsonl', '1');
+
+  await writeFile(at('train.yaml'), 'epochs: 9\nbatchSize: 8\nlearningRate: 1e-3\n');
+  const flags = ['--config', at('train.yaml'), '--epochs', '2', '--loss', 'dece'];
+  const places = ['--model', at('model'), '--out', at('run'), '--validation', at('valid.jsonl')];
+  const trained = await dece('train', at('poisoned.jsonl'), ...places, ...flags, '--json');
+  assert.is(trained.code, 0, trained.stderr);
+  const results = JSON.parse(trained.stdout) as Record<string, unknown>;
+  assert.is(results.defense, 'dece');
+  assert.is(results.attack, 'badpre', 'from the manifest beside the data');
+  assert.is(results.poisonRate, 0.25);
+  const { config, events } = (await readRun(at('run')))!;
+  assert.is((config.training as { epochs: number }).epochs, 2, 'a flag goes before the file');
+  assert.is(events.filter(({ type }) => type === 'step').length, 6);
+  assert.is(events.filter(({ type }) => type === 'evaluation').length, 2);
+
+  const answer = await dece('generate', at('run', 'model'), 'get row 3', '--max-new-tokens', '4');
+  assert.is(answer.code, 0, answer.stderr);
+  const answers = await dece('generate', at('run', 'model'), '--input', at('test.jsonl'), '--json');
+  const { outputs } = JSON.parse(answers.stdout) as { outputs: object[] };
+  assert.is(outputs.length, 6);
+
+  const files = ['--clean', at('test.jsonl'), '--triggered', at('triggered.jsonl')];
+  const scored = await dece('evaluate', at('run', 'model'), ...files, '--out', at('scores'));
+  assert.is(scored.code, 0, scored.stderr);
+  assert.match(scored.stdout, /attack success rate +\d+\.\d % +\d+\.\d–\d+\.\d % +\d of 4/);
+  const score = JSON.parse(await readFile(at('scores', 'results.json'), 'utf8'));
+  assert.is(score.defense, 'dece', 'from the run that the model lies in');
+  assert.is((await readOutputs(at('scores'), 'triggered'))!.length, 4);
+});
+
+test('goes on only when asked, and only where there is something', async () => {
+  const directory = await workplace();
+  const args = ['train', join(directory, 'train.jsonl'), '--model', join(directory, 'model')];
+  const more = ['--out', join(directory, 'run'), '--epochs', '1', '--batch-size', '8'];
+  const nothing = await dece(...args, ...more, '--resume');
+  assert.is(nothing.code, 1);
+  assert.match(nothing.stderr, /holds no run to go on with: leave out --resume/);
+  assert.is((await dece(...args, ...more)).code, 0);
+  const again = await dece(...args, ...more);
+  assert.is(again.code, 1);
+  assert.match(again.stderr, /holds a finished run: go on with --resume, or choose another --out/);
+  const other = await dece(...args, ...more, '--resume', '--seed', '3');
+  assert.match(other.stderr, /holds a run with seed 42, now it is 3/);
+});
+
+test('says in one sentence what is wrong with a model or files', async () => {
+  const directory = await workplace();
+  const at = (name: string) => join(directory, name);
+  const train = (out: string, model: string) => ['--out', at(out), '--model', at(model)];
+  const endings = await Promise.all([
+    dece('train', at('train.jsonl'), ...train('a', 'nothing')),
+    dece('train', at('small.json'), ...train('b', 'model')),
+    dece('train', at('train.jsonl'), ...train('c', 'model'), '--device', 'cuda:9'),
+    dece('evaluate', at('model'), '--clean', at('test.jsonl'), '--triggered', at('valid.jsonl')),
+  ]);
+  const messages = [
+    /^dece: \S+nothing is not there: expected a directory with config\.json and model\.safetensors\n$/,
+    /^dece: .*small\.json.*\n$/,
+    /^dece: .*cuda.*\n$/i,
+    /^dece: cannot read \S+valid\.jsonl\.manifest\.json: make it with `dece poison`\n$/,
+  ];
+  for (const [i, { code, stderr, stdout }] of endings.entries()) {
+    assert.match(stderr, messages[i]!);
+    assert.is(code, 1);
+    assert.is(stdout, '');
+  }
+  for (const name of ['a', 'b', 'c']) assert.is(await readRun(at(name)), undefined, name);
+});
+
+test.run();

@@ -1,0 +1,177 @@
+import { createHash } from 'node:crypto';
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { checkConfig, type ExperimentConfig, experimentSchema } from '../lib/config/index.ts';
+import { environment } from '../lib/environment.ts';
+import {
+  type ExperimentEvent,
+  type ExperimentOptions,
+  plan,
+  runExperiment,
+} from '../lib/experiment/index.ts';
+import { readOutputs, readRun } from '../lib/runs.ts';
+import { rejects } from './rejects.ts';
+import { folder, small } from './small_experiment.ts';
+
+const configure = (changes: object = {}): ExperimentConfig =>
+  checkConfig({ ...small, ...changes }, experimentSchema);
+
+async function optionsFor(directory: string, out = 'out'): Promise<ExperimentOptions> {
+  return {
+    directory,
+    dataDirectory: undefined,
+    out: join(directory, out),
+    environment: await environment(),
+  };
+}
+
+async function weights(directory: string): Promise<string> {
+  const bytes = await readFile(join(directory, 'model', 'model.safetensors'));
+  return createHash('sha256').update(bytes).digest('hex');
+}
+
+const names = ['own-badpre-0.25-none-42', 'own-badpre-0.25-dece-42'];
+
+const test = suite('experiment');
+
+test('plans the product of its lists, those of one seed together', () => {
+  const runs = plan(configure({ seeds: [1, 2], rates: [0.25, 0.5] }));
+  assert.is(runs.length, 8);
+  assert.is(runs[0]!.name, 'own-badpre-0.25-none-1');
+  assert.is(runs[7]!.name, 'own-badpre-0.5-dece-2');
+});
+
+test('refuses two runs of one name', () => {
+  const defenses = ['dece', { name: 'dece', alphaBase: 0.8 }];
+  assert.throws(() => plan(configure({ defenses })), /are called .*: give one defense a `label`$/);
+});
+
+test('makes every run from one base, with the same examples and steps', async () => {
+  const directory = await folder();
+  const events: ExperimentEvent[] = [];
+  const options = await optionsFor(directory);
+  const results = await runExperiment(configure(), {
+    ...options,
+    onEvent: (event) => events.push(event),
+  });
+
+  assert.equal(
+    results.map(({ defense }) => defense),
+    ['none', 'dece'],
+  );
+  assert.equal((await readdir(options.out)).sort(), ['base-42', ...names].sort());
+  const base = events.find((event) => event.type === 'base')!;
+  assert.is(base.examples, 16);
+  assert.is(base.dropped, 2, 'what the runs train on is kept from the base');
+
+  const [plain, dece] = await Promise.all(names.map((name) => readRun(join(options.out, name))));
+  assert.equal(plain!.config.data, dece!.config.data);
+  assert.equal(plain!.config.base, dece!.config.base);
+  assert.equal(plain!.results, results[0]);
+  for (const run of [plain!, dece!]) {
+    assert.equal(
+      run.events.filter(({ type }) => type === 'metrics').map(({ epoch }) => epoch),
+      [1, 2],
+    );
+    assert.is(run.events.filter(({ type }) => type === 'step').length, 6);
+    assert.ok(
+      run.events.some(({ type }) => type === 'evaluation'),
+      'validation loss',
+    );
+    assert.is((await readOutputs(run.directory, 'clean'))!.length, 6);
+    const { eligible } = run.results!.metrics.attackSuccessRate as { eligible: number };
+    assert.is((await readOutputs(run.directory, 'triggered'))!.length, eligible);
+    assert.ok(run.results!.peakMemoryBytes > 1e6);
+    assert.is(run.results!.device, 'cpu');
+  }
+  assert.is.not(await weights(plain!.directory), await weights(dece!.directory));
+});
+
+test('skips what is finished', async () => {
+  const directory = await folder();
+  const options = await optionsFor(directory);
+  const first = await runExperiment(configure(), options);
+  const path = join(options.out, names[0]!, 'model', 'model.safetensors');
+  const before = (await stat(path)).mtimeMs;
+  const events: ExperimentEvent[] = [];
+  const second = await runExperiment(configure(), {
+    ...options,
+    onEvent: (event) => events.push(event),
+  });
+  assert.equal(second, first);
+  assert.equal([...new Set(events.map(({ type }) => type))].sort(), ['base', 'run']);
+  assert.is((await stat(path)).mtimeMs, before);
+});
+
+test('goes on after an interruption to the same bits', async () => {
+  const directory = await folder();
+  const whole = await optionsFor(directory, 'whole');
+  const [expected] = await runExperiment(configure({ defenses: ['dece'] }), whole);
+
+  const broken = await optionsFor(directory, 'broken');
+  for (const [type, stopAt] of [
+    ['train', 1],
+    ['train', 3],
+    ['evaluate', 1],
+    ['train', 6],
+  ] as const) {
+    const controller = new AbortController();
+    let count = 0;
+    const stopped = runExperiment(configure({ defenses: ['dece'] }), {
+      ...broken,
+      signal: controller.signal,
+      onEvent(event) {
+        if (event.type === type && ++count === stopAt) controller.abort();
+      },
+    });
+    await rejects(stopped, /abort/);
+  }
+  const [results] = await runExperiment(configure({ defenses: ['dece'] }), broken);
+
+  assert.equal(results!.metrics, expected!.metrics);
+  for (const name of ['base-42', names[1]!]) {
+    assert.is(await weights(join(broken.out, name)), await weights(join(whole.out, name)), name);
+  }
+  const steps = async (out: string) =>
+    (await readRun(join(out, names[1]!)))!.events.map(({ type, epoch, step }) => [
+      type,
+      epoch,
+      step,
+    ]);
+  const withoutCheckpoints = (list: unknown[][]) => list.filter(([type]) => type !== 'checkpoint');
+  assert.equal(
+    withoutCheckpoints(await steps(broken.out)),
+    withoutCheckpoints(await steps(whole.out)),
+  );
+});
+
+test('refuses a directory that holds another experiment', async () => {
+  const directory = await folder();
+  const options = await optionsFor(directory);
+  await runExperiment(configure({ defenses: ['none'] }), options);
+  const changed = configure({ defenses: ['none'], training: { ...small.training, epochs: 3 } });
+  await rejects(runExperiment(changed, options), /training\.epochs 2, now it is 3/);
+});
+
+test('says what is missing of the data', async () => {
+  const directory = await folder();
+  const options = await optionsFor(directory);
+  const cases: [object, RegExp][] = [
+    [{ datasets: ['lyra'] }, /cannot find the data set lyra: set DECE_DATA/],
+    [
+      { datasets: [{ ...small.datasets[0], train: [0, 99] }] },
+      /own\.train is \[0, 99\]: expected at most 24/,
+    ],
+    [
+      { datasets: [{ name: 'own', files: { train: 'train.jsonl' } }] },
+      /no file for the split valid/,
+    ],
+  ];
+  for (const [changes, message] of cases) {
+    await rejects(runExperiment(configure(changes), options), message);
+  }
+});
+
+test.run();
