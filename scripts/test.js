@@ -19,6 +19,7 @@ import { parseArgs, stripVTControlCharacters } from 'node:util';
  * @typedef {Counts & { problems: string[] }} Result
  */
 
+const unfinished = 'ended before its tests did';
 // From the last test's end to the process's end: then something holds it open.
 const graceMs = 10_000;
 
@@ -144,8 +145,9 @@ function run(file, directory) {
       });
     }
     child.on('exit', (code, signal) => {
-      if (code !== 0)
-        end ??= signal === null ? `ended with exit code ${code}` : `died of ${signal}`;
+      // Node's code for an await that nothing will settle.
+      if (code === 13) end ??= unfinished;
+      else if (code !== 0) end ??= signal ? `died of ${signal}` : `ended with exit code ${code}`;
       kill(child); // what it has started and left behind
     });
     child.on('close', () => {
@@ -189,7 +191,7 @@ function judge(file, output, end) {
   const problems = [];
   const failed = (total ?? 0) - passed;
   if (end !== undefined && (end.startsWith('ended with') ? failed === 0 : true)) problems.push(end);
-  if (total === undefined && end === undefined) problems.push('ended before its tests did');
+  if (total === undefined && end === undefined) problems.push(unfinished);
   if (total === 0 && skipped === 0) problems.push('ran no test');
   if (runs < suites || runs === 0) problems.push('a run() is missing');
   if (/^\s*\w+\.only\(/m.test(source))

@@ -104,7 +104,7 @@ async function build(args: string[] = [], env: NodeJS.ProcessEnv = {}): Promise<
 }
 
 /** What the addon called `name` is, in a process of its own: a loaded library is never loaded again. */
-function valueOf(name: string): number {
+function addonValue(name: string): number {
   const path = join(root, `native/${name}/build/Release/${name}.node`);
   return Number(spawnSync(process.execPath, ['-p', `require('${path}')`]).stdout);
 }
@@ -117,8 +117,8 @@ test('builds all that is missing, a line for each part', async () => {
     output,
     /^built dist in [\d.]+ s\nbuilt kernels in [\d.]+ s\nbuilding trainer with libtorch 2\.13\.0\+cpu \(CPU\) from \S+, which takes minutes\nbuilt trainer in [\d.]+ s\n$/,
   );
-  assert.is(valueOf('kernels'), 1);
-  assert.is(valueOf('trainer'), 2);
+  assert.is(addonValue('kernels'), 1);
+  assert.is(addonValue('trainer'), 2);
   assert.is(statSync(join(root, 'dist/cli/main.js')).mode & 0o111, 0o111, 'can be started');
   assert.equal(
     JSON.parse(readFileSync(join(root, 'native/trainer/build/Release/trainer.json'), 'utf8')),
@@ -143,7 +143,7 @@ test('builds again what changed, and only that', async () => {
     output,
     /^building trainer with libtorch \S+ \(CPU\) from \S+\nbuilt trainer in \S+ s\n$/,
   );
-  assert.is(valueOf('trainer'), 3);
+  assert.is(addonValue('trainer'), 3);
 });
 
 test('takes out of dist what is no longer in lib', async () => {
@@ -168,7 +168,7 @@ test("shows a compiler's errors, fails, and tries again the next time", async ()
   }
   write({ 'package/native/kernels/binding.c': addon(4) });
   assert.match((await build(['kernels'])).output, /^built kernels in/);
-  assert.is(valueOf('kernels'), 4);
+  assert.is(addonValue('kernels'), 4);
 });
 
 test('fails on a type error and does not take what it wrote for built', async () => {
@@ -200,7 +200,7 @@ test('builds once where two are started together', async () => {
   const outputs = outcomes.map(({ code, output }) => `${code} ${output}`).sort();
   assert.match(outputs[0]!, /^0 built kernels in [\d.]+ s\n$/);
   assert.match(outputs[1]!, /^0 waiting for process \d+, which is building here\n$/);
-  assert.is(valueOf('kernels'), 4);
+  assert.is(addonValue('kernels'), 4);
 });
 
 test('takes over the lock of a build that was killed', async () => {
