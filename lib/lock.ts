@@ -21,7 +21,9 @@ export async function lock(directory: string): Promise<() => Promise<void>> {
   const path = join(directory, 'lock');
   const mine = `${path}.${process.pid}.${claims++}.tmp`;
   const owner: Owner = { pid: process.pid, host: hostname(), born: await born(process.pid) };
-  await writeFile(mine, JSON.stringify(owner));
+  await writeFile(mine, JSON.stringify(owner)).catch((error: Error) => {
+    throw new Error(`cannot write into ${directory}: ${error.message}`, { cause: error });
+  });
   try {
     while (!(await appears(mine, path))) await removeIfStale(directory, path);
   } finally {

@@ -80,7 +80,7 @@ export interface Run {
  * @throws Error where another process writes there, or a run with other settings is there
  */
 export async function openRun(directory: string, config: RunConfig): Promise<Run> {
-  await mkdir(directory, { recursive: true });
+  await orExplain(`cannot make ${directory}`, mkdir(directory, { recursive: true }));
   const unlock = await lock(directory);
   try {
     await claim(directory, config);
@@ -181,7 +181,10 @@ async function writer(directory: string, unlock: () => Promise<void>): Promise<R
 
   return {
     directory,
-    record: (event) => appendFile(path, jsonLines([{ ...event, seconds: seconds() }])),
+    record(event) {
+      const line = jsonLines([{ ...event, seconds: seconds() }]);
+      return orExplain(`cannot write ${path}`, appendFile(path, line));
+    },
     async rewind(keep) {
       const events = (await readEvents(directory)).filter(keep);
       before = Math.min(before, secondsOf(events));
@@ -234,6 +237,19 @@ async function readIfThere(path: string): Promise<string | undefined> {
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
     throw error;
   }
+}
+
+async function orExplain<Value>(what: string, work: Promise<Value>): Promise<Value> {
+  return work.catch((error: NodeJS.ErrnoException) => {
+    const { code, message } = error;
+    const reasons: Record<string, string> = {
+      ENOSPC: 'the disk is full',
+      EACCES: 'permission denied',
+      EEXIST: 'a file of that name is there',
+      ENOTDIR: 'a file is in the way',
+    };
+    throw new Error(`${what}: ${reasons[code ?? ''] ?? message}`, { cause: error });
+  });
 }
 
 const asJson = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`;

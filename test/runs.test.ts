@@ -119,6 +119,13 @@ test('says which line of the events is damaged', async () => {
   await rejects(readRun(directory), /events\.jsonl, line 1 is not JSON/);
 });
 
+test('says that a file is where the directory should be', async () => {
+  const path = join(await folder(), 'file');
+  await writeFile(path, '');
+  await rejects(openRun(path, config), /^cannot make .*file: a file of that name is there$/);
+  await rejects(openRun(join(path, 'run'), config), /^cannot make .*run: a file is in the way$/);
+});
+
 test('finds the runs of a directory in the order of their names', async () => {
   const directory = await folder();
   for (const name of ['b', 'a']) await (await openRun(join(directory, name), config)).close();
