@@ -1,11 +1,10 @@
 # kernels.node: the losses on the CPU, without torch. node-gyp builds it.
 #
 # Each rows_*.cc is the same code compiled for one instruction set; the choice is made at run time.
-# ../kernels/sources.cmake says the same to the trainer's build.
+# sources.cmake says the same to the build of the trainer.
 {
   "target_defaults": {
     "cflags": ["-fPIC", "-fvisibility=hidden", "-Wextra"],
-    "cflags!": ["-fno-omit-frame-pointer"],
     "cflags_cc!": ["-std=gnu++17", "-std=gnu++20", "-fno-rtti"],
     "cflags_cc": ["-std=c++20", "-O3", "-ffp-contract=fast"],
     "xcode_settings": {
