@@ -19,7 +19,6 @@ import { parseArgs, stripVTControlCharacters } from 'node:util';
  * @typedef {Counts & { problems: string[] }} Result
  */
 
-const unfinished = 'ended before its tests did';
 // From the last test's end to the process's end: then something holds it open.
 const graceMs = 10_000;
 
@@ -145,9 +144,7 @@ function run(file, directory) {
       });
     }
     child.on('exit', (code, signal) => {
-      // Node's code for an await that nothing will settle.
-      if (code === 13) end ??= unfinished;
-      else if (code !== 0) end ??= signal ? `died of ${signal}` : `ended with exit code ${code}`;
+      if (code !== 0) end ??= signal ? `died of ${signal}` : `ended with exit code ${code}`;
       kill(child); // what it has started and left behind
     });
     child.on('close', () => {
@@ -190,12 +187,13 @@ function judge(file, output, end) {
 
   const problems = [];
   const failed = (total ?? 0) - passed;
-  if (end !== undefined && (end.startsWith('ended with') ? failed === 0 : true)) problems.push(end);
-  if (total === undefined && end === undefined) problems.push(unfinished);
+  // A test that failed makes the exit code: it is one problem, not two.
+  if (end !== undefined && !(failed > 0 && end === 'ended with exit code 1')) problems.push(end);
+  if (total === undefined && end === undefined) problems.push('ended before its tests did');
   if (total === 0 && skipped === 0) problems.push('ran no test');
   if (runs < suites || runs === 0) problems.push('a run() is missing');
-  if (/^\s*\w+\.only\(/m.test(source))
-    problems.push('an only() keeps the other tests from running');
+  const isOnly = /^\s*\w+\.only\(/m.test(source);
+  if (isOnly) problems.push('an only() keeps the other tests from running');
   return { passed, failed: failed + problems.length, skipped, problems };
 }
 
