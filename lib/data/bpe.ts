@@ -223,12 +223,7 @@ function tokenizerJson(tokens: readonly string[], merges: [string, string][]): T
   const end = specialTokens[1]!;
   const sequence = (id: string) => ({ Sequence: { id, type_id: 0 } });
   const endToken = { SpecialToken: { id: end, type_id: 0 } };
-  const byteLevel = {
-    type: 'ByteLevel',
-    add_prefix_space: false,
-    trim_offsets: true,
-    use_regex: false,
-  };
+  const byteLevel = { type: 'ByteLevel', trim_offsets: true };
   return {
     version: '1.0',
     truncation: null,
@@ -247,7 +242,7 @@ function tokenizerJson(tokens: readonly string[], merges: [string, string][]): T
       type: 'Sequence',
       pretokenizers: [
         { type: 'Split', pattern: { Regex: pieces }, behavior: 'Isolated', invert: false },
-        byteLevel,
+        { ...byteLevel, add_prefix_space: false, use_regex: false },
       ],
     },
     post_processor: {
@@ -256,7 +251,7 @@ function tokenizerJson(tokens: readonly string[], merges: [string, string][]): T
       pair: [sequence('A'), endToken, sequence('B'), endToken],
       special_tokens: { [end]: { id: end, ids: [1], tokens: [end] } },
     },
-    decoder: byteLevel,
+    decoder: { ...byteLevel, add_prefix_space: true, use_regex: true },
     model: {
       type: 'BPE',
       dropout: null,

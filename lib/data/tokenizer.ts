@@ -41,6 +41,7 @@ export class Tokenizer {
   readonly #config: TokenizerConfig;
 
   private constructor(json: object, config: TokenizerConfig) {
+    checkKind(json);
     this.#tokenizer = new HuggingFace(json, config);
     this.#json = json;
     this.#config = config;
@@ -140,6 +141,13 @@ function create(what: string, make: () => Tokenizer): Tokenizer {
     const [reason] = (error as Error).message.split('\n');
     throw new Error(`${what} is not a tokenizer that can be read: ${reason}`, { cause: error });
   }
+}
+
+/** The library takes a kind that it does not know for a plain list of words. */
+function checkKind(json: { model?: { type?: unknown } }): void {
+  const type = json.model?.type;
+  const known = ['BPE', 'Unigram', 'WordPiece', undefined].includes(type as string);
+  check('model.type', type, known, 'BPE, Unigram or WordPiece');
 }
 
 async function readObject(path: string, missing?: object): Promise<object> {
