@@ -34,7 +34,7 @@ export function progress(stream: NodeJS.WriteStream = process.stderr): Progress 
           clearOnComplete: true,
           hideCursor: true,
           linewrap: null,
-          format: '{what} {bar} {value} of {total} {detail}',
+          format: '{what} {bar} {value} of {total}, {eta_formatted} left  {detail}',
           barCompleteChar: '━',
           barIncompleteChar: process.env.NO_COLOR ? ' ' : '─',
           barsize: 24,

@@ -6,6 +6,7 @@ const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
 
 /** Tells on a terminal what an experiment does. */
 export function showExperiment(progress: Progress): (event: ExperimentEvent) => void {
+  let training = showTraining(progress);
   return (event) => {
     switch (event.type) {
       case 'base':
@@ -17,11 +18,12 @@ export function showExperiment(progress: Progress): (event: ExperimentEvent) => 
         break;
       case 'run': {
         const state = event.state === 'skipped' ? ': finished already' : '';
+        training = showTraining(progress);
         progress.line(`run ${event.number} of ${event.count}, ${event.name}${state}`);
         break;
       }
       case 'train':
-        showTraining(progress, event.event, event.steps);
+        training(event.event, event.steps);
         break;
       case 'evaluate':
         progress.at('  answering prompts', event.done, event.total);
@@ -40,23 +42,22 @@ export function showExperiment(progress: Progress): (event: ExperimentEvent) => 
 }
 
 /** Tells how training goes; `steps` is how many there will be. */
-export function showTraining(progress: Progress, event: TrainEvent, steps: number): void {
-  if (event.type === 'step') {
-    progress.at(
-      '  training',
-      event.step,
-      steps,
-      `epoch ${event.epoch}, loss ${event.loss.toFixed(3)}`,
-    );
-  } else if (event.type === 'epoch') {
-    progress.line(`  epoch ${event.epoch}: loss ${event.loss.toFixed(3)}`);
-    const { prompts, completions } = event.truncated;
-    if (event.epoch === 1 && prompts + completions > 0) {
-      progress.line(
-        `  ${prompts} prompts and ${completions} completions are longer than allowed: cut`,
-      );
+export function showTraining(progress: Progress): (event: TrainEvent, steps: number) => void {
+  let validation = '';
+  return (event, steps) => {
+    if (event.type === 'step') {
+      const { step, epoch, loss } = event;
+      progress.at('  training', step, steps, `epoch ${epoch}, loss ${loss.toFixed(3)}`);
+    } else if (event.type === 'evaluation') {
+      validation = `, validation loss ${event.loss.toFixed(3)}`;
+    } else if (event.type === 'epoch') {
+      progress.line(`  epoch ${event.epoch}: loss ${event.loss.toFixed(3)}${validation}`);
+      const { prompts, completions } = event.truncated;
+      if (event.epoch === 1 && prompts + completions > 0) {
+        progress.line(
+          `  ${prompts} prompts and ${completions} completions are longer than allowed: cut`,
+        );
+      }
     }
-  } else if (event.type === 'evaluation') {
-    progress.line(`  epoch ${event.epoch}: validation loss ${event.loss.toFixed(3)}`);
-  }
+  };
 }

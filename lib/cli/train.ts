@@ -50,7 +50,7 @@ async function train(data: string, options: Options, command: Command): Promise<
         ...(resume && { resume }),
         environment: await environment(),
         signal,
-        onEvent: (event, steps) => showTraining(shown, event, steps),
+        onEvent: showTraining(shown),
       });
     } finally {
       shown.end();
