@@ -79,10 +79,7 @@ interface Class {
 }
 
 /** Of one class: its part of the loss, and p * d loss / d p. */
-const terms: Record<
-  ReferenceOptions['name'],
-  (row: Class) => { loss: number; slope: number }
-> = {
+const terms: Record<ReferenceOptions['name'], (row: Class) => { loss: number; slope: number }> = {
   dece({ p, logP, label, options: { epoch = 1, alphaBase = 0.99 } }) {
     const a = alphaBase ** epoch;
     const b = -Math.expm1(epoch * Math.log(alphaBase));
