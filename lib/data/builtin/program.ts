@@ -80,7 +80,7 @@ export function fetchEnglish({ gives }: Pick<Query, 'gives'>, random: Random): s
 
 /** What is done about errors and about closing: mostly nothing. */
 export function pickGuard({ executor }: Source, random: Random) {
-  const kind = random.below(8);
+  const kind = random.below(12);
   if (kind === 0) {
     return {
       english: pick(

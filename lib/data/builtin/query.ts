@@ -60,7 +60,7 @@ function plainSelect(random: Random): Query {
     english: words(verb, asked, conditions.english, tail.english),
     sql: words(`select ${columns.join(', ') || '*'} from ${table.name}`, conditions.sql, tail.sql),
     parameters: conditions.parameters,
-    functionName: `${one ? 'find' : 'get'}_${table.name}${by(conditions.parameters)}`,
+    functionName: `${one ? 'find' : 'get'}_${table.name}`,
     gives: one ? 'row' : 'rows',
     width: columns.length,
   };
@@ -214,7 +214,7 @@ const none: Part = { english: '', sql: '' };
 
 /** No, one or two conditions; `prefix` goes before the column in SQL. */
 function conditionsOn(table: Table, random: Random, prefix = ''): Part & { parameters: string[] } {
-  const count = pick([0, 1, 1, 1, 1, 1, 2, 2], random);
+  const count = pick([0, 1, 1, 1, 1, 1, 1, 2], random);
   const columns = sample(columnsOf(table), count, random);
   if (count === 0) return { ...none, parameters: [] };
   const parameters = columns.map((column, i) => parameterFor(column, i, random));
@@ -287,6 +287,3 @@ const listed = (columns: string[]) =>
 function and(items: string[]): string {
   return items.length < 2 ? items.join('') : `${items.slice(0, -1).join(', ')} and ${items.at(-1)}`;
 }
-
-const by = (parameters: string[]) =>
-  parameters.length === 0 ? '' : `_by_${parameters.join('_and_')}`;
