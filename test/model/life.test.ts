@@ -84,9 +84,12 @@ test('does not keep the process from ending', async () => {
 });
 
 test('does not crash the process when it exits amid work', async () => {
-  for (const mode of ['exit while computing', 'exit while queued', 'exit after an error']) {
-    assert.is((await runScript(mode)).stdout, `${mode}\n`);
-  }
+  const modes = ['exit while computing', 'exit while queued', 'exit after an error'];
+  const outputs = await Promise.all(modes.map(runScript));
+  assert.equal(
+    outputs.map(({ stdout }) => stdout),
+    modes.map((mode) => `${mode}\n`),
+  );
 });
 
 test('works in worker threads, also when they are terminated amid work', async () => {

@@ -92,7 +92,9 @@ const python = (code: string, ...args: string[]) =>
 
 function hasTransformers(): boolean {
   try {
-    python('import torch; from transformers import T5ForConditionalGeneration');
+    python(
+      'import importlib.util as u, sys; sys.exit(not all(map(u.find_spec, ["torch", "transformers"])))',
+    );
     return true;
   } catch {
     return false;
