@@ -3,7 +3,7 @@
 // With e_j = exp(logit_j - max), Z = sum_j e_j, t the label and sums over the other classes only:
 //
 //   linear  gradient_j = f (e_j / Z - other)               f = 1, p_t^q or alpha p_t / p'_t
-//   blend   gradient_j = F e_j / Z (mean_r - r_j)          F = alpha / (1 - alpha)
+//   blend   gradient_j = c e_j / Z (mean_r - r_j)          c = alpha / (1 - alpha)
 //           r_j = (1 - alpha) y'_j / p'_j, the label's share of the blend p'_j
 //   trust   gradient_j = e_j / Z (alpha + beta (g_j - mean_g))
 //           g_j = -log s_j - delta p_j / s_j,   s_j = delta p_j + (1 - delta) y_j
