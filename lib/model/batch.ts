@@ -1,4 +1,4 @@
-import { show } from '../check.ts';
+import { checkKeys, show } from '../check.ts';
 import type { T5Config } from './config.ts';
 
 /** Token ids: ragged rows, padded and masked for the caller, or a row-major array with its shape. */
@@ -39,9 +39,11 @@ export const ignoredLabel = -100;
  * be lost on the way: numbers that are no 32-bit integers, and empty rows.
  */
 export function nativeBatch(batch: Batch, config: T5Config): NativeBatch {
+  checkKeys('batch', batch, ['inputIds', 'attentionMask', 'decoderInputIds', 'labels']);
   const { attentionMask, decoderInputIds, labels } = batch;
-  const result: NativeBatch = { inputIds: pack('inputIds', batch.inputIds, config.pad_token_id) };
+  const inputIds = pack('inputIds', batch.inputIds, config.pad_token_id);
   const mask = attentionMask === undefined ? maskOf(batch.inputIds) : attentionMask;
+  const result: NativeBatch = { inputIds };
   if (mask !== undefined) result.attentionMask = pack('attentionMask', mask, 0);
   if (labels !== undefined) result.labels = pack('labels', labels, ignoredLabel);
   if (decoderInputIds !== undefined) {
@@ -67,7 +69,7 @@ function maskOf(ids: Ids): Ids | undefined {
 }
 
 function pack(name: string, ids: Ids, padding: number): NativeIds {
-  if (!isRagged(ids)) return { data: toInt32(name, ids.data), shape: [...ids.shape] };
+  if (!isRagged(ids)) return { data: toInt32(name, ids?.data), shape: [...ids.shape] };
   const columns = ids.reduce((longest, row) => Math.max(longest, row.length), 0);
   const data = new Int32Array(ids.length * columns).fill(padding);
   ids.forEach((row, i) => {
@@ -83,8 +85,15 @@ function pack(name: string, ids: Ids, padding: number): NativeIds {
 }
 
 function toInt32(name: string, data: Int32Array | BigInt64Array): Int32Array {
-  if (data instanceof Int32Array) return data;
-  return Int32Array.from(data, (id, i) => {
+  // By its tag, as an array may come from another realm, where instanceof is false.
+  const kind = data?.[Symbol.toStringTag];
+  if (kind === 'Int32Array') return data as Int32Array;
+  if (kind !== 'BigInt64Array') {
+    throw new TypeError(
+      `${name} holds ${show(kind)}: expected rows of ids, or { data, shape } with an Int32Array or BigInt64Array`,
+    );
+  }
+  return Int32Array.from(data as BigInt64Array, (id, i) => {
     if (BigInt.asIntN(32, id) !== id) {
       throw new RangeError(`${name}.data[${i}] is ${id}: expected a token id`);
     }
@@ -94,10 +103,12 @@ function toInt32(name: string, data: Int32Array | BigInt64Array): Int32Array {
 
 /** The start token and all but the last label, with padding for ignored ones, as transformers. */
 function shiftRight({ data, shape }: NativeIds, config: T5Config): NativeIds {
-  const shifted = new Int32Array(data.length);
-  shifted.set(data.subarray(0, -1), 1);
-  for (let i = 0; i < data.length; i += shape[1]) shifted[i] = config.decoder_start_token_id;
-  return { data: shifted.map((id) => (id === ignoredLabel ? config.pad_token_id : id)), shape };
+  const shifted = data.map((_, i) => {
+    if (i % shape[1] === 0) return config.decoder_start_token_id;
+    const before = data[i - 1]!;
+    return before === ignoredLabel ? config.pad_token_id : before;
+  });
+  return { data: shifted, shape };
 }
 
 const isRagged = (ids: Ids): ids is readonly (readonly number[])[] => Array.isArray(ids);

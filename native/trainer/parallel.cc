@@ -21,10 +21,11 @@ void each_on_one_thread(int64_t count, const std::function<void(int64_t)>& work)
       errors[i] = std::current_exception();
     }
   };
-  std::vector<std::thread> others;
-  for (int64_t i = 1; i < count; i++) others.emplace_back(guarded, i);
-  guarded(0);
-  for (auto& thread : others) thread.join();
+  {
+    std::vector<std::jthread> others;
+    for (int64_t i = 1; i < count; i++) others.emplace_back(guarded, i);
+    guarded(0);
+  }
   at::set_num_threads(threads);
   for (const auto& error : errors) {
     if (error) std::rethrow_exception(error);

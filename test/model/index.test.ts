@@ -172,6 +172,29 @@ input('names the shape that does not fit', async () => {
   );
 });
 
+input('refuses a batch of other things', async () => {
+  const ids = [[3]] as unknown;
+  const logits = (batch: object) => model.logits(batch as Parameters<typeof model.logits>[0]);
+  await rejects(
+    logits({ inputIds: ids, attention_mask: ids }),
+    /^batch has an unknown option "atten/,
+  );
+  await rejects(
+    logits({ labels: ids }),
+    /^inputIds holds undefined: expected rows of ids, or \{ data/,
+  );
+  const floats = { data: new Float32Array(1), shape: [1, 1] };
+  await rejects(
+    logits({ inputIds: floats, labels: ids }),
+    /^inputIds holds "Float32Array": expected/,
+  );
+  const hollow = { data: new Int32Array(3), shape: [3, 0] };
+  await rejects(
+    logits({ inputIds: ids, labels: hollow }),
+    /^decoderInputIds has 3 ids for the shape/,
+  );
+});
+
 input('checks layer, maxNewTokens, beams and batchSize', async () => {
   const inputIds = [[3]];
   await rejects(model.hiddenStates({ inputIds }, 3), /^layer is 3: expected 0\.\.2$/);

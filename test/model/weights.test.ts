@@ -69,6 +69,46 @@ saving('keeps what it does not know of a config, and the spelling of its dtype',
   });
 });
 
+saving('of a new model, writes weights as widely spread as transformers draws them', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'dece-'));
+  const factor = 0.5;
+  const sizes = { vocab_size: 400, d_model: 96, d_kv: 16, d_ff: 160, num_layers: 1, num_heads: 8 };
+  const kind = { feed_forward_proj: 'gated-gelu', tie_word_embeddings: false };
+  using model = Model.create(
+    { model_type: 't5', ...sizes, ...kind, initializer_factor: factor },
+    { seed: 11 },
+  );
+  await model.save(directory);
+  const deviations: [RegExp, number][] = [
+    [/^(shared|lm_head)\./, 1],
+    [/\.q\./, (96 * 16) ** -0.5],
+    [/\.[kv]\.|\.wi|relative_attention_bias/, 96 ** -0.5],
+    [/\.o\./, (8 * 16) ** -0.5],
+    [/\.wo\./, 160 ** -0.5],
+  ];
+  await rewrite(directory, (header, data) => {
+    for (const [name, { data_offsets }] of Object.entries(header)) {
+      if (name === '__metadata__') continue;
+      const values = new Float32Array(new Uint8Array(data.subarray(...data_offsets)).buffer);
+      const squares = values.reduce((sum, value) => sum + value * value, 0);
+      const found = Math.sqrt(squares / values.length);
+      if (name.includes('norm')) {
+        assert.ok(
+          values.every((value) => value === factor),
+          name,
+        );
+        continue;
+      }
+      const expected = factor * deviations.find(([pattern]) => pattern.test(name))![1];
+      // Four standard errors of a deviation.
+      const slack = 4 * expected * (2 * values.length) ** -0.5;
+      assert.ok(Math.abs(found - expected) < slack, `${name}: ${found}, not ${expected}`);
+    }
+    return undefined;
+  });
+  await rm(directory, { recursive: true });
+});
+
 saving('of what it has loaded writes the same bytes, also in bfloat16', async () => {
   await withCopy('t5-gated', async (directory) => {
     using model = Model.create((await Model.load(directory)).config, {
@@ -216,6 +256,18 @@ loading('accepts the shared embedding under its other names', async () => {
       assert.is(model.parameterCount, (await Model.load(fixturePath('t5-relu'))).parameterCount);
     });
   }
+});
+
+loading('believes a head of its own rather than a config that calls it tied', async () => {
+  const { inputIds, attentionMask, decoderInputIds, logits } = expectedOf('t5-gated');
+  await withCopy('t5-gated', async (directory) => {
+    const config = JSON.parse(await readFile(join(directory, 'config.json'), 'utf8'));
+    // What transformers 5 writes of such a model.
+    const odd = { ...config, tie_word_embeddings: true, scale_decoder_outputs: false };
+    await writeFile(join(directory, 'config.json'), JSON.stringify(odd));
+    using model = await Model.load(directory);
+    isClose((await model.logits({ inputIds, attentionMask, decoderInputIds })).data, logits, 2e-6);
+  });
 });
 
 loading('names the tensor that is missing, unexpected, misshapen or of another kind', async () => {
