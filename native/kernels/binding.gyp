@@ -18,10 +18,13 @@
     {
       "target_name": "kernels",
       "sources": ["binding.cc", "dece_loss.cc", "plan.cc", "team.cc", "rows_portable.cc"],
-      "dependencies": [
-        "<!(node -p \"require('node-addon-api').targets\"):node_addon_api_except",
-      ],
-      "defines": ["NAPI_VERSION=8"],
+      # Only a path: node-addon-api's own targets would put makefiles into native/node_modules.
+      "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
+      "defines": ["NAPI_VERSION=8", "NAPI_CPP_EXCEPTIONS"],
+      "cflags!": ["-fno-exceptions"],
+      "cflags_cc!": ["-fno-exceptions"],
+      "xcode_settings": { "GCC_ENABLE_CPP_EXCEPTIONS": "YES" },
+      "msvs_settings": { "VCCLCompilerTool": { "ExceptionHandling": 1 } },
       "conditions": [
         ["target_arch == 'x64'", { "dependencies": ["rows_avx2", "rows_avx512"] }],
       ],
