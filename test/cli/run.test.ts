@@ -4,18 +4,9 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { folder } from '../small_experiment.ts';
-import { dece, start } from './run_cli.ts';
+import { dece, reaches, start } from './run_cli.ts';
 
 const run = 'own-badpre-0.25-dece-42';
-
-/** Waits until the events of a run have a line of this type at this step. */
-async function reaches(directory: string, type: string, step: number): Promise<void> {
-  const path = join(directory, 'events.jsonl');
-  const line = new RegExp(`"type":"${type}".*"step":${step},`);
-  while (!line.test(await readFile(path, 'utf8').catch(() => ''))) {
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-}
 
 const hash = async (path: string) =>
   createHash('sha256')

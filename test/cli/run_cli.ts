@@ -1,4 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const main = fileURLToPath(new URL('../../lib/cli/main.ts', import.meta.url));
@@ -16,7 +18,7 @@ export function start(
 ): { child: ChildProcess; ended: Promise<Ending> } {
   const { npm_lifecycle_event: _, ...own } = process.env;
   const child = spawn(process.execPath, ['--import', 'tsx', main, ...args], {
-    env: { ...own, ...env },
+    env: { ...own, OMP_NUM_THREADS: '1', ...env }, // as in ../small_experiment.ts
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let [stdout, stderr] = ['', ''];
@@ -34,3 +36,12 @@ export function start(
 
 /** Runs `dece` to its end. */
 export const dece = (...args: string[]): Promise<Ending> => start(args).ended;
+
+/** Waits until the events of a run have one of this type at this step. */
+export async function reaches(directory: string, type: string, step: number): Promise<void> {
+  const path = join(directory, 'events.jsonl');
+  const line = new RegExp(`"type":"${type}".*"step":${step},`);
+  while (!line.test(await readFile(path, 'utf8').catch(() => ''))) {
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}

@@ -7,7 +7,7 @@ import { Tokenizer } from '../../lib/data/tokenizer.ts';
 import { Model } from '../../lib/model/index.ts';
 import { readOutputs, readRun } from '../../lib/runs.ts';
 import { folder, rows, small } from '../small_experiment.ts';
-import { dece } from './run_cli.ts';
+import { dece, reaches, start } from './run_cli.ts';
 
 /** A folder with data and, in `model`, a model that has learnt nothing. */
 async function workplace(): Promise<string> {
@@ -96,6 +96,26 @@ test('says in one sentence what is wrong with a model or files', async () => {
     assert.is(stdout, '');
   }
   for (const name of ['a', 'b', 'c']) assert.is(await readRun(at(name)), undefined, name);
+});
+
+test('stops on Ctrl-C, says how to go on, and ends with the same bits', async () => {
+  const directory = await workplace();
+  const at = (...names: string[]) => join(directory, ...names);
+  const args = ['train', at('train.jsonl'), '--model', at('model'), '--batch-size', '2'];
+  const more = ['--epochs', '2', '--loss', 'gce', '--q', '0.5'];
+  assert.is((await dece(...args, ...more, '--out', at('whole'))).code, 0);
+
+  const { child, ended } = start([...args, ...more, '--out', at('run')]);
+  await reaches(at('run'), 'step', 3);
+  child.kill('SIGINT');
+  const { code, stderr } = await ended;
+  assert.is(code, 130, stderr);
+  const command = /go on with\n {2}dece (.*--resume)\n$/.exec(stderr)?.[1];
+  assert.ok(command, stderr);
+  const resumed = await dece(...command.split(' '));
+  assert.is(resumed.code, 0, resumed.stderr);
+  const weights = (run: string) => readFile(at(run, 'model', 'model.safetensors'));
+  assert.ok((await weights('run')).equals(await weights('whole')));
 });
 
 test.run();
