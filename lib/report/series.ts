@@ -109,26 +109,28 @@ function toSeries(members: readonly RunRecord[]): Series[] {
 function toCurve(runs: readonly RunRecord[]): Point[] {
   const events = runs.flatMap((run) => run.events);
   const epochs = [...new Set(events.filter(isPoint).map(({ epoch }) => epoch))];
-  return epochs
-    .sort((a, b) => a - b)
-    .map((epoch) => {
-      const here = events.filter((event) => event.epoch === epoch);
-      const losses = (type: string) =>
-        spread(here.filter((event) => event.type === type).map(({ loss }) => Number(loss)));
-      const metrics = here
-        .filter(({ type }) => type === 'metrics')
-        .map((event) => event.metrics as Metrics);
-      const point = {
-        epoch,
-        trainingLoss: losses('epoch'),
-        validationLoss: losses('evaluation'),
-        bleu: spread(metrics.map(({ bleu }) => bleu)),
-        attackSuccessRate: pooled(metrics.map(({ attackSuccessRate }) => attackSuccessRate)),
-      };
-      return Object.fromEntries(
-        Object.entries(point).filter(([, value]) => value !== undefined),
-      ) as unknown as Point;
-    });
+  return epochs.sort((a, b) => a - b).map((epoch) => toPoint(runs, epoch));
+}
+
+function toPoint(runs: readonly RunRecord[], epoch: number): Point {
+  const last = (type: string) =>
+    runs.flatMap(
+      ({ events }) =>
+        events.findLast((event) => event.type === type && event.epoch === epoch) ?? [],
+    );
+  const losses = (type: string) => spread(last(type).map(({ loss }) => Number(loss)));
+  const metrics = last('metrics').map((event) => event.metrics as Metrics);
+  const trainingLoss = losses('epoch');
+  const validationLoss = losses('evaluation');
+  const scores = spread(metrics.map(({ bleu }) => bleu));
+  const rate = pooled(metrics.map(({ attackSuccessRate }) => attackSuccessRate));
+  return {
+    epoch,
+    ...(trainingLoss && { trainingLoss }),
+    ...(validationLoss && { validationLoss }),
+    ...(scores && { bleu: scores }),
+    ...(rate && { attackSuccessRate: rate }),
+  };
 }
 
 const isPoint = ({ type }: { type: string }) => ['epoch', 'evaluation', 'metrics'].includes(type);
