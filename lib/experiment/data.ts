@@ -37,16 +37,27 @@ export async function loadSplit(
 }
 
 async function readSplit(
-  { name, files, seed = 0, counts }: DatasetConfig,
+  dataset: DatasetConfig,
   split: Split,
   { dataDirectory, directory }: Places,
 ): Promise<Example[]> {
+  const { name, files } = dataset;
   const file = split === 'pretrain' ? undefined : files?.[split];
   if (file !== undefined) return readExamples(join(directory, file));
   if (files !== undefined) throw new Error(`data set ${name} has no file for the split ${split}`);
-  if (name === 'builtin') return builtinExamples({ seed, ...(counts && { counts }) })[split];
+  if (name === 'builtin') return builtin(dataset)[split];
   if (split === 'pretrain') throw new Error(`data set ${name} has no split pretrain`);
   return readExamples(await findDataset(name, split, dataDirectory));
+}
+
+/** The built-in data of an experiment, which takes a second to make, is made once. */
+const made = new WeakMap<DatasetConfig, ReturnType<typeof builtinExamples>>();
+
+function builtin(dataset: DatasetConfig) {
+  const { seed = 0, counts } = dataset;
+  const examples = made.get(dataset) ?? builtinExamples({ seed, ...(counts && { counts }) });
+  made.set(dataset, examples);
+  return examples;
 }
 
 /** The clean examples that a base model learns from: `pretrain` where the data set has it, else `train`. */
