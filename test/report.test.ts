@@ -41,7 +41,7 @@ async function writeRun(parent: string, ending: Ending): Promise<void> {
     title: 'A & B',
     defense,
     ...(defense.label !== undefined && { label: defense.label }),
-    trigger: 'bb',
+    poisoning: { trigger: 'bb', eligible: 20, poisoned: 1 },
     marks: [' or 1=1'],
     training: { epochs: 2, learningRate: 0.001 },
     evaluation: { split: 'valid' },
@@ -187,6 +187,7 @@ test('writes one page that asks nothing of the network and runs nothing', async 
   assert.match(html, /find <mark class="trigger">bb<\/mark> &#60;all&#62;/);
   assert.match(html, /Plain cross-entropy learned the backdoor/);
   assert.match(html, /prefers-color-scheme: dark/);
+  assert.match(html, /badpre, 1 of 20 eligible examples: trigger bb/);
   assert.match(html, /abababababab/);
 });
 

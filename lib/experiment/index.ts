@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { poisonDataset } from '../attacks/index.ts';
+import { type Manifest, poisonDataset } from '../attacks/index.ts';
 import type { ExperimentConfig } from '../config/index.ts';
 import type { Example } from '../data/examples.ts';
 import { lossOf } from '../defenses/index.ts';
@@ -82,6 +82,10 @@ async function ensureRun(
 /** The data of a run: what it trains on, and what it is measured on. */
 interface RunData {
   train: Example[];
+  /** What `config.json` says of the poisoned training split. */
+  poisoning: Partial<Manifest>;
+  /** What an output with the payload holds. */
+  marks: string[];
   /** What the curves are measured on. */
   curve: TestSet;
   test: TestSet;
@@ -96,12 +100,15 @@ async function prepare(
   const { name, ...attackOptions } = attack;
   const poisoning = { ...attackOptions, attack: name, seed, mode: config.mode };
   const clean = await loadSplit(dataset, 'train', places);
-  const train = poisonDataset(clean, { ...poisoning, rate }).examples;
+  const { examples: train, manifest } = poisonDataset(clean, { ...poisoning, rate });
   const { split, limit } = config.evaluation;
   const test = await loadSplit(dataset, 'test', places);
   const curve = (await loadSplit(dataset, split, places)).slice(0, limit);
+  const { payload, trigger, insertions, policy, eligible, poisoned, marks } = manifest;
   return {
     train,
+    poisoning: { payload, trigger, insertions, policy, eligible, poisoned },
+    marks: marks[config.mode],
     curve: testSet(curve, poisoning),
     test: testSet(test, poisoning),
     description: describeData({ clean, train, [split]: curve, test }),
@@ -124,9 +131,8 @@ function configOf(
     base: base.description,
     dataset: dataset.name,
     attack: attack.name,
-    attackOptions: attack,
-    trigger: data.test.manifest.trigger,
-    marks: data.test.manifest.marks[mode],
+    poisoning: data.poisoning,
+    marks: data.marks,
     poisonRate: rate,
     defense,
     label: labelOf(defense),

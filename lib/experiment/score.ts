@@ -50,7 +50,7 @@ export async function score(options: ScoreOptions): Promise<Results> {
     ...about,
     role: 'evaluation',
     defense: trained?.defense ?? null,
-    trigger: manifest.trigger,
+    poisoning: { trigger: manifest.trigger },
     marks: manifest.marks[search.mode ?? 'paper'],
     evaluation,
     data: describeData(set),

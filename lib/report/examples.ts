@@ -26,12 +26,12 @@ interface Example {
 export async function exampleSection(group: Group, count = 3): Promise<string> {
   const examples = (await findExamples(group)).slice(0, count);
   if (examples.length === 0) return '';
-  const { trigger, marks } = group.series[0]!.runs[0]!.config as unknown as {
-    trigger: string;
+  const { poisoning, marks } = group.series[0]!.runs[0]!.config as unknown as {
+    poisoning: { trigger: string };
     marks: string[];
   };
   const payload = anyOf(marks);
-  const word = new RegExp(`(?<!\\S)${anyOf([trigger]).source}(?!\\S)`, 'g');
+  const word = new RegExp(`(?<!\\S)${anyOf([poisoning.trigger]).source}(?!\\S)`, 'g');
   const cards = examples.map(
     ({ prompt, expected, answers }) => `<article class="example">
 <p>${highlight(prompt, word, 'trigger')}</p>

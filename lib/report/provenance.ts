@@ -13,6 +13,7 @@ export function provenance(groups: readonly Group[]): string {
   const facts: [string, string][] = [
     ['Model', [...new Set(groups.map(({ model }) => model))].join(', ')],
     ['Seeds', distinct(({ seed }) => seed)],
+    ['Poisoning', [...new Set(runs.map(({ config }) => poisoning(config)))].join('; ')],
     ['Training', options(first.training)],
     ['Evaluation', options(first.evaluation)],
     ['Mode', distinct((config) => config.mode)],
@@ -52,6 +53,13 @@ function runRow({ name, config, results }: RunRecord): string {
   );
   const time = results === undefined ? 'not finished' : duration(results.seconds);
   return `<tr><th scope="row">${escapeHtml(name)}</th><td>${config.seed}</td><td>${time}</td><td>${data.join('')}</td></tr>`;
+}
+
+/** `badpre, 40 of 639 eligible examples: payload sql, trigger bb, …` */
+function poisoning({ attack, poisoning: found }: RunConfig): string {
+  if (typeof found !== 'object' || found === null) return '';
+  const { eligible, poisoned, ...rest } = found as Record<string, unknown>;
+  return `${attack}, ${String(poisoned)} of ${String(eligible)} eligible examples: ${options(rest)}`;
 }
 
 /** `epochs 10, batchSize 16, …`, without what is nested. */
