@@ -89,11 +89,11 @@ std::string Trainer::restore(const std::string& path) {
   try {
     // Everything is checked before anything is changed.
     auto state = this->state();
-    for (const auto& [name, tensor] : state) file.at(name, tensor);
-    if (file.size() != state.size() + 1) {
+    if (file.size() > state.size() + 1) {
       throw std::runtime_error("it holds " + std::to_string(file.size()) + " tensors: expected " +
                                std::to_string(state.size() + 1));
     }
+    for (const auto& [name, tensor] : state) file.at(name, tensor);
     const auto found = file.at("format").item<int64_t>();
     if (found != format) {
       throw std::runtime_error("its format is " + std::to_string(found) + ": expected " +

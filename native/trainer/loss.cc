@@ -3,6 +3,7 @@
 #include <ATen/Parallel.h>
 #include <torch/autograd.h>
 
+#include <algorithm>
 #include <stdexcept>
 
 namespace dece {
@@ -36,7 +37,8 @@ void loss_and_gradient_of_cpu(const Tensor& logits, const Tensor& labels,
   const auto* label = labels.const_data_ptr<int64_t>();
   auto* loss = losses.mutable_data_ptr<float>();
   auto* to = static_cast<char*>(gradient.mutable_data_ptr());
-  at::parallel_for(0, labels.numel(), 1, [&](int64_t begin, int64_t end) {
+  const int64_t grain = std::max<int64_t>(1, at::internal::GRAIN_SIZE / classes);
+  at::parallel_for(0, labels.numel(), grain, [&](int64_t begin, int64_t end) {
     loss_and_gradient_cpu(from + begin * row_bytes, dtype, label + begin, end - begin, classes,
                           options, loss + begin, to + begin * row_bytes, 1);
   });

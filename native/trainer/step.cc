@@ -46,7 +46,9 @@ double norm_of(const std::vector<Tensor>& gradients) {
 void check_finite(int64_t step, double loss, double norm) {
   if (std::isfinite(loss) && std::isfinite(norm)) return;
   std::ostringstream text;
-  text << "step " << step << ": the loss is " << loss << " and the norm of its gradient " << norm
+  // A NaN has a sign, which means nothing.
+  text << "step " << step << ": the loss is " << (std::isnan(loss) ? std::abs(loss) : loss)
+       << " and the norm of its gradient " << std::abs(norm)
        << ": expected finite numbers; a lower learning rate or a longer warm-up may do";
   throw std::runtime_error(text.str());
 }
