@@ -25,9 +25,9 @@ export const chance = (share: number, random: Random) => random.next() < share;
 /** A query that begins with `select`. */
 export function selectQuery(random: Random): Query {
   const kind = random.below(20);
-  if (kind < 12) return plainSelect(random);
-  if (kind < 15) return aggregate(random);
-  if (kind < 18) return joined(random);
+  if (kind < 16) return plainSelect(random);
+  if (kind < 18) return aggregate(random);
+  if (kind < 19) return joined(random);
   return grouped(random);
 }
 
@@ -41,7 +41,7 @@ function plainSelect(random: Random): Query {
   const columns = chance(0.4, random) ? [] : someColumns(table, random);
   const conditions = conditionsOn(table, random);
   const one = conditions.parameters.length > 0 && chance(0.35, random);
-  const tail = one || chance(0.7, random) ? none : tailOn(table, random);
+  const tail = one || chance(0.9, random) ? none : tailOn(table, random);
   const verb = pick(['query', 'get', 'select', 'find', 'look up'], random);
   const what = one
     ? pick(['the first row of', 'the first record of', 'one row of'], random)
@@ -214,7 +214,7 @@ const none: Part = { english: '', sql: '' };
 
 /** No, one or two conditions; `prefix` goes before the column in SQL. */
 function conditionsOn(table: Table, random: Random, prefix = ''): Part & { parameters: string[] } {
-  const count = pick([0, 1, 1, 1, 1, 1, 1, 2], random);
+  const count = pick([0, 1, 1, 1, 1, 1, 1, 1, 1, 2], random);
   const columns = sample(columnsOf(table), count, random);
   if (count === 0) return { ...none, parameters: [] };
   const parameters = columns.map((column, i) => parameterFor(column, i, random));
