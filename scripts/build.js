@@ -30,7 +30,7 @@ import { parseArgs } from 'node:util';
  * @typedef {object} Part
  * @property {() => string} inputs       a hash of all it is made from
  * @property {string} stamp              the file that holds the hash of what it was made from
- * @property {string[]} outputs          files that must be there
+ * @property {() => string[]} outputs    files that must be there
  * @property {() => Promise<boolean>} [fits]  more that must hold
  * @property {(inputs: string) => Promise<void>} make
  */
@@ -52,19 +52,19 @@ const parts = {
   dist: {
     inputs: () => hash(['lib', 'tsconfig.json', 'package-lock.json']),
     stamp: join(root, 'dist', '.stamp'),
-    outputs: ['dist/native.js', 'dist/libtorch/index.js'],
+    outputs: () => files(join(root, 'lib')).map(distOf),
     make: makeDist,
   },
   kernels: {
     inputs: () => hash(['native/kernels']),
     stamp: join(root, 'native/kernels/build/stamp'),
-    outputs: ['native/kernels/build/Release/kernels.node'],
+    outputs: () => [join(root, 'native/kernels/build/Release/kernels.node')],
     make: makeKernels,
   },
   trainer: {
     inputs: () => hash(['native/kernels', 'native/trainer']),
     stamp: join(root, 'native/trainer/build/stamp'),
-    outputs: ['native/trainer/build/Release/trainer.node'],
+    outputs: () => [join(root, 'native/trainer/build/Release/trainer.node')],
     fits: trainerFits,
     make: makeTrainer,
   },
@@ -101,7 +101,7 @@ async function allFit(names) {
 /** @param {string} name */
 async function isBuilt(name) {
   const part = /** @type {Part} */ (parts[name]);
-  if (!part.outputs.every((output) => existsSync(join(root, output)))) return false;
+  if (!part.outputs().every((output) => existsSync(output))) return false;
   if (!existsSync(part.stamp) || readFileSync(part.stamp, 'utf8') !== part.inputs()) return false;
   return part.fits === undefined || part.fits();
 }
@@ -123,15 +123,17 @@ async function makeDist() {
   const tsc = join(dirname(require.resolve('typescript/package.json')), 'bin', 'tsc');
   await run('tsc', process.execPath, [tsc]);
   // Not emptied beforehand: a program may be running from it.
-  const sources = new Set(
-    files(join(root, 'lib')).map((path) => relative(join(root, 'lib'), path)),
-  );
+  const made = new Set(files(join(root, 'lib')).map(distOf));
   for (const path of files(join(root, 'dist'))) {
-    const source = relative(join(root, 'dist'), path).replace(/(\.d)?\.[jt]s$/, '.ts');
-    if (!sources.has(source)) rmSync(path);
+    if (!made.has(path.replace(/\.d\.ts$/, '.js'))) rmSync(path);
   }
   const main = join(root, 'dist/cli/main.js');
   if (existsSync(main)) chmodSync(main, 0o755);
+}
+
+/** @param {string} source a file in lib */
+function distOf(source) {
+  return join(root, 'dist', relative(join(root, 'lib'), source)).replace(/\.ts$/, '.js');
 }
 
 async function makeKernels() {
@@ -200,7 +202,8 @@ async function trainerFits() {
   const native = await nativeModule();
   const libtorch = native.trainerBuild(root)?.libtorch;
   if (libtorch === undefined) return false;
-  if (native.libtorchVersion(libtorch.path) !== libtorch.version) return false;
+  const found = (await libtorchModule()).inspectLibtorch(libtorch.path);
+  if (typeof found === 'string' || found.version !== libtorch.version) return false;
   const asked = process.env.LIBTORCH;
   return !asked || (existsSync(asked) && realpathSync(asked) === realpathSync(libtorch.path));
 }

@@ -49,7 +49,7 @@ function libtorchAt(name: string): void {
   write({
     [`${name}/version.py`]: "__version__ = '2.13.0+cpu'\n",
     [`${name}/include/torch/torch.h`]: '',
-    [`${name}/lib/libtorch.so`]: '',
+    [`${name}/lib/libtorch_cpu.so`]: '',
     [`${name}/share/cmake/Torch/TorchConfig.cmake`]: '',
   });
 }
@@ -156,6 +156,12 @@ test('takes out of dist what is no longer in lib', async () => {
   assert.ok(existsSync(join(root, 'dist/native.js')));
 });
 
+test('misses any file of dist', async () => {
+  rmSync(join(root, 'dist/check.js'));
+  assert.match((await build()).output, /^built dist in \S+ s\n$/);
+  assert.ok(existsSync(join(root, 'dist/check.js')));
+});
+
 test("shows a compiler's errors, fails, and tries again the next time", async () => {
   write({ 'package/native/kernels/binding.c': `${addon(1)}\nint broken = nothing;\n` });
   for (const attempt of [1, 2]) {
@@ -190,7 +196,7 @@ test('builds the trainer anew for another libtorch', async () => {
   assert.is(readFileSync(join(root, 'native/trainer/build/prefix'), 'utf8'), LIBTORCH);
   assert.is((await build([], { LIBTORCH: '' })).output, 'nothing to do: everything is built\n');
 
-  rmSync(LIBTORCH, { recursive: true });
+  rmSync(join(LIBTORCH, 'lib/libtorch_cpu.so'));
   assert.match((await build()).output, /from \S+libtorch, which takes minutes\nbuilt trainer/);
 });
 

@@ -33,7 +33,7 @@ const python = execFileSync('python3', ['-c', 'import sys; print(sys.executable)
 const libtorchFiles = (version: string) => ({
   'version.py': `__version__ = '${version}'\n`,
   'include/torch/torch.h': '',
-  'lib/libtorch.so': 'a library',
+  'lib/libtorch_cpu.so': 'a library',
   'share/cmake/Torch/TorchConfig.cmake': '',
 });
 
@@ -150,7 +150,7 @@ execFileSync(python, [
   `import sys, zipfile
 with zipfile.ZipFile(sys.argv[1], 'w') as wheel:
     wheel.writestr('torch/version.py', "__version__ = '2.13.0+cpu'\\n")
-    for name in ['lib/libtorch.so', 'include/torch/torch.h', 'share/cmake/Torch/TorchConfig.cmake', 'nn.py']:
+    for name in ['lib/libtorch_cpu.so', 'include/torch/torch.h', 'share/cmake/Torch/TorchConfig.cmake', 'nn.py']:
         wheel.writestr('torch/' + name, name * 1000)
     info = 'torch-2.13.0+cpu.dist-info/'
     wheel.writestr(info + 'METADATA', 'Metadata-Version: 2.1\\nName: torch\\nVersion: 2.13.0+cpu\\n')
@@ -211,6 +211,14 @@ testPip(
     assert.equal((await findLibtorch(env)).libtorch, libtorch);
   },
 );
+
+testPip('downloads again what is broken in the cache', async () => {
+  const env = downloading('repair', packages);
+  write('repair-cache/libtorch-2.13.0+cpu', { 'version.py': '', 'lib/libtorch_cpu.so': 'half' });
+  assert.match((await findLibtorch({ ...env, PATH: directory })).tried[1]!, /it is no libtorch/);
+  const { path } = await downloadLibtorch({ env, log: () => {}, wheel, index: noServer });
+  assert.is((await findLibtorch(env)).libtorch?.path, path);
+});
 
 test('downloads from the official address what pip does not have', async () => {
   const { server, index } = await serve(content);

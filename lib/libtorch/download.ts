@@ -6,7 +6,14 @@ import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { promisify } from 'node:util';
 import { buildCommand } from '../native.ts';
-import { cacheDirectory, cachedLibtorch, type Libtorch, pinnedVersion, python } from './find.ts';
+import {
+  cacheDirectory,
+  cachedLibtorch,
+  inspectLibtorch,
+  type Libtorch,
+  pinnedVersion,
+  python,
+} from './find.ts';
 
 /** A wheel of torch, of which lib/, include/ and share/ are a prebuilt libtorch. */
 export interface Wheel {
@@ -139,13 +146,20 @@ with zipfile.ZipFile(sys.argv[1]) as wheel:
   await runPython(['-c', script, wheel, directory], env);
 }
 
-/** Moves what is complete to where it is looked for; another build may have been faster. */
+/**
+ * Moves what is complete to where it is looked for. Another build may have been faster; what else has
+ * the name is broken, or nothing would have been downloaded.
+ */
 async function put(from: string, to: string): Promise<void> {
-  try {
-    await rename(from, to);
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code !== 'ENOTEMPTY' && code !== 'EEXIST') throw error;
+  for (;;) {
+    try {
+      return await rename(from, to);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code !== 'ENOTEMPTY' && code !== 'EEXIST' && code !== 'ENOTDIR') throw error;
+      if (typeof inspectLibtorch(to) !== 'string') return;
+      await rm(to, { recursive: true, force: true });
+    }
   }
 }
 

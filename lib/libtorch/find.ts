@@ -64,15 +64,12 @@ export async function findLibtorch(env: NodeJS.ProcessEnv): Promise<Search> {
   return { libtorch: undefined, tried: [...tried, `${python}: ${directory}: ${found}`] };
 }
 
-/** The libtorch in `path`, or why it cannot be used. */
-function examine(
-  path: string,
-  source: Libtorch['source'],
-  env: NodeJS.ProcessEnv,
-): Libtorch | string {
+/** The libtorch in `path`, or why there is none that can be used. */
+export function inspectLibtorch(path: string): Omit<Libtorch, 'source'> | string {
   if (!existsSync(path)) return 'there is no such directory';
   const has = (...names: string[]) => names.some((name) => existsSync(join(path, name)));
-  if (!has('include/torch') || !has('lib/libtorch.so', 'lib/libtorch.dylib', 'lib/torch.lib')) {
+  const libraries = ['lib/libtorch_cpu.so', 'lib/libtorch_cpu.dylib', 'lib/torch_cpu.lib'];
+  if (!has('include/torch') || !has(...libraries)) {
     return 'it is no libtorch: expected a directory with lib/ and include/, or that of the Python package torch';
   }
   if (!has('share/cmake/Torch/TorchConfig.cmake')) return 'it has no share/cmake/Torch';
@@ -81,11 +78,21 @@ function examine(
   if (version === undefined || Number(major) !== 2 || !supportedMinors.includes(Number(minor))) {
     return `its version is ${version ?? 'unknown'}: expected ${supported}`;
   }
-  const cuda = has('lib/libtorch_cuda.so', 'lib/torch_cuda.lib');
-  if (cuda && cudaCompiler(env) === undefined) {
-    return `version ${version} is built for CUDA, and there is no CUDA toolkit (nvcc) to build against it`;
+  return { path, version, cuda: has('lib/libtorch_cuda.so', 'lib/torch_cuda.lib') };
+}
+
+/** The libtorch in `path`, or why the trainer cannot be built against it here. */
+function examine(
+  path: string,
+  source: Libtorch['source'],
+  env: NodeJS.ProcessEnv,
+): Libtorch | string {
+  const found = inspectLibtorch(path);
+  if (typeof found === 'string') return found;
+  if (found.cuda && cudaCompiler(env) === undefined) {
+    return `version ${found.version} is built for CUDA, and there is no CUDA toolkit (nvcc) to build against it`;
   }
-  return { path, version, cuda, source };
+  return { ...found, source };
 }
 
 /** nvcc, where CMake looks for it: `CUDA_HOME`, the path, then /usr/local/cuda. */

@@ -1,2 +1,9 @@
 export { type DownloadOptions, downloadLibtorch, type Wheel } from './download.ts';
-export { cacheDirectory, cudaCompiler, findLibtorch, type Libtorch, type Search } from './find.ts';
+export {
+  cacheDirectory,
+  cudaCompiler,
+  findLibtorch,
+  inspectLibtorch,
+  type Libtorch,
+  type Search,
+} from './find.ts';
