@@ -2,31 +2,91 @@
 
 #include <ATen/Parallel.h>
 
+#include <condition_variable>
+#include <deque>
 #include <exception>
+#include <latch>
+#include <mutex>
 #include <thread>
 #include <vector>
 
+// OpenMP's own, where libtorch was built with it: for the calling thread alone, unlike
+// at::set_num_threads, which would also slow down the jobs of other environments.
+extern "C" __attribute__((weak)) void omp_set_num_threads(int count);
+
 namespace dece {
+
+namespace {
+
+void use_threads(int count) {
+  if (omp_set_num_threads != nullptr) omp_set_num_threads(count);
+}
+
+// Threads that wait for work for as long as the process lives: MKL and the allocator keep memory
+// for each thread that they have seen.
+class Pool {
+ public:
+  // Runs on a thread that is free, or on a new one.
+  void start(std::function<void()> task) {
+    {
+      const std::lock_guard lock(mutex_);
+      tasks_.push_back(std::move(task));
+      if (tasks_.size() > idle_) std::thread([this] { loop(); }).detach();
+    }
+    wake_.notify_one();
+  }
+
+ private:
+  void loop() {
+    at::get_num_threads();  // sets the thread up, to be changed in the next line
+    use_threads(1);
+    for (;;) {
+      std::unique_lock lock(mutex_);
+      idle_++;
+      wake_.wait(lock, [this] { return !tasks_.empty(); });
+      idle_--;
+      const auto task = std::move(tasks_.front());
+      tasks_.pop_front();
+      lock.unlock();
+      task();
+    }
+  }
+
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::deque<std::function<void()>> tasks_;
+  size_t idle_ = 0;
+};
+
+// Never destroyed, as its threads never end: they wait when the process exits.
+Pool& pool() {
+  static auto* const threads = new Pool;
+  return *threads;
+}
+
+}  // namespace
 
 int64_t thread_count() { return at::get_num_threads(); }
 
+OneThread::OneThread() : before_(at::get_num_threads()) { use_threads(1); }
+
+OneThread::~OneThread() { use_threads(before_); }
+
 void each_on_one_thread(int64_t count, const std::function<void(int64_t)>& work) {
-  const int threads = at::get_num_threads();
+  const OneThread one_thread;
   std::vector<std::exception_ptr> errors(count);
+  std::latch done(count);
   const auto guarded = [&](int64_t i) {
-    at::set_num_threads(1);
     try {
       work(i);
     } catch (...) {
       errors[i] = std::current_exception();
     }
+    done.count_down();
   };
-  {
-    std::vector<std::jthread> others;
-    for (int64_t i = 1; i < count; i++) others.emplace_back(guarded, i);
-    guarded(0);
-  }
-  at::set_num_threads(threads);
+  for (int64_t i = 1; i < count; i++) pool().start([&guarded, i] { guarded(i); });
+  guarded(0);
+  done.wait();
   for (const auto& error : errors) {
     if (error) std::rethrow_exception(error);
   }
