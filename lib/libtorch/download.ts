@@ -165,11 +165,11 @@ async function put(from: string, to: string): Promise<void> {
 
 /** Removes what a download left behind that was killed, not what another is writing now. */
 async function removeLeftovers(cache: string): Promise<void> {
-  const anHourAgo = Date.now() - 3_600_000;
+  const yesterday = Date.now() - 86_400_000;
   for (const name of await readdir(cache)) {
     if (!name.startsWith('download-')) continue;
     const path = join(cache, name);
-    if ((await stat(path)).mtimeMs < anHourAgo) await rm(path, { recursive: true, force: true });
+    if ((await stat(path)).mtimeMs < yesterday) await rm(path, { recursive: true, force: true });
   }
 }
 
