@@ -119,7 +119,8 @@ function run(file, directory) {
       cwd: root,
       detached: true, // a group of its own, so that what it starts ends with it
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, TMPDIR: directory },
+      // One thread each: two files run at a time, and libtorch's teams of threads suffer from neighbours.
+      env: { OMP_NUM_THREADS: '1', ...process.env, TMPDIR: directory },
     });
     running.add(child);
     let output = '';

@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
-import { check } from '../check.ts';
 import type { Example } from '../data/examples.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
 
@@ -41,7 +40,8 @@ export async function encodeExamples(
   tokenizer: Tokenizer,
   { maxInputTokens, maxOutputTokens, signal }: EncodeOptions,
 ): Promise<EncodedExamples> {
-  check(what, `[${examples.length}]`, examples.length > 0, 'at least one example');
+  if (examples.length === 0)
+    throw new RangeError(`${what} is empty: expected at least one example`);
   const truncated = { prompts: 0, completions: 0 };
   const hash = createHash('sha256');
   const items: Encoded[] = [];

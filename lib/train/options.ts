@@ -66,28 +66,15 @@ export interface Settings {
 
 /** @throws RangeError or TypeError that names the option that is unknown, missing or out of range */
 export function settingsOf(model: Model, options: TrainOptions): Settings {
-  const {
-    validation: _,
-    evaluateEvery,
-    out,
-    checkpointEvery,
-    resume = false,
-    signal: __,
-    ...own
-  } = options;
-  const settings: Settings = {
-    schedule: 'linear',
-    warmup: 0.1,
-    weightDecay: 0.01,
-    clip: null,
-    optimizer: 'adamw',
-    accumulate: 1,
+  checkKeys('train', options, [...required, ...Object.keys(defaults), ...others]);
+  const { validation: _, evaluateEvery, out, checkpointEvery, resume = false, ...rest } = options;
+  const { signal: __, ...own } = rest;
+  const given = Object.entries(own).filter(([, value]) => value !== undefined);
+  const settings = {
+    ...defaults,
     precision: model.dtype,
-    maxInputTokens: 256,
-    maxOutputTokens: 256,
-    ...own,
-  };
-  checkKeys('train', options, [...required, ...Object.keys(settings), ...others]);
+    ...Object.fromEntries(given),
+  } as Settings;
   checkSettings(settings, model.dtype);
   count('evaluateEvery', evaluateEvery ?? 1);
   count('checkpointEvery', checkpointEvery ?? 1);
@@ -96,6 +83,17 @@ export function settingsOf(model: Model, options: TrainOptions): Settings {
   return settings;
 }
 
+const defaults = {
+  schedule: 'linear',
+  warmup: 0.1,
+  weightDecay: 0.01,
+  clip: null,
+  optimizer: 'adamw',
+  accumulate: 1,
+  precision: undefined,
+  maxInputTokens: 256,
+  maxOutputTokens: 256,
+};
 const required = ['epochs', 'batchSize', 'learningRate', 'loss', 'seed'];
 const others = ['validation', 'evaluateEvery', 'out', 'checkpointEvery', 'resume', 'signal'];
 
