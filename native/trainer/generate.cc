@@ -205,20 +205,6 @@ std::vector<Ids> beam_search(const T5& model, Decoder decoder, int64_t count,
   return outputs;
 }
 
-// Up to this many weights, threads work on rows of their own: at the few rows of a step, sharing
-// out each product costs more than it saves, and far more where other programs want the cores too
-// (1.2 million weights, two threads on two busy cores: 60 times). Larger models are read from
-// memory at each step, which one thread for all rows does once.
-constexpr int64_t largest_for_own_rows = 8'000'000;
-
-int64_t decoder_weights(const T5& model) {
-  const auto& config = model.config();
-  const auto attention = 4 * config.d_model * config.num_heads * config.d_kv;
-  const auto feed_forward = (config.gated ? 3 : 2) * config.d_model * config.d_ff;
-  return config.num_decoder_layers * (2 * attention + feed_forward) +
-         config.vocab_size * config.d_model;
-}
-
 std::vector<Ids> search(const T5& model, const Tensor& input_ids, const Tensor& attention_mask,
                         const GenerateOptions& options, const StopFlag& stop) {
   const c10::InferenceMode inference;
@@ -234,16 +220,11 @@ std::vector<Ids> search(const T5& model, const Tensor& input_ids, const Tensor& 
 
 std::vector<Ids> generate(const T5& model, const Tensor& input_ids, const Tensor& attention_mask,
                           const GenerateOptions& options, const StopFlag& stop) {
-  if (!model.device().is_cpu() || decoder_weights(model) > largest_for_own_rows) {
-    return search(model, input_ids, attention_mask, options, stop);
-  }
-  const auto rows = input_ids.size(0);
-  const auto parts = std::min<int64_t>(rows, thread_count());
+  const auto parts = part_count(model, input_ids.size(0));
   std::vector<std::vector<Ids>> found(parts);
-  each_on_one_thread(parts, [&](int64_t part) {
-    const auto begin = part * rows / parts, count = (part + 1) * rows / parts - begin;
-    const auto mask = attention_mask.defined() ? attention_mask.narrow(0, begin, count) : Tensor();
-    found[part] = search(model, input_ids.narrow(0, begin, count), mask, options, stop);
+  each_at_once(parts, [&](int64_t i) {
+    found[i] = search(model, part_of(input_ids, i, parts), part_of(attention_mask, i, parts),
+                      options, stop);
   });
   std::vector<Ids> outputs;
   for (auto& ids : found) std::move(ids.begin(), ids.end(), std::back_inserter(outputs));

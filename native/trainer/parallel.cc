@@ -2,6 +2,7 @@
 
 #include <ATen/Parallel.h>
 
+#include <algorithm>
 #include <condition_variable>
 #include <deque>
 #include <exception>
@@ -22,6 +23,11 @@ void use_threads(int count) {
   if (omp_set_num_threads != nullptr) omp_set_num_threads(count);
 }
 
+bool is_small(const T5& model) {
+  constexpr int64_t most_weights = 8'000'000;
+  return model.device().is_cpu() && model.weight_count() <= most_weights;
+}
+
 // Threads that wait for work for as long as the process lives: MKL and the allocator keep memory
 // for each thread that they have seen.
 class Pool {
@@ -38,8 +44,7 @@ class Pool {
 
  private:
   void loop() {
-    at::get_num_threads();  // sets the thread up, to be changed in the next line
-    use_threads(1);
+    at::get_num_threads();  // sets the thread up, which would otherwise undo use_threads later
     for (;;) {
       std::unique_lock lock(mutex_);
       idle_++;
@@ -66,17 +71,31 @@ Pool& pool() {
 
 }  // namespace
 
-int64_t thread_count() { return at::get_num_threads(); }
+int64_t part_count(const T5& model, int64_t rows) {
+  constexpr int64_t fewest_rows = 4;
+  if (!is_small(model)) return 1;
+  return std::clamp<int64_t>(rows / fewest_rows, 1, at::get_num_threads());
+}
 
-OneThread::OneThread() : before_(at::get_num_threads()) { use_threads(1); }
+torch::Tensor part_of(const torch::Tensor& tensor, int64_t part, int64_t count) {
+  if (!tensor.defined()) return tensor;
+  const auto rows = tensor.size(0), begin = part * rows / count;
+  return tensor.narrow(0, begin, (part + 1) * rows / count - begin);
+}
 
-OneThread::~OneThread() { use_threads(before_); }
+OneThreadIfSmall::OneThreadIfSmall(const T5& model) : before_(at::get_num_threads()) {
+  if (is_small(model)) use_threads(1);
+}
 
-void each_on_one_thread(int64_t count, const std::function<void(int64_t)>& work) {
-  const OneThread one_thread;
+OneThreadIfSmall::~OneThreadIfSmall() { use_threads(before_); }
+
+void each_at_once(int64_t count, const std::function<void(int64_t)>& work) {
+  if (count == 1) return work(0);
+  const int threads = at::get_num_threads();
   std::vector<std::exception_ptr> errors(count);
   std::latch done(count);
   const auto guarded = [&](int64_t i) {
+    use_threads(std::max(1, threads / int(count)));
     try {
       work(i);
     } catch (...) {
@@ -87,6 +106,7 @@ void each_on_one_thread(int64_t count, const std::function<void(int64_t)>& work)
   for (int64_t i = 1; i < count; i++) pool().start([&guarded, i] { guarded(i); });
   guarded(0);
   done.wait();
+  use_threads(threads);
   for (const auto& error : errors) {
     if (error) std::rethrow_exception(error);
   }

@@ -160,6 +160,12 @@ void T5::initialise(uint64_t seed) {
   }
 }
 
+int64_t T5::weight_count() const {
+  int64_t count = 0;
+  for (const auto& [name, parameter] : parameters_) count += parameter.numel();
+  return count;
+}
+
 Tensor T5::embed(const Tensor& ids) const { return at::embedding(shared_, ids.to(device_)); }
 
 Tensor T5::norm(const Tensor& hidden, const Tensor& weight) const {

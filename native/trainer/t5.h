@@ -100,6 +100,7 @@ class T5 {
   torch::Tensor hidden_states(const torch::Tensor& input_ids, const torch::Tensor& attention_mask,
                               const torch::Tensor& decoder_input_ids, int64_t layer);
 
+  int64_t weight_count() const;
   const T5Config& config() const { return config_; }
   torch::Device device() const { return device_; }
   torch::Dtype dtype() const { return dtype_; }
