@@ -23,11 +23,6 @@ void use_threads(int count) {
   if (omp_set_num_threads != nullptr) omp_set_num_threads(count);
 }
 
-bool is_small(const T5& model) {
-  constexpr int64_t most_weights = 8'000'000;
-  return model.device().is_cpu() && model.weight_count() <= most_weights;
-}
-
 // Threads that wait for work for as long as the process lives: MKL and the allocator keep memory
 // for each thread that they have seen.
 class Pool {
@@ -72,8 +67,8 @@ Pool& pool() {
 }  // namespace
 
 int64_t part_count(const T5& model, int64_t rows) {
-  constexpr int64_t fewest_rows = 4;
-  if (!is_small(model)) return 1;
+  constexpr int64_t most_weights = 8'000'000, fewest_rows = 4;
+  if (!model.device().is_cpu() || model.weight_count() > most_weights) return 1;
   return std::clamp<int64_t>(rows / fewest_rows, 1, at::get_num_threads());
 }
 
@@ -82,12 +77,6 @@ torch::Tensor part_of(const torch::Tensor& tensor, int64_t part, int64_t count) 
   const auto rows = tensor.size(0), begin = part * rows / count;
   return tensor.narrow(0, begin, (part + 1) * rows / count - begin);
 }
-
-OneThreadIfSmall::OneThreadIfSmall(const T5& model) : before_(at::get_num_threads()) {
-  if (is_small(model)) use_threads(1);
-}
-
-OneThreadIfSmall::~OneThreadIfSmall() { use_threads(before_); }
 
 void each_at_once(int64_t count, const std::function<void(int64_t)>& work) {
   if (count == 1) return work(0);

@@ -25,16 +25,4 @@ torch::Tensor part_of(const torch::Tensor& tensor, int64_t part, int64_t count);
 // throws what the first of them threw, once all have ended.
 void each_at_once(int64_t count, const std::function<void(int64_t)>& work);
 
-// While it lives, libtorch uses one thread for this one where the model is small, as above.
-class OneThreadIfSmall {
- public:
-  explicit OneThreadIfSmall(const T5& model);
-  ~OneThreadIfSmall();
-  OneThreadIfSmall(const OneThreadIfSmall&) = delete;
-  OneThreadIfSmall& operator=(const OneThreadIfSmall&) = delete;
-
- private:
-  int before_;
-};
-
 }  // namespace dece
