@@ -222,10 +222,13 @@ std::vector<Ids> generate(const T5& model, const Tensor& input_ids, const Tensor
                           const GenerateOptions& options, const StopFlag& stop) {
   const auto parts = part_count(model, input_ids.size(0));
   std::vector<std::vector<Ids>> found(parts);
-  each_at_once(parts, [&](int64_t i) {
+  const auto search_part = [&](int64_t i) {
     found[i] = search(model, part_of(input_ids, i, parts), part_of(attention_mask, i, parts),
                       options, stop);
-  });
+  };
+  // A step reads one id of each row: so little work that a second thread would hold up a small
+  // model.
+  each_at_once(parts, search_part, is_small(model) ? std::optional(1) : std::nullopt);
   std::vector<Ids> outputs;
   for (auto& ids : found) std::move(ids.begin(), ids.end(), std::back_inserter(outputs));
   return outputs;

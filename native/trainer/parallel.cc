@@ -8,6 +8,7 @@
 #include <exception>
 #include <latch>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -27,13 +28,11 @@ void use_threads(int count) {
 // for each thread that they have seen.
 class Pool {
  public:
-  // Runs on a thread that is free, or on a new one.
+  // Runs on a thread that is free, or on a new one. Throws std::system_error where there is none.
   void start(std::function<void()> task) {
-    {
-      const std::lock_guard lock(mutex_);
-      tasks_.push_back(std::move(task));
-      if (tasks_.size() > idle_) std::thread([this] { loop(); }).detach();
-    }
+    const std::lock_guard lock(mutex_);
+    if (tasks_.size() >= idle_) std::thread([this] { loop(); }).detach();
+    tasks_.push_back(std::move(task));
     wake_.notify_one();
   }
 
@@ -66,9 +65,14 @@ Pool& pool() {
 
 }  // namespace
 
+bool is_small(const T5& model) {
+  constexpr int64_t most_weights = 8'000'000;
+  return model.device().is_cpu() && model.weight_count() <= most_weights;
+}
+
 int64_t part_count(const T5& model, int64_t rows) {
-  constexpr int64_t most_weights = 8'000'000, fewest_rows = 4;
-  if (!model.device().is_cpu() || model.weight_count() > most_weights) return 1;
+  constexpr int64_t fewest_rows = 4;
+  if (!is_small(model)) return 1;
   return std::clamp<int64_t>(rows / fewest_rows, 1, at::get_num_threads());
 }
 
@@ -78,13 +82,13 @@ torch::Tensor part_of(const torch::Tensor& tensor, int64_t part, int64_t count) 
   return tensor.narrow(0, begin, (part + 1) * rows / count - begin);
 }
 
-void each_at_once(int64_t count, const std::function<void(int64_t)>& work) {
-  if (count == 1) return work(0);
+void each_at_once(int64_t count, const std::function<void(int64_t)>& work,
+                  std::optional<int> threads_each) {
   const int threads = at::get_num_threads();
   std::vector<std::exception_ptr> errors(count);
   std::latch done(count);
   const auto guarded = [&](int64_t i) {
-    use_threads(std::max(1, threads / int(count)));
+    use_threads(threads_each.value_or(std::max(1, threads / int(count))));
     try {
       work(i);
     } catch (...) {
@@ -92,7 +96,13 @@ void each_at_once(int64_t count, const std::function<void(int64_t)>& work) {
     }
     done.count_down();
   };
-  for (int64_t i = 1; i < count; i++) pool().start([&guarded, i] { guarded(i); });
+  for (int64_t i = 1; i < count; i++) {
+    try {
+      pool().start([&guarded, i] { guarded(i); });
+    } catch (const std::system_error&) {
+      guarded(i);
+    }
+  }
   guarded(0);
   done.wait();
   use_threads(threads);

@@ -9,20 +9,25 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 
 #include "t5.h"
 
 namespace dece {
 
-// Into how many parts to cut that many rows: as many as there are threads for a small model on the
-// CPU, if each gets a few rows. The weights of a large one are better read once for all rows.
+// Whether a model is on the CPU and has few enough weights that operations on some rows are small.
+bool is_small(const T5& model);
+
+// Into how many parts to cut that many rows: as many as there are threads for a small model, if
+// each gets a few rows. The weights of a large one are better read once for all rows.
 int64_t part_count(const T5& model, int64_t rows);
 
 // Part `part` of `count` of a tensor's rows; undefined where the tensor is.
 torch::Tensor part_of(const torch::Tensor& tensor, int64_t part, int64_t count);
 
-// Calls work(0), ..., work(count - 1) at the same time, each with its share of libtorch's threads;
-// throws what the first of them threw, once all have ended.
-void each_at_once(int64_t count, const std::function<void(int64_t)>& work);
+// Calls work(0), ..., work(count - 1) at the same time, each with so many of libtorch's threads, by
+// default its share; throws what the first of them threw, once all have ended.
+void each_at_once(int64_t count, const std::function<void(int64_t)>& work,
+                  std::optional<int> threads_each = std::nullopt);
 
 }  // namespace dece
