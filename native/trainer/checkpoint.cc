@@ -109,7 +109,9 @@ std::string Trainer::restore(const std::string& path) {
     const auto* decays = file.at("decays").const_data_ptr<uint8_t>();
     decays_.assign(decays, decays + decays_.size());
     steps_ = file.at("steps").item<int64_t>();
-    round_weights();
+    // A bfloat16 model has weights of its own.
+    auto& parameters = model_->parameters();
+    for (size_t i = 0; i < parameters.size(); i++) parameters[i].second.copy_(weights_[i]);
     return {static_cast<const char*>(note.const_data_ptr()), size_t(note.numel())};
   } catch (const std::runtime_error& error) {
     throw std::runtime_error("cannot restore " + path + ": " + error.what());

@@ -1,11 +1,15 @@
 #include "step.h"
 
+#include <ATen/CPUGeneratorImpl.h>
+#include <ATen/Parallel.h>
 #include <torch/autograd.h>
 
 #include <algorithm>
 #include <cmath>
 #include <sstream>
 #include <stdexcept>
+
+#include "parallel.h"
 
 namespace dece {
 
@@ -32,15 +36,57 @@ Tensor loss_of(T5& model, const LabelledBatch& batch, const LossOptions& options
   return loss_sum(logits, batch.labels.to(logits.device()), options, Logits::overwrite);
 }
 
+std::vector<Tensor> pick(const std::vector<Tensor>& all, const std::vector<size_t>& indices) {
+  std::vector<Tensor> picked;
+  for (const size_t i : indices) picked.push_back(all[i]);
+  return picked;
+}
+
+// Into how many parts to cut that many rows or parameters: a small model is faster with one thread
+// for each part than with all of them for each operation.
+int64_t parts_for(const T5& model, int64_t size) {
+  return is_small(model) ? std::min<int64_t>(size, at::get_num_threads()) : 1;
+}
+
+LabelledBatch rows_of(const LabelledBatch& batch, int64_t part, int64_t count) {
+  const auto rows = [&](const Tensor& tensor) { return part_of(tensor, part, count); };
+  const auto& [input_ids, attention_mask, decoder_input_ids] = batch.inputs;
+  return {{rows(input_ids), rows(attention_mask), rows(decoder_input_ids)}, rows(batch.labels)};
+}
+
+// Of the loss of some rows; the loss is a float64 scalar.
+struct Gradients {
+  Tensor loss;
+  std::vector<Tensor> of_parameters;  // float32
+};
+
+Gradients gradients_in(T5& model, const LabelledBatch& batch, const LossOptions& options,
+                       const std::vector<Tensor>& parameters, at::Generator generator,
+                       const StopFlag& stop) {
+  stop.check();
+  const auto loss = loss_of(model, batch, options, true, std::move(generator));
+  stop.check();
+  auto gradients = torch::autograd::grad({loss}, parameters);
+  // The optimizer walks weights and gradients side by side, whatever their strides say.
+  for (auto& gradient : gradients) gradient = gradient.to(torch::kFloat).contiguous();
+  return {loss.detach(), std::move(gradients)};
+}
+
 at::Generator seeded_generator(torch::Device device, uint64_t seed) {
   auto generator = at::globalContext().defaultGenerator(device).clone();
   generator.set_current_seed(seed);
   return generator;
 }
 
-// As torch.nn.utils.clip_grad_norm_ has it: the norm of the norms.
-double norm_of(const std::vector<Tensor>& gradients) {
-  return at::stack(at::_foreach_norm(gradients, 2)).norm().item<double>();
+// A generator for each of several threads, which depends on no other thread; for one, it itself.
+std::vector<at::Generator> generators_for(const at::Generator& generator, int64_t count) {
+  if (count == 1) return {generator};
+  std::vector<at::Generator> generators;
+  auto* const source = at::check_generator<at::CPUGeneratorImpl>(generator);
+  for (int64_t i = 0; i < count; i++) {
+    generators.push_back(at::detail::createCPUGenerator(source->random64()));
+  }
+  return generators;
 }
 
 void check_finite(int64_t step, double loss, double norm) {
@@ -56,10 +102,14 @@ void check_finite(int64_t step, double loss, double norm) {
 }  // namespace
 
 MeanLoss mean_loss(T5& model, const LabelledBatch& batch, LossOptions options) {
-  const at::NoGradGuard no_grad;
   options.scale = 1.0 / double(std::max<int64_t>(1, count_rows(batch, options)));
-  return {loss_of(model, batch, options, false, {}).item<double>(),
-          count_labels(batch, options.ignore_index)};
+  const auto count = parts_for(model, batch.labels.size(0));
+  std::vector<Tensor> losses(count);
+  each_at_once(count, [&](int64_t i) {
+    const at::NoGradGuard no_grad;
+    losses[i] = loss_of(model, rows_of(batch, i, count), options, false, {});
+  });
+  return {at::stack(losses).sum().item<double>(), count_labels(batch, options.ignore_index)};
 }
 
 Trainer::Trainer(std::shared_ptr<T5> model, const AdamWOptions& options, std::vector<bool> decays,
@@ -84,8 +134,7 @@ StepResult Trainer::step(const std::vector<LabelledBatch>& batches, const StepOp
   allocate();
   int64_t tokens = 0;
   for (const auto& batch : batches) tokens += count_labels(batch, options.loss.ignore_index);
-  if (tokens == 0)
-    throw std::runtime_error("labels are all ignored: expected at least one to count");
+  if (tokens == 0) throw std::runtime_error("labels are all -100: expected at least one to count");
 
   const auto drawn = generator_.get_state();
   try {
@@ -93,9 +142,8 @@ StepResult Trainer::step(const std::vector<LabelledBatch>& batches, const StepOp
     const double norm = norm_of(gradients);
     check_finite(steps_ + 1, loss, norm);
     const double shrink = options.clip ? *options.clip / (norm + 1e-6) : 1;
-    if (shrink < 1) at::_foreach_mul_(gradients, shrink);
     stop.check();
-    update(gradients, options.learning_rate);
+    update(gradients, std::min(shrink, 1.0), options.learning_rate);
     return {loss, norm, tokens};
   } catch (...) {
     generator_.set_state(drawn);
@@ -113,52 +161,76 @@ std::pair<double, Trainer::Tensors> Trainer::gradients_of(const std::vector<Labe
   for (const auto& batch : batches) rows += count_rows(batch, options);
   options.scale = 1.0 / double(rows);
 
-  Tensor loss;
+  Tensors losses;
   Tensors sum;
   for (const auto& batch : batches) {
-    stop.check();
-    const auto part = loss_of(*model_, batch, options, true, generator_);
-    stop.check();
-    auto gradients = torch::autograd::grad({part}, parameters);
-    // The optimizer walks weights and gradients side by side, whatever their strides say.
-    for (auto& gradient : gradients) gradient = gradient.to(torch::kFloat).contiguous();
-    if (sum.empty()) {
-      sum = std::move(gradients);
-      loss = part.detach();
-    } else {
-      at::_foreach_add_(sum, gradients);
-      loss += part.detach();
-    }
+    const auto count = parts_for(*model_, batch.labels.size(0));
+    std::vector<Gradients> parts(count);
+    const auto generators = generators_for(generator_, count);
+    each_at_once(count, [&](int64_t i) {
+      parts[i] =
+          gradients_in(*model_, rows_of(batch, i, count), options, parameters, generators[i], stop);
+    });
+    for (auto& part : parts) losses.push_back(part.loss);
+    const size_t first = sum.empty();
+    if (first) sum = std::move(parts[0].of_parameters);
+    for_parameters([&](const Indices& some) {
+      for (size_t i = first; i < parts.size(); i++) {
+        at::_foreach_add_(pick(sum, some), pick(parts[i].of_parameters, some));
+      }
+    });
   }
-  return {loss.item<double>(), std::move(sum)};
+  return {at::stack(losses).sum().item<double>(), std::move(sum)};
 }
 
-void Trainer::update(const Tensors& gradients, double learning_rate) {
-  const at::NoGradGuard no_grad;
+// Calls work with the places of some parameters, until each has been among them: all at once, or
+// for a small model a part on each thread.
+void Trainer::for_parameters(const std::function<void(const Indices&)>& work) const {
+  std::vector<Indices> parts(parts_for(*model_, int64_t(weights_.size())));
+  int64_t before = 0, total = 0;
+  for (const auto& weight : weights_) total += weight.numel();
+  for (size_t i = 0; i < weights_.size(); i++) {
+    parts[before * int64_t(parts.size()) / total].push_back(i);
+    before += weights_[i].numel();
+  }
+  each_at_once(int64_t(parts.size()), [&](int64_t i) {
+    const at::NoGradGuard no_grad;
+    if (!parts[i].empty()) work(parts[i]);
+  });
+}
+
+// As torch.nn.utils.clip_grad_norm_ has it: the norm of the norms.
+double Trainer::norm_of(const Tensors& gradients) const {
+  Tensors norms(gradients.size());
+  for_parameters([&](const Indices& some) {
+    auto found = at::_foreach_norm(pick(gradients, some), 2);
+    for (size_t i = 0; i < some.size(); i++) norms[some[i]] = std::move(found[i]);
+  });
+  return at::stack(norms).norm().item<double>();
+}
+
+void Trainer::update(const Tensors& gradients, double shrink, double learning_rate) {
   steps_++;
   const auto count = at::full({}, double(steps_), weights_.front().options());
-  for (const bool decays : {true, false}) {
-    const auto pick = [&](const Tensors& all) {
-      Tensors picked;
-      for (size_t i = 0; i < all.size(); i++) {
-        if (decays_[i] == decays) picked.push_back(all[i]);
-      }
-      return picked;
-    };
-    const auto weights = pick(weights_);
-    if (weights.empty()) continue;
-    at::_fused_adamw_(weights, pick(gradients), pick(means_), pick(squares_), {},
-                      Tensors(weights.size(), count), learning_rate, options_.beta1, options_.beta2,
-                      decays ? options_.weight_decay : 0, options_.eps, false, false);
-  }
-  round_weights();
-}
-
-void Trainer::round_weights() {
-  if (model_->dtype() == torch::kFloat) return;
-  const at::NoGradGuard no_grad;
   auto& parameters = model_->parameters();
-  for (size_t i = 0; i < parameters.size(); i++) parameters[i].second.copy_(weights_[i]);
+  for_parameters([&](const Indices& some) {
+    if (shrink != 1) at::_foreach_mul_(pick(gradients, some), shrink);
+    for (const bool decays : {true, false}) {
+      Indices group;
+      for (const size_t i : some) {
+        if (decays_[i] == decays) group.push_back(i);
+      }
+      if (group.empty()) continue;
+      at::_fused_adamw_(pick(weights_, group), pick(gradients, group), pick(means_, group),
+                        pick(squares_, group), {}, Tensors(group.size(), count), learning_rate,
+                        options_.beta1, options_.beta2, decays ? options_.weight_decay : 0,
+                        options_.eps, false, false);
+    }
+    for (const size_t i : some) {
+      auto& parameter = parameters[i].second;
+      if (!weights_[i].is_alias_of(parameter)) parameter.copy_(weights_[i]);
+    }
+  });
 }
 
 }  // namespace dece

@@ -4,6 +4,7 @@
 #include <torch/types.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -72,14 +73,16 @@ class Trainer {
   std::string restore(const std::string& path);
 
  private:
+  using Indices = std::vector<size_t>;
   using Tensors = std::vector<torch::Tensor>;
   using NamedTensors = std::vector<std::pair<std::string, torch::Tensor>>;
 
   void allocate();
   std::pair<double, Tensors> gradients_of(const std::vector<LabelledBatch>& batches,
                                           LossOptions options, const StopFlag& stop);
-  void update(const Tensors& gradients, double learning_rate);
-  void round_weights();
+  void for_parameters(const std::function<void(const Indices&)>& work) const;
+  double norm_of(const Tensors& gradients) const;
+  void update(const Tensors& gradients, double shrink, double learning_rate);
   NamedTensors state();
 
   std::shared_ptr<T5> model_;

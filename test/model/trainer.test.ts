@@ -332,7 +332,7 @@ test('names what is wrong with its arguments', async () => {
   await rejects(step({ labels: undefined }), /^labels is undefined: expected the ids/);
   await rejects(
     step({ labels: [[-100], [-100], [-100]] }),
-    /^labels are all ignored: expected at least one to count$/,
+    /^labels are all -100: expected at least one to count$/,
   );
   await rejects(step({}, { learningRate: Number.NaN }), /^learningRate is NaN: expected/);
   await rejects(step({}, { clip: 0 }), /^clip is 0: expected a number above 0$/);

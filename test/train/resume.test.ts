@@ -116,6 +116,23 @@ for (const [moment, stop] of [
   });
 }
 
+test('keeps an epoch whose listener threw when the run was aborted, and tells of it again', async () => {
+  await withFolder(async (out) => {
+    using model = tinyModel();
+    const controller = new AbortController();
+    const { signal } = controller;
+    const run = train(model, examples, { ...options, out, resume: true, signal });
+    for (let type = ''; type !== 'epoch'; ) type = (await run.next()).value!.type;
+    controller.abort();
+    await rejects(run.throw(signal.reason), /aborted/);
+
+    using other = tinyModel();
+    const events = await eventsOf(train(other, examples, { ...options, out, resume: true }));
+    assert.equal([events[0]!.type, events[0]!.step], ['epoch', 2]);
+    assert.ok((await weightsOf(other)).equals(await uninterrupted(3)));
+  });
+});
+
 test('stops in the middle of a step', async () => {
   await withFolder(async (out) => {
     using model = tinyModel();
