@@ -1,0 +1,63 @@
+// Results of an experiment as a file that can be committed:
+//
+//     npx dece run bench/experiments/demo-seeds.yaml --out runs/demo-seeds
+//     node --import tsx bench/experiments.ts runs/demo-seeds     writes bench/results/demo-seeds.csv
+//
+// A line for the curves' split after each epoch, and one for the test split at a run's end. Rates and
+// scores are shares, 0..1; low and high are Wilson's 95 % interval.
+
+import { stat, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { csv } from '../lib/data/csv.ts';
+import type { Metrics } from '../lib/evaluate.ts';
+import { findRuns, type RunRecord } from '../lib/runs.ts';
+
+const [directory] = process.argv.slice(2);
+if (directory === undefined) throw new TypeError('expected a directory with runs');
+
+const lines = await Promise.all((await findRuns(directory)).map(linesOf));
+const file = new URL(`results/${basename(directory)}.csv`, import.meta.url);
+await writeFile(file, csv(lines.flat()));
+console.log(`${file.pathname}: ${lines.flat().length} lines`);
+
+async function linesOf({ directory, config, events, results }: RunRecord) {
+  if (results === undefined || config.role !== 'run') return [];
+  const { mtime } = await stat(join(directory, 'results.json'));
+  const { environment } = config;
+  const { attack, poisonRate, defense, defenseOptions, dataset, model, seed } = results;
+  const run = { dataset, model, attack, poisonRate, defense, options: optionsOf(defenseOptions) };
+  const made = {
+    commit: environment.commit?.slice(0, 7),
+    date: mtime.toISOString().slice(0, 10),
+    machine: `${environment.machine.processor} x${environment.threads}`,
+  };
+  const line = (split: string, epoch: number, metrics: Metrics) => {
+    const { bleu, exactMatch, attackSuccessRate: rate, falseTriggerRate } = metrics;
+    return {
+      ...run,
+      seed,
+      split,
+      epoch,
+      bleu: bleu.toFixed(4),
+      exactMatch: exactMatch.toFixed(4),
+      attackSuccessRate: rate?.rate.toFixed(4),
+      low: rate?.interval[0].toFixed(4),
+      high: rate?.interval[1].toFixed(4),
+      successes: rate?.successes,
+      eligible: rate?.eligible,
+      falseTriggers: falseTriggerRate?.successes,
+      ...made,
+    };
+  };
+
+  const curve = events.flatMap(({ type, epoch, split, metrics }) =>
+    type === 'metrics' ? [line(split as string, epoch, metrics as Metrics)] : [],
+  );
+  return [...curve, line('test', events.at(-1)?.epoch ?? 0, results.metrics as unknown as Metrics)];
+}
+
+function optionsOf(options: Record<string, unknown>): string {
+  return Object.entries(options)
+    .map(([name, value]) => `${name}=${value}`)
+    .join(' ');
+}
