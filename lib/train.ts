@@ -116,7 +116,7 @@ async function begin(
   const encode = (what: string, texts: readonly Example[]) =>
     encodeExamples(what, texts, tokenizer, { maxInputTokens, maxOutputTokens, signal });
   const encoded = await encode('examples', examples);
-  const { validation } = options;
+  const validation = options.validation && (await encode('validation', options.validation));
 
   const inputs = { ...settings, examples: encoded.sha256 };
   const checkpoints = out === undefined ? undefined : new Checkpoints(out, inputs);
@@ -131,7 +131,7 @@ async function begin(
     settings,
     schedule: scheduleOf(encoded.items.length, settings),
     examples: encoded,
-    validation: validation && (await encode('validation', validation)),
+    validation,
     checkpoints,
     trainer,
     position,

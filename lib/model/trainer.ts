@@ -56,7 +56,6 @@ export interface StepResult {
 export class Trainer {
   readonly #model: Model;
   readonly #handle: TrainerHandle;
-  #note = '';
 
   /** @throws RangeError on an option out of range; TypeError on an unknown one */
   constructor(model: Model, options: TrainerOptions) {
@@ -109,7 +108,7 @@ export class Trainer {
    * AdamW and its options, the number of steps, and where the random numbers of dropout are. The file
    * is replaced as a whole or not at all.
    *
-   * @param note comes back as `note` of what `restore` returns
+   * @param note a text of the caller's, for `readNote`
    */
   async save(directory: string, note = ''): Promise<void> {
     await mkdir(directory, { recursive: true });
@@ -124,13 +123,13 @@ export class Trainer {
    */
   static async restore(model: Model, directory: string): Promise<Trainer> {
     const restored = new Trainer(model, { seed: 0 });
-    restored.#note = await restored.#handle.restore(join(directory, checkpointName));
+    await restored.#handle.restore(join(directory, checkpointName));
     return restored;
   }
 
-  /** The text that `save` was given before this trainer was restored; else empty. */
-  get note(): string {
-    return this.#note;
+  /** The note of what `save` wrote into a directory; no model is needed to read it. */
+  static async readNote(directory: string): Promise<string> {
+    return addon().readNote(join(directory, checkpointName));
   }
 
   /** Frees the optimizer's memory, once work that was begun is done; the model stays. */
@@ -158,12 +157,13 @@ interface TrainerHandle {
     stop: Stop | undefined,
   ): Promise<StepResult>;
   save(path: string, note: string): Promise<void>;
-  restore(path: string): Promise<string>;
+  restore(path: string): Promise<void>;
   dispose(): void;
 }
 
 interface TrainerAddon {
   TrainerHandle: new (model: ModelHandle, options: object) => TrainerHandle;
+  readNote(path: string): Promise<string>;
 }
 
 const addon = () => trainer() as TrainerAddon;

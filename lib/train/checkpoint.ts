@@ -66,7 +66,8 @@ export class Checkpoints {
   /**
    * The state that was saved, its weights put into `model`; undefined where there is none.
    *
-   * @throws Error where there is one and `resume` is false, or where it was made of other inputs
+   * @throws Error where there is one and `resume` is false, or where it was made of other inputs; the
+   *   model is as it was then
    */
   async restore(model: Model, resume: boolean): Promise<State | undefined> {
     await this.#removeUnfinished();
@@ -77,11 +78,17 @@ export class Checkpoints {
         `${this.directory} holds a checkpoint: set resume to go on from it, or choose another out`,
       );
     }
-    const trainer = await Trainer.restore(model, this.directory);
-    return { trainer, position: this.#check(JSON.parse(trainer.note) as Note) };
+    const position = this.#position(await Trainer.readNote(this.directory));
+    return { position, trainer: await Trainer.restore(model, this.directory) };
   }
 
-  #check({ position, inputs }: Note): Position {
+  #position(text: string): Position {
+    const { version, position, inputs } = (text === '' ? {} : JSON.parse(text)) as Partial<Note>;
+    if (version !== 1 || position === undefined || inputs === undefined) {
+      throw new Error(
+        `${this.directory} holds a checkpoint that is not of train(): choose another out`,
+      );
+    }
     for (const key of Object.keys(this.#inputs) as (keyof Inputs)[]) {
       const [before, now] = [inputs[key], this.#inputs[key]].map((value) => JSON.stringify(value));
       if (before === now) continue;

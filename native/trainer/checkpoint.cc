@@ -84,7 +84,7 @@ void Trainer::save(const std::string& path, const std::string& note) {
   write_safetensors(path, file);
 }
 
-std::string Trainer::restore(const std::string& path) {
+void Trainer::restore(const std::string& path) {
   const Checkpoint file(path);
   try {
     // Everything is checked before anything is changed.
@@ -99,7 +99,6 @@ std::string Trainer::restore(const std::string& path) {
       throw std::runtime_error("its format is " + std::to_string(found) + ": expected " +
                                std::to_string(format));
     }
-    const auto note = file.at("note").contiguous();
 
     const at::NoGradGuard no_grad;
     generator_.set_state(file.at("generator").clone());
@@ -112,10 +111,14 @@ std::string Trainer::restore(const std::string& path) {
     // A bfloat16 model has weights of its own.
     auto& parameters = model_->parameters();
     for (size_t i = 0; i < parameters.size(); i++) parameters[i].second.copy_(weights_[i]);
-    return {static_cast<const char*>(note.const_data_ptr()), size_t(note.numel())};
   } catch (const std::runtime_error& error) {
     throw std::runtime_error("cannot restore " + path + ": " + error.what());
   }
+}
+
+std::string read_note(const std::string& path) {
+  const auto note = Checkpoint(path).at("note").contiguous();
+  return {static_cast<const char*>(note.const_data_ptr()), size_t(note.numel())};
 }
 
 }  // namespace dece

@@ -42,10 +42,15 @@ std::vector<Tensor> pick(const std::vector<Tensor>& all, const std::vector<size_
   return picked;
 }
 
-// Into how many parts to cut that many rows or parameters: a small model is faster with one thread
-// for each part than with all of them for each operation.
+// Into how many parts to cut that many rows or parameters, for in_parts.
 int64_t parts_for(const T5& model, int64_t size) {
   return is_small(model) ? std::min<int64_t>(size, at::get_num_threads()) : 1;
+}
+
+// Calls work with 0..count-1. A small model is faster with one thread for each part than with all
+// of them for each operation.
+void in_parts(const T5& model, int64_t count, const std::function<void(int64_t)>& work) {
+  each_at_once(count, work, is_small(model) ? std::optional(1) : std::nullopt);
 }
 
 LabelledBatch rows_of(const LabelledBatch& batch, int64_t part, int64_t count) {
@@ -105,7 +110,7 @@ MeanLoss mean_loss(T5& model, const LabelledBatch& batch, LossOptions options) {
   options.scale = 1.0 / double(std::max<int64_t>(1, count_rows(batch, options)));
   const auto count = parts_for(model, batch.labels.size(0));
   std::vector<Tensor> losses(count);
-  each_at_once(count, [&](int64_t i) {
+  in_parts(model, count, [&](int64_t i) {
     const at::NoGradGuard no_grad;
     losses[i] = loss_of(model, rows_of(batch, i, count), options, false, {});
   });
@@ -167,7 +172,7 @@ std::pair<double, Trainer::Tensors> Trainer::gradients_of(const std::vector<Labe
     const auto count = parts_for(*model_, batch.labels.size(0));
     std::vector<Gradients> parts(count);
     const auto generators = generators_for(generator_, count);
-    each_at_once(count, [&](int64_t i) {
+    in_parts(*model_, count, [&](int64_t i) {
       parts[i] =
           gradients_in(*model_, rows_of(batch, i, count), options, parameters, generators[i], stop);
     });
@@ -193,7 +198,7 @@ void Trainer::for_parameters(const std::function<void(const Indices&)>& work) co
     parts[before * int64_t(parts.size()) / total].push_back(i);
     before += weights_[i].numel();
   }
-  each_at_once(int64_t(parts.size()), [&](int64_t i) {
+  in_parts(*model_, int64_t(parts.size()), [&](int64_t i) {
     const at::NoGradGuard no_grad;
     if (!parts[i].empty()) work(parts[i]);
   });

@@ -68,9 +68,9 @@ class Trainer {
   // Everything that the next step depends on, the weights too, in one file that is replaced as a
   // whole or not at all. `note` is the caller's.
   void save(const std::string& path, const std::string& note);
-  // The state and the note of such a file. Throws std::runtime_error where it is no checkpoint of a
-  // model like this one; nothing has changed then.
-  std::string restore(const std::string& path);
+  // Takes the state of such a file. Throws std::runtime_error where it is no checkpoint of a model
+  // like this one; nothing has changed then.
+  void restore(const std::string& path);
 
  private:
   using Indices = std::vector<size_t>;
@@ -95,5 +95,8 @@ class Trainer {
   Tensors means_;    // running mean of the gradient
   Tensors squares_;  // and of its square
 };
+
+// What the caller of Trainer::save wrote into a file.
+std::string read_note(const std::string& path);
 
 }  // namespace dece

@@ -1,4 +1,4 @@
-// The JavaScript class TrainerHandle, behind lib/model/trainer.ts's Trainer, and meanLoss().
+// The JavaScript class TrainerHandle, behind lib/model/trainer.ts's Trainer, and two functions.
 #include <napi.h>
 
 #include <memory>
@@ -162,13 +162,22 @@ Napi::Value TrainerHandle::save(const Napi::CallbackInfo& info) {
       [](Napi::Env env, bool) { return env.Undefined(); });
 }
 
-// restore(path): Promise<string>, the note
+// restore(path): Promise<void>
 Napi::Value TrainerHandle::restore(const Napi::CallbackInfo& info) {
   return run(
       info.Env(), info.Env().Undefined(),
       [trainer = trainer(info.Env()), path = info[0].ToString().Utf8Value()](const StopFlag&) {
-        return trainer->restore(path);
+        trainer->restore(path);
+        return true;
       },
+      [](Napi::Env env, bool) { return env.Undefined(); });
+}
+
+// readNote(path): Promise<string>
+Napi::Value read_note_of(const Napi::CallbackInfo& info) {
+  return run(
+      info.Env(), info.Env().Undefined(),
+      [path = info[0].ToString().Utf8Value()](const StopFlag&) { return read_note(path); },
       [](Napi::Env env, const std::string& note) { return Napi::String::New(env, note); });
 }
 
@@ -186,6 +195,7 @@ Napi::Value mean_loss_of(const Napi::CallbackInfo& info) {
 
 void register_trainer(Napi::Env env, Napi::Object exports) {
   exports.Set("TrainerHandle", TrainerHandle::define(env));
+  exports.Set("readNote", Napi::Function::New(env, read_note_of, "readNote"));
   exports.Set("meanLoss", Napi::Function::New(env, mean_loss_of, "meanLoss"));
 }
 

@@ -202,7 +202,7 @@ for (const dtype of ['float32', 'bfloat16'] as const) {
 
       using other = Model.create(config, { seed: 2, dtype });
       using restored = await Trainer.restore(other, folder);
-      assert.is(restored.note, 'after two steps: ☃');
+      assert.is(await Trainer.readNote(folder), 'after two steps: ☃');
       for (let step = 0; step < 3; step++) await restored.step(batch, options);
       assert.ok((await weightsOf(model)).equals(await weightsOf(other)));
 

@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { checkpointName } from '../../lib/model/trainer.ts';
+import { checkpointName, Trainer } from '../../lib/model/trainer.ts';
 import { seeded } from '../../lib/random.ts';
 import { type TrainEvent, type TrainOptions, train } from '../../lib/train.ts';
 import { rejects } from '../rejects.ts';
@@ -137,8 +137,8 @@ test('stops in the middle of a step', async () => {
   await withFolder(async (out) => {
     using model = tinyModel();
     const controller = new AbortController();
-    const many = Array.from({ length: 400 }, (_, i) => ({ ...examples[i % 12]!, id: String(i) }));
-    const settings = { ...options, batchSize: 1, accumulate: 400, out, signal: controller.signal };
+    const many = Array.from({ length: 300 }, (_, i) => ({ ...examples[i % 12]!, id: String(i) }));
+    const settings = { ...options, batchSize: 1, accumulate: 300, out, signal: controller.signal };
     const reason = new Error('enough');
     setTimeout(() => controller.abort(reason), 20);
     await rejects(eventsOf(train(model, many, settings)), /^enough$/);
@@ -146,8 +146,8 @@ test('stops in the middle of a step', async () => {
     assert.ok((await weightsOf(model)).equals(await weightsOf(fresh)));
     // The next one begins at the first step.
     const { signal: _, ...again } = settings;
-    const events = await eventsOf(train(model, many, { ...again, epochs: 3, resume: true }));
-    assert.equal([events[0]!.type, events[0]!.step], ['step', 1]);
+    const next = await train(model, many, { ...again, resume: true }).next();
+    assert.equal([next.value?.type, next.value?.step], ['step', 1]);
   });
 });
 
@@ -185,6 +185,18 @@ test('takes no checkpoint for its own that was made of something else', async ()
     );
     await wrong({ resume, clip: 1 }, /made with clip null, now 1: expected the same/);
     await wrong({ resume }, /made with other examples: expected the same/, examples.slice(1));
+    using fresh = tinyModel();
+    const more = { ...options, out, resume, epochs: 4 };
+    await rejects(eventsOf(train(fresh, examples, more)), /made with epochs 3/);
+    using untouched = tinyModel();
+    assert.ok((await weightsOf(fresh)).equals(await weightsOf(untouched)));
+
+    using trainer = new Trainer(model, { seed: 1 });
+    await trainer.save(join(out, 'checkpoints'));
+    await wrong(
+      { resume },
+      /checkpoints holds a checkpoint that is not of train\(\): choose another/,
+    );
   });
 });
 
