@@ -86,12 +86,13 @@ function toSeries(members: readonly RunRecord[]): Series[] {
   const names = Object.keys(defenses);
   const rank = ({ name, label }: { name: string; label: string }) =>
     names.indexOf(name) + (label === name ? 0 : 0.5);
-  const byLabel = groupBy(members, ({ config }) => String(config.label ?? config.defense!.name));
-  const found = [...byLabel].map(([label, runs]) => ({
-    name: runs[0]!.config.defense!.name,
-    label,
-    runs,
-  }));
+  const byLabel = groupBy(members, ({ config }) =>
+    String(config.label ?? JSON.stringify(config.defense)),
+  );
+  const found = [...byLabel.values()].map((runs) => {
+    const { label, defense } = runs[0]!.config;
+    return { name: defense!.name, label: String(label ?? defense!.name), runs };
+  });
   found.sort((a, b) => rank(a) - rank(b));
   return found.map(({ label, runs, name }, i) => {
     const outcome = toOutcome(runs.flatMap(({ results }) => results ?? []));
@@ -135,7 +136,9 @@ function toPoint(runs: readonly RunRecord[], epoch: number): Point {
 
 const isPoint = ({ type }: { type: string }) => ['epoch', 'evaluation', 'metrics'].includes(type);
 
-function toOutcome(results: readonly Results[]): Outcome | undefined {
+function toOutcome(finished: readonly Results[]): Outcome | undefined {
+  // A run of `dece train` ends without having been evaluated.
+  const results = finished.filter((result) => 'attackSuccessRate' in result.metrics);
   const metrics = results.map((result) => result.metrics as unknown as Metrics);
   const attackSuccess = pooled(metrics.map(({ attackSuccessRate }) => attackSuccessRate));
   const falseTriggers = pooled(metrics.map(({ falseTriggerRate }) => falseTriggerRate));

@@ -26,7 +26,7 @@ function textTable({ series }: Group): string {
       const epochs = curve.at(-1)?.epoch ?? 0;
       return [
         label,
-        `not finished: ${runs.length} run${runs.length === 1 ? '' : 's'}, epoch ${epochs}`,
+        `${runs.every(({ results }) => results) ? 'not evaluated' : 'not finished'}: ${runs.length} run${runs.length === 1 ? '' : 's'}, epoch ${epochs}`,
       ];
     }
     const { attackSuccessRate: rate, falseTriggerRate: clean } = outcome;
