@@ -24,7 +24,8 @@ export async function interruptible<Result>(
   try {
     return await work(controller.signal);
   } catch (error) {
-    if (!controller.signal.aborted) throw error;
+    // What fails while it stops, such as the last checkpoint, is told as it is.
+    if (!controller.signal.aborted || error !== controller.signal.reason) throw error;
     const then = resume === undefined ? '' : ` What is done is kept; go on with\n  ${resume}`;
     throw new Interrupted(`stopped.${then}`, { cause: error });
   } finally {

@@ -37,7 +37,7 @@ export async function trainRun(
       if (event.type === 'epoch') await afterEpoch?.(event);
     } catch (error) {
       // Thrown where training stands still, so that it writes a checkpoint when it was aborted.
-      await events.throw(error).catch(() => {});
+      await events.throw(error);
       throw error;
     }
     if (event.type === 'done') loss = event.loss;
