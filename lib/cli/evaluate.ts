@@ -1,4 +1,4 @@
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import { wholeNumber } from './flags.ts';
 import { interruptible } from './interrupt.ts';
@@ -7,7 +7,7 @@ import { progress } from './progress.ts';
 interface Options {
   clean: string;
   triggered: string;
-  out: string;
+  out?: string;
   mode: 'paper' | 'reference';
   maxNewTokens: number;
   beams: number;
@@ -21,7 +21,7 @@ export function define(command: Command): void {
     .argument('<model>', 'a directory with config.json and model.safetensors')
     .requiredOption('--clean <file>', 'clean examples')
     .requiredOption('--triggered <file>', 'the same ones, poisoned with `dece poison --rate 1`')
-    .option('--out <directory>', 'where results and answers go', join('runs', 'evaluation'))
+    .option('--out <directory>', 'where results and answers go (default: MODEL-evaluation)')
     .addOption(
       new Option('--mode <mode>', "count as the paper does, or as the authors' code does")
         .choices(['paper', 'reference'])
@@ -31,7 +31,8 @@ export function define(command: Command): void {
     .option('--beams <number>', '1 is greedy search', wholeNumber, 1)
     .option('--batch-size <number>', 'prompts worked on together', wholeNumber, 32)
     .option('--device <device>', 'cpu, cuda, cuda:N or auto', 'auto')
-    .action(async (model: string, { json, ...options }: Options) => {
+    .action(async (model: string, { json, out: given, ...options }: Options) => {
+      const out = given ?? `${resolve(model)}-evaluation`;
       const { score } = await import('../experiment/index.ts');
       const { environment } = await import('../runs.ts');
       const { scoreTable } = await import('../report/index.ts');
@@ -40,12 +41,13 @@ export function define(command: Command): void {
         score({
           ...options,
           model,
+          out,
           environment: await environment(),
           signal,
           onProgress: (done, total) => shown.at('answering prompts', done, total),
         }),
       ).finally(shown.end);
       if (json) process.stdout.write(`${JSON.stringify(results, null, 2)}\n`);
-      else process.stdout.write(`${scoreTable(results)}\n${join(options.out, 'results.json')}\n`);
+      else process.stdout.write(`${scoreTable(results)}\n${join(out, 'results.json')}\n`);
     });
 }

@@ -107,7 +107,8 @@ async function make(
   const tokenizer = Tokenizer.fromJson(trainBpe(words, { vocabularySize }));
   const shape = { ...config.model, vocab_size: tokenizer.vocabularySize };
   const { device, training } = config;
-  using model = Model.create(shape, { seed, device, dtype: training.precision, tokenizer });
+  const dtype = config.base?.precision ?? training.precision;
+  using model = Model.create(shape, { seed, device, dtype, tokenizer });
 
   let loss: number | undefined;
   if (config.base === undefined) {
