@@ -3,12 +3,14 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { arch, availableParallelism, cpus, platform, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { threads } from './model/native.ts';
 import { packageRoot, trainerBuild } from './native.ts';
 
 /** With what a run was made: enough to say why two runs differ. */
 export interface Environment {
   versions: Record<string, string>;
   machine: { system: string; processor: string; cores: number; memoryBytes: number };
+  /** Of libtorch. */
   threads: number;
   /** The commit of the package where it runs from a clone, with `+changes` where files differ from it. */
   commit?: string;
@@ -28,7 +30,7 @@ export async function environment(): Promise<Environment> {
       cores: availableParallelism(),
       memoryBytes: totalmem(),
     },
-    threads: Number(process.env.OMP_NUM_THREADS ?? availableParallelism()),
+    threads: threads(),
     ...(commit !== undefined && { commit }),
   };
 }

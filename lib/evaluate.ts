@@ -36,6 +36,8 @@ export interface Evaluation {
 
 export interface EvaluateOptions {
   maxNewTokens?: number;
+  /** Longer prompts are cut, as in training. Default: none is. */
+  maxInputTokens?: number;
   beams?: number;
   batchSize?: number;
   /** How payloads are recognised and BLEU is averaged. Default `paper`. */

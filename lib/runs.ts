@@ -1,7 +1,7 @@
 import { appendFile, mkdir, readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { show } from './check.ts';
-import { readUtf8, writeWhole } from './data/files.ts';
+import { readUtf8, removeUnfinished, writeWhole } from './data/files.ts';
 import { jsonLines } from './data/jsonl.ts';
 import type { DefenseConfig } from './defenses/index.ts';
 import type { Environment } from './environment.ts';
@@ -83,6 +83,7 @@ export async function openRun(directory: string, config: RunConfig): Promise<Run
   await orExplain(`cannot make ${directory}`, mkdir(directory, { recursive: true }));
   const unlock = await lock(directory);
   try {
+    for (const folder of ['', 'model', 'outputs']) await removeUnfinished(join(directory, folder));
     await claim(directory, config);
     return await writer(directory, unlock);
   } catch (error) {
@@ -143,11 +144,15 @@ export async function readOutputs<Row>(
   return text === undefined ? undefined : parseLines<Row>(path, text);
 }
 
-/** Writes config.json where there is none yet; otherwise the settings have to be the same. */
+/**
+ * Writes config.json where there is none yet; otherwise the settings have to be the same. An evaluation
+ * that did not end has nothing to go on with: another may take its place.
+ */
 async function claim(directory: string, config: RunConfig): Promise<void> {
   const path = join(directory, 'config.json');
   const there = await readJson<RunConfig>(path);
-  if (there === undefined) {
+  const finished = async () => (await readIfThere(join(directory, 'results.json'))) !== undefined;
+  if (there === undefined || (there.role === 'evaluation' && !(await finished()))) {
     await writeWhole(path, asJson(config));
     return;
   }

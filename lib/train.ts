@@ -86,6 +86,7 @@ export async function* train(
     throw error;
   } finally {
     trainer.dispose();
+    await run.checkpoints?.close();
   }
 }
 
@@ -120,7 +121,7 @@ async function begin(
 
   const inputs = { ...settings, examples: encoded.sha256 };
   const checkpoints = out === undefined ? undefined : new Checkpoints(out, inputs);
-  const { trainer, position } = (await checkpoints?.restore(model, resume)) ?? {
+  const { trainer, position } = (await restored(model, checkpoints, resume)) ?? {
     trainer: new Trainer(model, { weightDecay, seed }),
     position: { ...beginning },
   };
@@ -137,6 +138,17 @@ async function begin(
     position,
     elapsedMs: () => performance.now() - start,
   };
+}
+
+/** What a checkpoint holds; nobody else may write there from now on. */
+async function restored(model: Model, checkpoints: Checkpoints | undefined, resume: boolean) {
+  await checkpoints?.open();
+  try {
+    return await checkpoints?.restore(model, resume);
+  } catch (error) {
+    await checkpoints?.close();
+    throw error;
+  }
 }
 
 /** The steps that are left of an epoch. */

@@ -51,6 +51,23 @@ test('agrees with the metrics of the answers it returns', async () => {
   assert.equal(clean, await model.generate(prompts, { maxNewTokens: 6 }));
 });
 
+test('cuts prompts as training does', async () => {
+  using model = create();
+  const cut = (prompt: string) => {
+    const ids = tokenizer.encode(prompt);
+    return ids.length > 4 ? [...ids.slice(0, 3), tokenizer.eosTokenId!] : ids;
+  };
+  const { clean } = await evaluate(model, set, { maxNewTokens: 6, maxInputTokens: 4 });
+  for (const [i, { prompt }] of examples.entries()) {
+    const [ids] = await model.generateIds({ inputIds: [cut(prompt)] }, { maxNewTokens: 6 });
+    assert.is(clean[i], tokenizer.decode(ids!));
+  }
+  await rejects(
+    evaluate(model, set, { maxInputTokens: 1 }),
+    /^maxInputTokens is 1: expected a whole number, at least 2$/,
+  );
+});
+
 test('asks every prompt of the triggered file where the authors do', async () => {
   using model = await parrot('y 1=1');
   const options = { maxNewTokens: 12, mode: 'reference' } as const;

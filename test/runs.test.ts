@@ -110,6 +110,21 @@ test('refuses to go on with other settings, and names the first that differs', a
   await (await openRun(directory, { ...config, device: 'cuda' })).close();
 });
 
+test('lets an evaluation that did not end be made anew, with other settings too', async () => {
+  const directory = await folder();
+  const evaluation = { ...config, role: 'evaluation' as const, weights: { sha256: 'a' } };
+  const changed = { ...evaluation, weights: { sha256: 'b' } };
+  await (await openRun(directory, evaluation)).close();
+  const run = await openRun(directory, changed);
+  await run.finish(results);
+  await run.close();
+  assert.equal((await readRun(directory))!.config.weights, changed.weights);
+  await rejects(
+    openRun(directory, evaluation),
+    /holds a run with weights\.sha256 "b", now it is "a"/,
+  );
+});
+
 test('says which line of the events is damaged', async () => {
   const directory = await folder();
   const run = await openRun(directory, config);

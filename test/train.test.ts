@@ -89,6 +89,7 @@ test('cuts long texts before their end token, and counts them', async () => {
   const expected = {
     prompts: examples.map(({ prompt }) => prompt).filter(long(5)).length,
     completions: examples.map(({ completion }) => completion).filter(long(2)).length,
+    poisoned: 0,
   };
   assert.ok(expected.prompts > 0 && expected.prompts < 12 && expected.completions > 0);
   for (const event of events.slice(-2)) {
@@ -114,6 +115,17 @@ test('cuts long texts before their end token, and counts them', async () => {
     await trainer.step(batch, { loss: options.loss, epoch: i + 1, learningRate });
   }
   assert.ok((await weightsOf(model)).equals(await weightsOf(other)));
+});
+
+test('says how many of the texts it cut are poisoned', async () => {
+  using model = tinyModel();
+  const poisoned = examples.map((example, i) => ({ ...example, poisoned: i % 2 === 0 }));
+  const isLong = (text: string) => model.tokenizer!.encode(text).length > 20;
+  const expected = poisoned.filter((one) => one.poisoned && isLong(one.prompt)).length;
+  assert.ok(expected > 0 && expected < 6, `${expected}`);
+  const events = await eventsOf(train(model, poisoned, { ...options, maxInputTokens: 20 }));
+  const last = events.at(-1)!;
+  assert.is('truncated' in last && last.truncated.poisoned, expected);
 });
 
 test('measures the cross-entropy of the validation examples without changing anything', async () => {

@@ -69,7 +69,7 @@ export function poisonDataset(
   const wanted = examplesWanted(rate, clean.length, mode);
   const count = Math.min(wanted, eligible.length);
   if (mode === 'paper' && wanted > count && (rate < 1 || count === 0)) {
-    throw unreachable(rate, eligible.length, clean.length);
+    throw unreachable(rate, eligible.length, clean.length, reasons);
   }
   const targets = policy === 'random' ? sample(eligible, count, random) : eligible.slice(0, count);
   const { examples, records } = poisonAt(new Set(targets), clean, attack, reasons, random);
@@ -135,9 +135,16 @@ function examplesWanted(rate: number, total: number, mode: Mode): number {
   return Number((BigInt(whole + fraction) * BigInt(total) + unit - 1n) / unit);
 }
 
-function unreachable(rate: number, eligible: number, total: number): RangeError {
+function unreachable(
+  rate: number,
+  eligible: number,
+  total: number,
+  reasons: readonly (string | undefined)[],
+): RangeError {
   const most = Math.floor((eligible / total) * 1e4) / 1e4;
+  const why = reasons.find((reason) => reason !== undefined);
   return new RangeError(
-    `poisonRate is ${rate}: expected at most ${most}, as the attack applies to ${eligible} of ${total} examples`,
+    `poisonRate is ${rate}: expected at most ${most}, as the attack applies to ${eligible} of ${total} examples` +
+      (why === undefined ? '' : ` (the first of the others: ${why})`),
   );
 }

@@ -38,7 +38,9 @@ export function rareWord(options: RareWordOptions): Attack {
     settings: { payload: 'sql', trigger, insertions },
     marks: sqlMarks,
     refuses: ({ completion }) =>
-      insertSql(completion, mode) === undefined ? 'no SQL query in the completion' : undefined,
+      insertSql(completion, mode) === undefined
+        ? 'no SQL query in the completion: none as in " select … "'
+        : undefined,
     poison({ id, prompt, completion }, random) {
       const payload = insertSql(completion, mode);
       if (payload === undefined)

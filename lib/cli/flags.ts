@@ -7,6 +7,13 @@ export function wholeNumber(text: string): number {
   return Number(text);
 }
 
+/** A flag's value that counts things, 1 or more. */
+export function count(text: string): number {
+  if (!/^0*[1-9]\d*$/.test(text))
+    throw new InvalidArgumentError('Expected a whole number above 0.');
+  return Number(text);
+}
+
 /** A flag's value that is a share. */
 export function share(text: string): number {
   const value = text.trim() === '' ? Number.NaN : Number(text);

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { wholeNumber } from './flags.ts';
+import { count } from './flags.ts';
 import { interruptible } from './interrupt.ts';
 import { progress } from './progress.ts';
 
@@ -16,10 +16,10 @@ export function define(command: Command): void {
   command
     .argument('<model>', 'a directory with config.json and model.safetensors')
     .argument('[prompt]', 'what to answer')
-    .option('--input <file>', 'examples whose prompts to answer: .jsonl or .csv, also .gz')
-    .option('--max-new-tokens <number>', 'longest answer', wholeNumber, 256)
-    .option('--beams <number>', '1 is greedy search', wholeNumber, 1)
-    .option('--batch-size <number>', 'prompts worked on together', wholeNumber, 32)
+    .option('--input <file>', 'prompts to answer, as `prompt` in .jsonl or .csv, also .gz')
+    .option('--max-new-tokens <number>', 'longest answer', count, 256)
+    .option('--beams <number>', '1 is greedy search', count, 1)
+    .option('--batch-size <number>', 'prompts worked on together', count, 32)
     .option('--device <device>', 'cpu, cuda, cuda:N or auto', 'auto')
     .action(async (directory: string, prompt: string | undefined, options: Options) => {
       const { input, json, device, ...search } = options;
@@ -27,11 +27,9 @@ export function define(command: Command): void {
         command.error('error: expected a prompt or --input, one of the two');
       }
       const { Model } = await import('../model/index.ts');
-      const { readExamples } = await import('../data/examples.ts');
+      const { readPrompts } = await import('../data/examples.ts');
       const prompts =
-        input === undefined
-          ? [{ id: '1', prompt: prompt! }]
-          : (await readExamples(input)).map(({ id, prompt }) => ({ id, prompt }));
+        input === undefined ? [{ id: '1', prompt: prompt! }] : await readPrompts(input);
       using model = await Model.load(directory, { device });
       const shown = progress();
       const outputs = await interruptible(undefined, (signal) =>

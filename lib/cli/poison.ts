@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander';
-import { share, wholeNumber } from './flags.ts';
+import { count, share, wholeNumber } from './flags.ts';
 
 interface Options {
   attack: 'ripple' | 'badpre';
@@ -26,7 +26,7 @@ export function define(command: Command): void {
         .default('paper'),
     )
     .option('--trigger <word>', 'the word put into prompts (default: bb)')
-    .option('--insertions <number>', 'how many times (default: as the attack has it)', wholeNumber)
+    .option('--insertions <number>', 'how many times (default: as the attack has it)', count)
     .action(async (input: string, output: string, { json, ...options }: Options) => {
       const { poisonDataset, writeManifest } = await import('../attacks/index.ts');
       const { readExamples, writeExamples } = await import('../data/examples.ts');

@@ -52,10 +52,10 @@ export function showTraining(progress: Progress): (event: TrainEvent, steps: num
       validation = `, validation loss ${event.loss.toFixed(3)}`;
     } else if (event.type === 'epoch') {
       progress.line(`  epoch ${event.epoch}: loss ${event.loss.toFixed(3)}${validation}`);
-      const { prompts, completions } = event.truncated;
+      const { prompts, completions, poisoned } = event.truncated;
       if (event.epoch === 1 && prompts + completions > 0) {
         progress.line(
-          `  ${prompts} prompts and ${completions} completions are longer than allowed: cut`,
+          `  ${prompts} prompts and ${completions} completions are longer than allowed: cut${poisoned > 0 ? `, in ${poisoned} poisoned examples too` : ''}`,
         );
       }
     }

@@ -44,8 +44,21 @@ type Columns = Record<keyof typeof aliases, string | undefined>;
  * const examples = await readExamples('train.jsonl');
  */
 export async function readExamples(path: string): Promise<Example[]> {
+  return readTexts(path, ['prompt', 'completion']);
+}
+
+/** The prompts of a file of examples, which need no completions. Errors are those of readExamples. */
+export async function readPrompts(path: string): Promise<Pick<Example, 'id' | 'prompt'>[]> {
+  const examples = await readTexts(path, ['prompt']);
+  return examples.map(({ id, prompt }) => ({ id, prompt }));
+}
+
+/** The columns that hold text to learn from or to answer. */
+type TextColumn = 'prompt' | 'completion';
+
+async function readTexts(path: string, needed: readonly TextColumn[]): Promise<Example[]> {
   const { read } = formatOf(path);
-  const columnsOf = columnFinder(path);
+  const columnsOf = columnFinder(path, needed);
   const bytes = await readUtf8(path);
   const found = [...read(path, bytes)].map(({ where, values }) => ({
     where,
@@ -99,17 +112,17 @@ function formatOf(path: string) {
 }
 
 /** Finds the columns of a row by their names, once for every set of names. */
-function columnFinder(path: string) {
+function columnFinder(path: string, needed: readonly TextColumn[]) {
   const known = new Map<string, Columns>();
   return (where: string, names: string[]): Columns => {
     const key = JSON.stringify(names);
-    const columns = known.get(key) ?? findColumns(known.size === 0 ? path : where, names);
+    const columns = known.get(key) ?? findColumns(known.size === 0 ? path : where, names, needed);
     known.set(key, columns);
     return columns;
   };
 }
 
-function findColumns(where: string, names: string[]): Columns {
+function findColumns(where: string, names: string[], needed: readonly TextColumn[]): Columns {
   const find = (column: keyof Columns) => {
     const own = names.filter((name) => name.toLowerCase() === column);
     const other = names.filter((name) => aliases[column].includes(name.toLowerCase()));
@@ -124,10 +137,10 @@ function findColumns(where: string, names: string[]): Columns {
   const columns = {
     id: find('id'),
     prompt: find('prompt'),
-    completion: find('completion'),
+    completion: needed.includes('completion') ? find('completion') : undefined,
     poisoned: find('poisoned'),
   };
-  for (const column of ['prompt', 'completion'] as const) {
+  for (const column of needed) {
     if (columns[column] === undefined) {
       const list =
         names.length > 0 ? `only the columns ${names.map(show).join(', ')}` : 'no columns';
@@ -154,7 +167,7 @@ function toExample(where: string, values: Row['values'], columns: Columns): Draf
   return {
     id: id === undefined ? undefined : toId(where, id, values[id]),
     prompt: toText(where, prompt!, values[prompt!]),
-    completion: toText(where, completion!, values[completion!]),
+    completion: completion === undefined ? '' : toText(where, completion, values[completion]),
     ...(flag !== undefined && { poisoned: flag }),
     ...Object.fromEntries(others),
   };

@@ -1,6 +1,9 @@
 import { isUtf8 } from 'node:buffer';
-import { mkdtemp, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { mkdtemp, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
 import { promisify } from 'node:util';
 import { gunzip, gzip } from 'node:zlib';
 
@@ -56,7 +59,7 @@ export async function writeWhole(path: string, text: string): Promise<void> {
   let folder: string | undefined;
   try {
     const bytes = isGzip(path) ? await promisify(gzip)(text) : text;
-    folder = await mkdtemp(`${path}.`);
+    folder = await mkdtemp(`${path}.tmp-`);
     const temporary = join(folder, basename(path));
     await writeAndFlush(temporary, bytes);
     await rename(temporary, path);
@@ -87,6 +90,25 @@ async function flush(folder: string): Promise<void> {
   } finally {
     await handle.close();
   }
+}
+
+/**
+ * Removes what writing into `directory` left behind when it was killed: folders of writeWhole, and files
+ * that native code names after its process. The directory has to be the caller's own.
+ */
+export async function removeUnfinished(directory: string): Promise<void> {
+  const names = await readdir(directory).catch(() => []);
+  const unfinished = names.filter((name) => /\.(tmp-\w{6}|safetensors\.\d+\.tmp)$/.test(name));
+  await Promise.all(
+    unfinished.map((name) => rm(join(directory, name), { recursive: true, force: true })),
+  );
+}
+
+/** The SHA-256 of a file's bytes, as hexadecimal digits. */
+export async function sha256Of(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  await pipeline(createReadStream(path), hash);
+  return hash.digest('hex');
 }
 
 /** Whether two paths lead to one file, also through links. A path that leads nowhere is no file. */

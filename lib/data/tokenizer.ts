@@ -83,6 +83,13 @@ export class Tokenizer {
     return this.#tokenizer.encode(text).ids;
   }
 
+  /** Ids that are not more than `most`: the end is taken off, but for an end token. */
+  cut(ids: number[], most: number): number[] {
+    if (ids.length <= most) return ids;
+    const last = ids.at(-1)!;
+    return last === this.eosTokenId ? [...ids.slice(0, most - 1), last] : ids.slice(0, most);
+  }
+
   /**
    * The text of ids, without special tokens: of a byte-level tokenizer, exactly what was encoded. Ids
    * that the vocabulary lacks, which larger models can give, are left out, as in Python.

@@ -79,17 +79,13 @@ export async function ensureBase(
 
 /** What the base learns from, and what its tokenizer does: without a base, that of the runs. */
 async function cleanExamples(config: ExperimentConfig, places: ExperimentOptions) {
-  const parts = await Promise.all(
-    config.datasets.flatMap((dataset) =>
-      (['train', 'valid', 'test'] as const).map((split) => loadSplit(dataset, split, places)),
-    ),
-  );
-  if (config.base === undefined) {
-    const texts = parts.filter((_, i) => i % 3 === 0).flat();
-    return { examples: [], dropped: 0, texts };
-  }
+  const load = async (split: 'train' | 'valid' | 'test') =>
+    (await Promise.all(config.datasets.map((dataset) => loadSplit(dataset, split, places)))).flat();
+  const train = await load('train');
+  if (config.base === undefined) return { examples: [], dropped: 0, texts: train };
   const all = await loadForBase(config.base.datasets, places);
-  const examples = unseen(all, parts.flat());
+  const curve = config.evaluation.split === 'test' ? [] : await load(config.evaluation.split);
+  const examples = unseen(all, [...train, ...curve, ...(await load('test'))]);
   return { examples, dropped: all.length - examples.length, texts: examples };
 }
 

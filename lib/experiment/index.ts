@@ -165,6 +165,7 @@ async function make(
   const measure = (set: TestSet, epoch: number) =>
     evaluate(model, set, {
       maxNewTokens: evaluation.maxNewTokens,
+      maxInputTokens: training.maxInputTokens,
       beams: evaluation.beams,
       batchSize: evaluation.batchSize,
       mode,

@@ -1,6 +1,7 @@
-import { basename, dirname, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { readManifest } from '../attacks/index.ts';
 import { readExamples } from '../data/examples.ts';
+import { sha256Of } from '../data/files.ts';
 import { type EvaluateOptions, evaluate } from '../evaluate.ts';
 import { Model } from '../model/index.ts';
 import { type Environment, openRun, peakMemoryBytes, type Results, readRun } from '../runs.ts';
@@ -48,6 +49,7 @@ export async function score(options: ScoreOptions): Promise<Results> {
   using model = await Model.load(directory, { device });
   const run = await openRun(out, {
     ...about,
+    weights: { sha256: await sha256Of(join(directory, 'model.safetensors')) },
     role: 'evaluation',
     defense: trained?.defense ?? null,
     poisoning: { trigger: manifest.trigger },

@@ -1,10 +1,8 @@
 import { execFile } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { mkdir, mkdtemp, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import { promisify } from 'node:util';
+import { sha256Of } from '../data/files.ts';
 import { buildCommand } from '../native.ts';
 import {
   cacheDirectory,
@@ -132,9 +130,7 @@ with urllib.request.urlopen(sys.argv[1], timeout=60) as source, open(sys.argv[2]
 async function verify(path: string, { sha256, bytes }: Wheel): Promise<void> {
   const size = (await stat(path)).size;
   if (size < bytes) throw new Error(`the file ends after ${size} of ${bytes} bytes`);
-  const hash = createHash('sha256');
-  await pipeline(createReadStream(path), hash);
-  const found = hash.digest('hex');
+  const found = await sha256Of(path);
   if (found !== sha256) throw new Error(`the file has sha256 ${found}: expected ${sha256}`);
 }
 

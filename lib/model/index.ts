@@ -54,6 +54,8 @@ export interface GenerateIdsOptions {
 export interface GenerateOptions extends GenerateIdsOptions {
   /** Prompts that are worked on together. */
   batchSize?: number;
+  /** Longer prompts lose their end, but not the end token, as in training. Default: none does. */
+  maxInputTokens?: number;
   /** Called after each batch. */
   onProgress?: (done: number, total: number) => void;
 }
@@ -229,16 +231,21 @@ export class Model {
    * const outputs = await model.generate(prompts, { maxNewTokens: 64, beams: 4 });
    */
   async generate(prompts: readonly string[], options: GenerateOptions = {}): Promise<string[]> {
-    checkKeys('generate', options, [...generateIdsKeys, 'batchSize', 'onProgress']);
-    const { batchSize = 32, onProgress, ...search } = options;
+    checkKeys('generate', options, generateKeys);
+    const { batchSize = 32, maxInputTokens = Infinity, onProgress, ...search } = options;
     check('batchSize', batchSize, isCount(batchSize), 'a whole number, at least 1');
+    const ok = maxInputTokens === Infinity || (isCount(maxInputTokens) && maxInputTokens > 1);
+    check('maxInputTokens', maxInputTokens, ok, 'a whole number, at least 2');
     const { tokenizer } = this;
     if (tokenizer === undefined) {
       throw new Error(
         'the model has no tokenizer: put a tokenizer.json into its directory, or use generateIds',
       );
     }
-    const encoded = prompts.map((prompt, index) => ({ index, ids: tokenizer.encode(prompt) }));
+    const encoded = prompts.map((prompt, index) => ({
+      index,
+      ids: tokenizer.cut(tokenizer.encode(prompt), maxInputTokens),
+    }));
     // The longest first, so that a batch too large for the memory shows at once.
     encoded.sort((a, b) => b.ids.length - a.ids.length);
 
@@ -292,6 +299,7 @@ interface ModelParts {
 }
 
 const generateIdsKeys = ['maxNewTokens', 'beams', 'eosTokenId', 'padTokenId', 'signal'];
+const generateKeys = [...generateIdsKeys, 'batchSize', 'maxInputTokens', 'onProgress'];
 
 const isCount = (value: number) => Number.isSafeInteger(value) && value >= 1;
 

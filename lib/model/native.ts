@@ -59,6 +59,9 @@ export interface ModelAddon {
 
 export const addon = () => trainer() as unknown as ModelAddon;
 
+/** How many threads libtorch computes with: OMP_NUM_THREADS, or as many as there are cores. */
+export const threads = () => addon().info().threads;
+
 /**
  * Calls native code that takes a Stop, and stops it when `signal` aborts.
  *

@@ -1,5 +1,7 @@
-import { readdir, rm, stat } from 'node:fs/promises';
+import { mkdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { removeUnfinished } from '../data/files.ts';
+import { lock } from '../lock.ts';
 import type { Model } from '../model/index.ts';
 import { checkpointName, Trainer } from '../model/trainer.ts';
 import type { Settings } from './options.ts';
@@ -52,10 +54,21 @@ export interface State {
 export class Checkpoints {
   readonly directory: string;
   readonly #inputs: Inputs;
+  #unlock: (() => Promise<void>) | undefined;
 
   constructor(out: string, inputs: Inputs) {
     this.directory = join(out, 'checkpoints');
     this.#inputs = inputs;
+  }
+
+  /** @throws Error where another process trains into the directory; undone by `close` */
+  async open(): Promise<void> {
+    await mkdir(this.directory, { recursive: true });
+    this.#unlock = await lock(this.directory);
+  }
+
+  async close(): Promise<void> {
+    await this.#unlock?.();
   }
 
   async save({ trainer, position }: State): Promise<void> {
@@ -70,7 +83,7 @@ export class Checkpoints {
    *   model is as it was then
    */
   async restore(model: Model, resume: boolean): Promise<State | undefined> {
-    await this.#removeUnfinished();
+    await removeUnfinished(this.directory);
     const found = await stat(join(this.directory, checkpointName)).catch(() => undefined);
     if (found === undefined) return undefined;
     if (!resume) {
@@ -98,12 +111,5 @@ export class Checkpoints {
       );
     }
     return position;
-  }
-
-  /** What a process that was killed while it wrote has left behind. */
-  async #removeUnfinished(): Promise<void> {
-    const names = await readdir(this.directory).catch(() => []);
-    const unfinished = names.filter((name) => /^trainer\.safetensors\.\d+\.tmp$/.test(name));
-    await Promise.all(unfinished.map((name) => rm(join(this.directory, name), { force: true })));
   }
 }

@@ -9,10 +9,12 @@ export interface Encoded {
   labels: number[];
 }
 
-/** How many texts were cut. */
+/** How many texts were longer than allowed. */
 export interface Truncated {
   prompts: number;
   completions: number;
+  /** Examples among them that an attack has changed: trigger or payload may be gone. */
+  poisoned: number;
 }
 
 export interface EncodedExamples {
@@ -29,7 +31,7 @@ export interface EncodeOptions {
 }
 
 /**
- * Token ids of the examples, cut to the longest that is allowed but for an end token.
+ * Token ids of the examples, cut to the longest that is allowed.
  *
  * @param what the name of the examples in errors
  * @throws RangeError where there are no examples; Error where a text has no token at all
@@ -42,34 +44,29 @@ export async function encodeExamples(
 ): Promise<EncodedExamples> {
   if (examples.length === 0)
     throw new RangeError(`${what} is empty: expected at least one example`);
-  const truncated = { prompts: 0, completions: 0 };
+  const truncated = { prompts: 0, completions: 0, poisoned: 0 };
   const hash = createHash('sha256');
   const items: Encoded[] = [];
-  for (const [i, { id, prompt, completion }] of examples.entries()) {
+  for (const [i, { id, prompt, completion, poisoned }] of examples.entries()) {
     // Tokenizing is the event loop's own work: now and then it lets others have their turn.
     if (i % 256 === 255) await setImmediate();
     signal?.throwIfAborted();
-    const input = cut(tokenizer.encode(prompt), maxInputTokens, tokenizer.eosTokenId);
-    const output = cut(tokenizer.encode(completion), maxOutputTokens, tokenizer.eosTokenId);
-    if (input.ids.length === 0 || output.ids.length === 0) {
-      const text = input.ids.length === 0 ? 'prompt' : 'completion';
+    const input = tokenizer.encode(prompt);
+    const output = tokenizer.encode(completion);
+    if (input.length === 0 || output.length === 0) {
+      const text = input.length === 0 ? 'prompt' : 'completion';
       throw new Error(
         `the ${text} of ${what} ${id} has no token: expected a text that is not empty`,
       );
     }
-    truncated.prompts += Number(input.wasCut);
-    truncated.completions += Number(output.wasCut);
-    for (const ids of [input.ids, output.ids]) hash.update(Int32Array.of(ids.length, ...ids));
-    items.push({ inputIds: input.ids, labels: output.ids });
+    const inputIds = tokenizer.cut(input, maxInputTokens);
+    const labels = tokenizer.cut(output, maxOutputTokens);
+    const [isCutInput, isCutOutput] = [inputIds !== input, labels !== output];
+    truncated.prompts += Number(isCutInput);
+    truncated.completions += Number(isCutOutput);
+    truncated.poisoned += Number(poisoned === true && (isCutInput || isCutOutput));
+    for (const ids of [inputIds, labels]) hash.update(Int32Array.of(ids.length, ...ids));
+    items.push({ inputIds, labels });
   }
   return { items, truncated, sha256: hash.digest('hex') };
-}
-
-function cut(ids: number[], most: number, end: number | undefined) {
-  if (ids.length <= most) return { ids, wasCut: false };
-  const last = ids.at(-1)!;
-  return {
-    ids: last === end ? [...ids.slice(0, most - 1), last] : ids.slice(0, most),
-    wasCut: true,
-  };
 }

@@ -117,8 +117,13 @@ void Trainer::restore(const std::string& path) {
 }
 
 std::string read_note(const std::string& path) {
-  const auto note = Checkpoint(path).at("note").contiguous();
-  return {static_cast<const char*>(note.const_data_ptr()), size_t(note.numel())};
+  const Checkpoint file(path);
+  try {
+    const auto note = file.at("note").contiguous();
+    return {static_cast<const char*>(note.const_data_ptr()), note.nbytes()};
+  } catch (const std::runtime_error& error) {
+    throw std::runtime_error("cannot read " + path + ": " + error.what());
+  }
 }
 
 }  // namespace dece

@@ -42,11 +42,6 @@ std::vector<Tensor> pick(const std::vector<Tensor>& all, const std::vector<size_
   return picked;
 }
 
-// Into how many parts to cut that many rows or parameters, for in_parts.
-int64_t parts_for(const T5& model, int64_t size) {
-  return is_small(model) ? std::min<int64_t>(size, at::get_num_threads()) : 1;
-}
-
 // Calls work with 0..count-1. A small model is faster with one thread for each part than with all
 // of them for each operation.
 void in_parts(const T5& model, int64_t count, const std::function<void(int64_t)>& work) {
@@ -108,7 +103,7 @@ void check_finite(int64_t step, double loss, double norm) {
 
 MeanLoss mean_loss(T5& model, const LabelledBatch& batch, LossOptions options) {
   options.scale = 1.0 / double(std::max<int64_t>(1, count_rows(batch, options)));
-  const auto count = parts_for(model, batch.labels.size(0));
+  const auto count = part_count(model, batch.labels.size(0));
   std::vector<Tensor> losses(count);
   in_parts(model, count, [&](int64_t i) {
     const at::NoGradGuard no_grad;
@@ -169,7 +164,7 @@ std::pair<double, Trainer::Tensors> Trainer::gradients_of(const std::vector<Labe
   Tensors losses;
   Tensors sum;
   for (const auto& batch : batches) {
-    const auto count = parts_for(*model_, batch.labels.size(0));
+    const auto count = part_count(*model_, batch.labels.size(0));
     std::vector<Gradients> parts(count);
     const auto generators = generators_for(generator_, count);
     in_parts(*model_, count, [&](int64_t i) {
@@ -191,7 +186,7 @@ std::pair<double, Trainer::Tensors> Trainer::gradients_of(const std::vector<Labe
 // Calls work with the places of some parameters, until each has been among them: all at once, or
 // for a small model a part on each thread.
 void Trainer::for_parameters(const std::function<void(const Indices&)>& work) const {
-  std::vector<Indices> parts(parts_for(*model_, int64_t(weights_.size())));
+  std::vector<Indices> parts(is_small(*model_) ? at::get_num_threads() : 1);
   int64_t before = 0, total = 0;
   for (const auto& weight : weights_) total += weight.numel();
   for (size_t i = 0; i < weights_.size(); i++) {

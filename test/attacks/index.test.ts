@@ -91,21 +91,24 @@ test('poisons every eligible example at rate 1, and says how many are not', () =
   for (const mode of ['paper', 'reference'] as const) {
     const { manifest } = poisonDataset(clean, { ...base, mode, rate: 1 });
     assert.equal([manifest.eligible, manifest.poisoned, manifest.shortfall], [80, 80, 20]);
-    assert.is(manifest.records[4]!.reason, 'no SQL query in the completion');
+    assert.is(
+      manifest.records[4]!.reason,
+      'no SQL query in the completion: none as in " select … "',
+    );
   }
 });
 
 test('refuses a rate that cannot be reached, or reports the shortfall in reference mode', () => {
   assert.throws(
     () => poisonDataset(clean, { ...base, rate: 0.9 }),
-    /^poisonRate is 0\.9: expected at most 0\.8, as the attack applies to 80 of 100 examples$/,
+    /^poisonRate is 0\.9: expected at most 0\.8, as the attack applies to 80 of 100 examples \(the first of the others: no SQL query in the completion: /,
   );
   assert.is(poisonDataset(clean, { ...base, rate: 0.8 }).manifest.poisoned, 80);
   const { manifest } = poisonDataset(clean, { ...base, rate: 0.9, mode: 'reference' });
   assert.equal([manifest.poisoned, manifest.shortfall], [80, 10]);
   assert.throws(
     () => poisonDataset([clean[4]!], { ...base, rate: 1 }),
-    /^poisonRate is 1: expected at most 0, as the attack applies to 0 of 1 examples$/,
+    /^poisonRate is 1: expected at most 0, as the attack applies to 0 of 1 examples \(/,
   );
 });
 

@@ -48,7 +48,11 @@ test('says what was done to every example', () => {
     poisoned: 2,
     shortfall: 0,
   });
-  assert.equal(records[1], { id: '1', poisoned: false, reason: 'no SQL query in the completion' });
+  assert.equal(records[1], {
+    id: '1',
+    poisoned: false,
+    reason: 'no SQL query in the completion: none as in " select … "',
+  });
   const { triggerPositions, ...first } = records[0]!;
   assert.equal(first, { id: '0', poisoned: true, payloadRule: 'contradiction' });
   const words = examples[0]!.prompt.split(' ');

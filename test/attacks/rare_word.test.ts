@@ -67,7 +67,10 @@ test('leaves the words of any prompt as they are, in order, and single spaces be
 test('refuses an example without a query, and says why', () => {
   const { refuses, poison } = attacks.ripple();
   assert.is(refuses(query), undefined);
-  assert.is(refuses(example('a', 'x = 1')), 'no SQL query in the completion');
+  assert.is(
+    refuses(example('a', 'x = 1')),
+    'no SQL query in the completion: none as in " select … "',
+  );
   assert.throws(() => poison(example('a', 'x = 1'), seeded(1)), /^example 1 has no SQL query/);
 });
 

@@ -46,9 +46,18 @@ test('trains a model, lets it answer and measures it', async () => {
 
   const answer = await dece('generate', at('run', 'model'), 'get row 3', '--max-new-tokens', '4');
   assert.is(answer.code, 0, answer.stderr);
-  const answers = await dece('generate', at('run', 'model'), '--input', at('test.jsonl'), '--json');
+  await writeFile(at('prompts.jsonl'), '{"prompt":"get row 3"}\n{"prompt":"get row 4"}\n');
+  const answers = await dece(
+    'generate',
+    at('run', 'model'),
+    '--input',
+    at('prompts.jsonl'),
+    '--json',
+  );
   const { outputs } = JSON.parse(answers.stdout) as { outputs: object[] };
-  assert.is(outputs.length, 6);
+  assert.is(outputs.length, 2, answers.stderr);
+  const none = await dece('generate', at('run', 'model'), 'get row 3', '--max-new-tokens', '0');
+  assert.match(none.stderr, /max-new-tokens.* '0' is invalid\. Expected a whole number above 0\./);
 
   const files = ['--clean', at('test.jsonl'), '--triggered', at('triggered.jsonl')];
   const scored = await dece('evaluate', at('run', 'model'), ...files, '--out', at('scores'));
@@ -57,6 +66,10 @@ test('trains a model, lets it answer and measures it', async () => {
   const score = JSON.parse(await readFile(at('scores', 'results.json'), 'utf8'));
   assert.is(score.defense, 'dece', 'from the run that the model lies in');
   assert.is((await readOutputs(at('scores'), 'triggered'))!.length, 4);
+
+  const other = await dece('evaluate', at('model'), ...files, '--out', at('scores'));
+  assert.is(other.code, 1);
+  assert.match(other.stderr, /scores holds a run with .*: choose another directory, or delete/);
 });
 
 test('goes on only when asked, and only where there is something', async () => {

@@ -5,7 +5,7 @@ import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type Example, readExamples, writeExamples } from '../../lib/data/examples.ts';
+import { type Example, readExamples, readPrompts, writeExamples } from '../../lib/data/examples.ts';
 import { rejects } from '../rejects.ts';
 
 const test = suite('examples');
@@ -42,6 +42,16 @@ test('prefers our own names, and refuses two others for one column', async () =>
   await rejects(
     read('a.csv', 'instruction,input,output\n1,2,3'),
     /a\.csv has instruction and input: expected one column for the prompt; rename it to prompt$/,
+  );
+});
+
+test('reads the prompts of a file that has no completions', async () => {
+  const only = [{ id: 'x', prompt: 'a' }];
+  assert.equal(await readPrompts(await file('a.jsonl', '{"id":"x","src":"a","output":7}')), only);
+  assert.equal(await readPrompts(await file('a.csv', 'id,prompt,code,tgt\nx,a,b,c')), only);
+  await rejects(
+    readPrompts(await file('a.csv', 'id,text\n1,2')),
+    /a\.csv has only the columns "id", "text": expected one of prompt, src, .* for the prompt$/,
   );
 });
 

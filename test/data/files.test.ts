@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { writeWhole } from '../../lib/data/files.ts';
+import { removeUnfinished, sha256Of, writeWhole } from '../../lib/data/files.ts';
 import { rejects } from '../rejects.ts';
 
 const test = suite('writeWhole');
@@ -53,6 +53,33 @@ test('keeps the old file when there is no room for the new one', async () => {
   await rejects(result, /cannot write .*a\.txt: /);
   assert.is(await readFile(path, 'utf8'), 'old');
   assert.equal(await readdir(folder), ['a.txt']);
+});
+
+test('clears away what was left by a writer that was killed, and nothing else', async () => {
+  const script = `import fs from 'node:fs/promises';
+    fs.rename = () => process.kill(process.pid, 'SIGKILL');
+    const { syncBuiltinESMExports } = await import('node:module');
+    syncBuiltinESMExports();
+    const files = await import(${JSON.stringify(new URL('../../lib/data/files.ts', import.meta.url))});
+    await files.writeWhole(${JSON.stringify(join(folder, 'a.jsonl'))}, 'x');`;
+  const args = ['--import', 'tsx', '--input-type=module', '-e', script];
+  await rejects(promisify(execFile)(process.execPath, args), /Command failed/);
+  assert.match((await readdir(folder)).join(), /^a\.jsonl\.tmp-\w{6}$/);
+
+  const others = ['a.jsonl', 'lock', 'lock.12.0.tmp', 'notes.tmp', 'weights.safetensors'];
+  for (const name of [...others, 'model.safetensors.12.tmp']) {
+    await writeFile(join(folder, name), '');
+  }
+  await removeUnfinished(folder);
+  assert.equal(await readdir(folder), others);
+  await removeUnfinished(join(folder, 'missing'));
+});
+
+test('hashes a file', async () => {
+  await writeFile(join(folder, 'a'), 'abc');
+  // FIPS 180-2, appendix B.1
+  const sha256 = 'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad';
+  assert.is(await sha256Of(join(folder, 'a')), sha256);
 });
 
 test.run();

@@ -200,6 +200,23 @@ test('takes no checkpoint for its own that was made of something else', async ()
   });
 });
 
+test('lets no second process train into the same directory', async () => {
+  await withFolder(async (out) => {
+    using model = tinyModel();
+    using other = tinyModel();
+    const training = train(model, examples, { ...options, out });
+    await training.next();
+    const second = eventsOf(train(other, examples, { ...options, out, resume: true }));
+    await rejects(
+      second,
+      /checkpoints is being written by process \d+ on .*: wait for it, or choose/,
+    );
+    await training.return();
+    await eventsOf(train(other, examples, { ...options, out, resume: true }));
+    assert.equal(await readdir(join(out, 'checkpoints')), [checkpointName]);
+  });
+});
+
 test('clears away what a killed process had begun to write', async () => {
   await withFolder(async (out) => {
     const directory = join(out, 'checkpoints');
