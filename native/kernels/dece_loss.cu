@@ -1,15 +1,24 @@
-// The losses on a CUDA device: one block per row, the formulas of row.h.
+// The losses on a CUDA device, compute capability 8.0 and later, with the formulas of row.h.
 //
-// A row is read four times: for the largest logit, the exponentials' sum, the sums of the loss, and
-// the gradient; after the first time it comes from the second-level cache. Rows of any width and
-// alignment, compute capability 8.0 and later. Sums are made in one order, without atomics: the
-// same call gives the same bits. Nothing here waits for the device.
+// held_kernel reads each logit once and writes its gradient once: the exponentials of a row wait in
+// the registers of a block, or of a cluster of blocks that exchange what they sum up through each
+// other's shared memory. It takes rows that begin at multiples of 16 bytes and fit.
+//
+// rows_kernel takes any row, one block for each. It reads a row four times: for the largest logit,
+// the exponentials' sum, the sums of the loss, and the gradient; after the first time it comes from
+// the second-level cache.
+//
+// Sums are made in one order, without atomics: the same call gives the same bits. Nothing here
+// waits for the device.
+#include <cooperative_groups.h>
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
 #include <cuda_runtime.h>
 
+#include <new>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 #include "dece_loss.h"
 
@@ -17,11 +26,13 @@ namespace dece {
 namespace {
 
 __device__ inline float natural_log(float x) { return logf(x); }
+__device__ inline float loss_log(float x) { return __logf(x); }
+__device__ inline float reciprocal(float x) { return __fdividef(1.0f, x); }
 
 }  // namespace
 }  // namespace dece
 
-// row.h calls natural_log of above
+// row.h calls the functions above
 #include "row.h"
 
 namespace dece {
@@ -162,24 +173,365 @@ __global__ __launch_bounds__(threads) void rows_kernel(Plan plan, const Logit* a
   }
 }
 
+// Rows that are held in registers. A block of `threads` has `vectors` vectors of 16 bytes in each.
+template <int block_threads, int thread_elements>
+struct Held {
+  static constexpr int threads = block_threads;
+  static constexpr int warps = threads / 32;
+  static constexpr int elements = thread_elements;
+  // Two blocks of 256 on a multiprocessor, or one of 512: while some wait for memory or for each
+  // other, others compute. 128 registers a thread, which is what 40 exponentials leave without
+  // spilling.
+  static constexpr int blocks = 512 / threads;
+};
+using Narrow = Held<256, 32>;
+using Wide = Held<512, 40>;
+constexpr int most_blocks = 8;  // of a cluster, on every device that has clusters
+
+// The exponentials of some logits, relative to the largest of them.
+struct Part {
+  float max = -INFINITY;
+  double sum = 0;
+  double distances = 0;  // sum of logit - reference; only where needs_distances
+  int64_t count = 0;     // of the classes in distances
+};
+
+// What exponentials are relative to: where there is nothing but -infinity, they are all 0.
+__device__ inline float reference_of(float max) { return max == -INFINITY ? 0.0f : max; }
+
+// From exponentials relative to one maximum to those relative to a larger one.
+__device__ inline float rescaling(float from, float to) {
+  return from == to ? 1.0f : __expf(from - to);
+}
+
+__device__ inline void join(Part& all, const Part& part, float max) {
+  all.sum += part.sum * rescaling(part.max, max);
+  if (part.count == 0) return;
+  all.distances +=
+      part.distances + double(part.count) * (reference_of(part.max) - reference_of(max));
+  all.count += part.count;
+}
+
+// Parts in the order of their places: the same bits each time.
+__device__ inline Part join(const Part* parts, int count) {
+  Part all;
+  for (int i = 0; i < count; i++) all.max = parts[i].max > all.max ? parts[i].max : all.max;
+  for (int i = 0; i < count; i++) join(all, parts[i], all.max);
+  return all;
+}
+
+template <typename T, typename Join>
+__device__ T warp_reduce(T value, Join join) {
+  for (int offset = 16; offset > 0; offset /= 2) {
+    value = join(value, __shfl_xor_sync(~0u, value, offset));
+  }
+  return value;
+}
+
+__device__ inline float warp_sum(float value) {
+  return warp_reduce(value, [](float a, float b) { return a + b; });
+}
+
+// The blocks that hold one row together.
+struct Cluster {
+#if __CUDA_ARCH__ >= 900
+  __device__ static unsigned size() { return cooperative_groups::this_cluster().num_blocks(); }
+  __device__ static unsigned rank() { return cooperative_groups::this_cluster().block_rank(); }
+  __device__ static void sync() { cooperative_groups::this_cluster().sync(); }
+  // Between the two lies a sync: what is done in between need not wait for it.
+  __device__ static auto arrive() { return cooperative_groups::this_cluster().barrier_arrive(); }
+  template <typename Token>
+  __device__ static void wait(Token&& token) {
+    cooperative_groups::this_cluster().barrier_wait(static_cast<Token&&>(token));
+  }
+  // Where block `rank` has what is at `here` in this one.
+  template <typename T>
+  __device__ static T* at(T* here, unsigned rank) {
+    return cooperative_groups::this_cluster().map_shared_rank(here, rank);
+  }
+#else
+  __device__ static unsigned size() { return 1; }
+  __device__ static unsigned rank() { return 0; }
+  __device__ static void sync() { __syncthreads(); }
+  __device__ static int arrive() { return 0; }
+  __device__ static void wait(int) {}
+  template <typename T>
+  __device__ static T* at(T* here, unsigned) {
+    return here;
+  }
+#endif
+};
+
 template <typename Logit>
-void launch(const Plan& plan, const void* logits, const int64_t* labels, int64_t rows,
-            float* losses, void* gradient, cudaStream_t stream) {
-  const auto run = [&](auto kernel) {
-    kernel<<<unsigned(rows), threads, 0, stream>>>(plan, static_cast<const Logit*>(logits), labels,
-                                                   losses, static_cast<Logit*>(gradient));
+struct alignas(16) Vector {
+  static constexpr int size = 16 / sizeof(Logit);
+  Logit values[size];
+};
+
+// Nothing is read or written twice: past the caches.
+template <typename Logit>
+__device__ Vector<Logit> load_once(const Vector<Logit>* from) {
+  const uint4 bits = __ldcs(reinterpret_cast<const uint4*>(from));
+  Vector<Logit> vector;
+  memcpy(&vector, &bits, sizeof vector);
+  return vector;
+}
+
+template <typename Logit>
+__device__ void store_once(Vector<Logit>* to, const Vector<Logit>& vector) {
+  uint4 bits;
+  memcpy(&bits, &vector, sizeof bits);
+  __stcs(reinterpret_cast<uint4*>(to), bits);
+}
+
+template <typename Logit, class Row, class Shape>
+__global__ __launch_bounds__(Shape::threads,
+                             Shape::blocks) void held_kernel(Plan plan, const Logit* all_logits,
+                                                             const int64_t* labels, float* losses,
+                                                             Logit* all_gradients) {
+  using Vec = Vector<Logit>;
+  constexpr int threads = Shape::threads, elements = Shape::elements;
+  constexpr int vectors = elements / Vec::size;
+  __shared__ Part of_warp[Shape::warps], of_block[most_blocks];
+  __shared__ float2 sums_of_warp[Shape::warps];
+  __shared__ double2 sums_of_block[most_blocks];
+  __shared__ alignas(Row) unsigned char shared_row[sizeof(Row)];
+  __shared__ bool shared_finite;
+
+  const unsigned blocks = Cluster::size(), rank = Cluster::rank();
+  const int64_t place = blockIdx.x / blocks, label = labels[place];
+  const int64_t classes = plan.classes;
+  const auto* logits = reinterpret_cast<const Vec*>(all_logits + place * classes);
+  auto* gradient = reinterpret_cast<Vec*>(all_gradients + place * classes);
+  const int tid = threadIdx.x, warp = tid / 32;
+  // This block has vectors begin..end-1 of the row, this thread every `threads`-th of them.
+  const int in_row = int(classes / Vec::size), slice = (in_row + blocks - 1) / blocks;
+  const int begin = rank * slice, end = min(begin + slice, in_row), first = begin + tid;
+
+  const auto fill_slice = [&](float value) {
+    Vec same;
+    for (Logit& one : same.values) one = from_float<Logit>(value);
+    for (int i = first; i < end; i += threads) store_once(gradient + i, same);
+    if (tid == 0 && rank == 0) losses[place] = value;
   };
-  const bool clamped = plan.floor > 0;
-  switch (plan.form) {
+  if (label == plan.ignore_index || label < 0 || label >= classes) {
+    return fill_slice(label == plan.ignore_index ? 0.0f : NAN);
+  }
+
+  // Before the first write into a block's memory it must have begun to run.
+  auto begun = Cluster::arrive();
+
+  // The element of this thread that is the label's, or none.
+  const int from_begin = int(label / Vec::size) - begin;
+  const bool is_owner = from_begin >= 0 && from_begin % threads == tid && from_begin < end - begin;
+  const int own = is_owner ? from_begin / threads * Vec::size + int(label % Vec::size) : -1;
+
+  float e[elements];
+#pragma unroll
+  for (int v = 0; v < vectors; v++) {
+    const int i = first + v * threads;
+    if (i < end) {
+      const Vec vector = load_once(logits + i);
+#pragma unroll
+      for (int k = 0; k < Vec::size; k++) e[v * Vec::size + k] = to_float(vector.values[k]);
+    } else {
+#pragma unroll
+      for (int k = 0; k < Vec::size; k++) e[v * Vec::size + k] = -INFINITY;
+    }
+  }
+
+  float most = -INFINITY;
+#pragma unroll
+  for (int i = 0; i < elements; i++) most = e[i] > most ? e[i] : most;
+  most = warp_reduce(most, [](float a, float b) { return a > b ? a : b; });
+  const float reference = reference_of(most);
+  Softmax softmax{};
+  if (tid == 0) softmax.distance = to_float(all_logits[place * classes + label]);
+
+  Part part;
+  if (!Row::has_sums && needs_distances(plan)) {
+    float distances = 0, count = 0;
+#pragma unroll
+    for (int i = 0; i < elements; i++) {
+      if (first + i / Vec::size * threads >= end || i == own) continue;
+      distances += e[i] - reference;
+      count++;
+    }
+    part.distances = warp_sum(distances);
+    part.count = int64_t(warp_sum(count));
+  }
+  if (is_owner) {
+#pragma unroll
+    for (int i = 0; i < elements; i++) e[i] = i == own ? -INFINITY : e[i];
+  }
+  float sum = 0;
+#pragma unroll
+  for (int i = 0; i < elements; i++) {
+    e[i] = __expf(e[i] - reference);
+    sum += e[i];
+  }
+  part.max = most;
+  part.sum = warp_sum(sum);
+  if (tid % 32 == 0) of_warp[warp] = part;
+  __syncthreads();
+  Cluster::wait(std::move(begun));
+  if (tid < blocks) {
+    *Cluster::at(&of_block[rank], tid) = join(of_warp, Shape::warps);
+  }
+  Cluster::sync();
+
+  // Everybody makes its exponentials relative to the row's largest logit, while the first thread
+  // works out what they have in common.
+  float max = -INFINITY;
+  for (int i = 0; i < blocks; i++) max = of_block[i].max > max ? of_block[i].max : max;
+  if (tid == 0) {
+    const Part row = join(of_block, blocks);
+    softmax.distance -= max;
+    softmax.label = exp(softmax.distance);
+    softmax.others = row.sum;
+    softmax.distances = row.distances;
+    shared_finite = isfinite(softmax.total());
+    new (shared_row) Row(plan, softmax);
+  }
+  const float factor = rescaling(most, of_block[rank].max) * rescaling(of_block[rank].max, max);
+  if (factor != 1) {
+#pragma unroll
+    for (int i = 0; i < elements; i++) e[i] *= factor;
+  }
+  __syncthreads();
+  if (!shared_finite) return fill_slice(NAN);
+  const auto& common = *reinterpret_cast<Row*>(shared_row);
+
+  if constexpr (Row::has_sums) {
+    const Row row = common;
+    float weighted = 0, logs = 0;
+#pragma unroll
+    for (int i = 0; i < elements; i += 4) {
+      const float four[4] = {e[i], e[i + 1], e[i + 2], e[i + 3]};
+      row.add(four, weighted, logs);
+    }
+    weighted = warp_sum(weighted);
+    logs = warp_sum(logs);
+    if (tid % 32 == 0) sums_of_warp[warp] = {weighted, logs};
+    __syncthreads();
+    if (tid < blocks) {
+      double2 all{};
+      for (int i = 0; i < Shape::warps; i++) {
+        all.x += sums_of_warp[i].x;
+        all.y += sums_of_warp[i].y;
+      }
+      *Cluster::at(&sums_of_block[rank], tid) = all;
+    }
+    Cluster::sync();
+    if (tid == 0) {
+      Sums sums;
+      for (int i = 0; i < blocks; i++) {
+        sums.weighted += sums_of_block[i].x;
+        sums.logs += sums_of_block[i].y;
+      }
+      sums.blanks = int64_t(blocks) * threads * elements - classes + 1;
+      reinterpret_cast<Row*>(shared_row)->finish(plan, softmax, sums);
+    }
+    __syncthreads();
+  }
+
+  // The gradient may be the logits: they are in registers by now, of all blocks of the cluster.
+  const Row row = common;
+  if (tid == 0 && rank == 0) losses[place] = row.loss;
+#pragma unroll
+  for (int v = 0; v < vectors; v++) {
+    const int i = first + v * threads;
+    if (i >= end) break;
+    Vec vector;
+#pragma unroll
+    for (int k = 0; k < Vec::size; k += 4) {
+      const float* own_e = e + v * Vec::size + k;
+      const float four[4] = {own_e[0], own_e[1], own_e[2], own_e[3]};
+      float out[4];
+      row.gradient(four, out);
+#pragma unroll
+      for (int g = 0; g < 4; g++) vector.values[k + g] = from_float<Logit>(out[g]);
+    }
+    if (own / Vec::size == v && is_owner) {
+#pragma unroll
+      for (int k = 0; k < Vec::size; k++) {
+        if (v * Vec::size + k == own) vector.values[k] = from_float<Logit>(row.label_gradient);
+      }
+    }
+    store_once(gradient + i, vector);
+  }
+}
+
+// How many blocks hold a row of that many bytes between them, or 0 where they cannot: a power of
+// two.
+int blocks_for(int64_t bytes, int64_t block_bytes, int most) {
+  for (int blocks = 1; blocks <= most; blocks *= 2) {
+    if (bytes <= blocks * block_bytes) return blocks;
+  }
+  return 0;
+}
+
+bool has_clusters() {
+  int device = 0, major = 0;
+  cudaGetDevice(&device);
+  cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device);
+  return major >= 9;
+}
+
+// A call, as the kernels take it.
+template <typename Logit>
+struct Call {
+  const Plan& plan;
+  const Logit* logits;
+  const int64_t* labels;
+  int64_t rows;
+  float* losses;
+  Logit* gradient;
+  cudaStream_t stream;
+
+  template <class Row>
+  void run() const {
+    const bool aligned = (uintptr_t(logits) | uintptr_t(gradient)) % 16 == 0 &&
+                         plan.classes * sizeof(Logit) % 16 == 0;
+    if (aligned && (hold<Row, Narrow>() || hold<Row, Wide>())) return;
+    rows_kernel<Logit, Row>
+        <<<unsigned(rows), threads, 0, stream>>>(plan, logits, labels, losses, gradient);
+  }
+
+ private:
+  template <class Row, class Shape>
+  bool hold() const {
+    const int blocks = blocks_for(plan.classes, Shape::threads * Shape::elements,
+                                  has_clusters() ? most_blocks : 1);
+    if (blocks == 0 || rows > INT32_MAX / blocks) return false;
+    cudaLaunchAttribute cluster;
+    cluster.id = cudaLaunchAttributeClusterDimension;
+    cluster.val.clusterDim = {unsigned(blocks), 1, 1};
+    cudaLaunchConfig_t config{};
+    config.gridDim = unsigned(rows * blocks);
+    config.blockDim = Shape::threads;
+    config.stream = stream;
+    config.attrs = &cluster;
+    config.numAttrs = blocks > 1;
+    cudaLaunchKernelEx(&config, held_kernel<Logit, Row, Shape>, plan, logits, labels, losses,
+                       gradient);
+    return true;
+  }
+};
+
+template <typename Logit>
+void launch(const Call<Logit>& call) {
+  const bool clamped = call.plan.floor > 0;
+  switch (call.plan.form) {
     case Form::linear:
-      return run(rows_kernel<Logit, Linear>);
+      return call.template run<Linear>();
     case Form::blend:
-      return clamped ? run(rows_kernel<Logit, Blend<true, false>>)
-                     : run(rows_kernel<Logit, Blend<false, false>>);
+      return clamped ? call.template run<Blend<true, false>>()
+                     : call.template run<Blend<false, false>>();
     case Form::blend_wide:
-      return run(rows_kernel<Logit, Blend<false, true>>);
+      return call.template run<Blend<false, true>>();
     case Form::trust:
-      return clamped ? run(rows_kernel<Logit, Trust<true>>) : run(rows_kernel<Logit, Trust<false>>);
+      return clamped ? call.template run<Trust<true>>() : call.template run<Trust<false>>();
   }
 }
 
@@ -194,13 +546,16 @@ void loss_and_gradient_cuda(const void* logits, DType dtype, const int64_t* labe
   const auto queue = static_cast<cudaStream_t>(stream);
   switch (dtype) {
     case DType::float32:
-      launch<float>(plan, logits, labels, rows, losses, gradient, queue);
+      launch<float>({plan, static_cast<const float*>(logits), labels, rows, losses,
+                     static_cast<float*>(gradient), queue});
       break;
     case DType::bfloat16:
-      launch<__nv_bfloat16>(plan, logits, labels, rows, losses, gradient, queue);
+      launch<__nv_bfloat16>({plan, static_cast<const __nv_bfloat16*>(logits), labels, rows, losses,
+                             static_cast<__nv_bfloat16*>(gradient), queue});
       break;
     case DType::float16:
-      launch<__half>(plan, logits, labels, rows, losses, gradient, queue);
+      launch<__half>({plan, static_cast<const __half*>(logits), labels, rows, losses,
+                      static_cast<__half*>(gradient), queue});
       break;
   }
   const cudaError_t error = cudaGetLastError();

@@ -12,9 +12,10 @@
 // gradient of a row that is nearly learnt would be all rounding. What is per row is double, what is
 // per class is float.
 //
-// F below is float or a vector of floats; natural_log(F) must be declared before this file is
-// included. Everything has internal linkage, since this file is compiled for several instruction
-// sets and the linker must not keep one copy for all.
+// F below is float or a vector of floats. Before this file is included, natural_log(F),
+// reciprocal(F) and loss_log(F), a logarithm whose error only the loss sees, must be declared.
+// Everything has internal linkage, since this file is compiled for several instruction sets and the
+// linker must not keep one copy for all.
 #pragma once
 
 #include <math.h>
@@ -151,16 +152,16 @@ struct Blend {
     }
     if constexpr (wide) {
       for (int i = 0; i < 4; i++) {
-        weighted += part[i] / blend[i];
-        logs += natural_log(blend[i]);
+        weighted += part[i] * reciprocal(blend[i]);
+        logs += loss_log(blend[i]);
       }
     } else {
       const F low = blend[0] * blend[1], high = blend[2] * blend[3];
       const F product = low * high;
       weighted += ((part[0] * blend[1] + part[1] * blend[0]) * high +
-                   (part[2] * blend[3] + part[3] * blend[2]) * low) /
-                  product;
-      logs += natural_log(product);
+                   (part[2] * blend[3] + part[3] * blend[2]) * low) *
+                  reciprocal(product);
+      logs += loss_log(product);
     }
   }
 
@@ -189,10 +190,10 @@ struct Blend {
     F blend[4], inverse[4];
     for (int i = 0; i < 4; i++) blend[i] = blend_of(e[i]);
     if constexpr (wide) {
-      for (int i = 0; i < 4; i++) inverse[i] = 1.0f / blend[i];
+      for (int i = 0; i < 4; i++) inverse[i] = reciprocal(blend[i]);
     } else {
       const F low = blend[0] * blend[1], high = blend[2] * blend[3];
-      const F of_all = 1.0f / (low * high);
+      const F of_all = reciprocal(low * high);
       const F of_low = of_all * high, of_high = of_all * low;
       inverse[0] = of_low * blend[1];
       inverse[1] = of_low * blend[0];

@@ -150,5 +150,8 @@ inline Vec natural_log(Vec x) {
   return small + f + exponent * 0x1.62e4p-1f;
 }
 
+inline Vec loss_log(Vec x) { return natural_log(x); }
+inline Vec reciprocal(Vec x) { return 1.0f / x; }
+
 }  // namespace
 }  // namespace dece
