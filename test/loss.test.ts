@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { type ReferenceOptions, referenceLoss } from '../lib/bench/float64.ts';
 import {
   alphaAt,
   crossEntropyLoss,
@@ -9,7 +10,6 @@ import {
   gradientBound,
   inTrustLoss,
 } from '../lib/loss.ts';
-import { type ReferenceOptions, referenceLoss } from './loss_reference.ts';
 
 const losses = { dece: deceLoss, ce: crossEntropyLoss, gce: gceLoss, 'in-trust': inTrustLoss };
 const names = Object.keys(losses) as (keyof typeof losses)[];

@@ -1,14 +1,14 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { crossEntropyLoss, deceLoss, gceLoss, inTrustLoss } from '../lib/loss.ts';
-import { type Random, seeded } from '../lib/random.ts';
 import {
   norm,
   quantile,
   type ReferenceOptions,
   referenceLoss,
   relativeError,
-} from './loss_reference.ts';
+} from '../lib/bench/float64.ts';
+import { crossEntropyLoss, deceLoss, gceLoss, inTrustLoss } from '../lib/loss.ts';
+import { type Random, seeded } from '../lib/random.ts';
 
 // test/loss_isa.test.ts runs this file again on each instruction set.
 

@@ -40,6 +40,10 @@ const commands: Record<string, { summary: string; load: () => Promise<CommandMod
     summary: 'tables of runs, and one HTML file with their curves',
     load: () => import('./report.ts'),
   },
+  bench: {
+    summary: "the loss kernels on this machine, beside the copy bandwidth and PyTorch's",
+    load: () => import('./bench.ts'),
+  },
   doctor: {
     summary: 'what was found on this machine, what is missing and how to get it',
     load: () => import('./doctor.ts'),

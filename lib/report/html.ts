@@ -1,9 +1,8 @@
-import { escapeHtml, prose } from './escape.ts';
+import { escapeHtml, htmlPage, prose } from './escape.ts';
 import { exampleSection } from './examples.ts';
 import { colorOf, curves, dashesOf, plotCurve } from './plots.ts';
 import { provenance } from './provenance.ts';
 import type { Group, Outcome, Series } from './series.ts';
-import { style } from './style.ts';
 import { bytes, duration, interval, percent, points, spreadText, verdict } from './words.ts';
 
 /** The page of a set of runs: one file that asks nothing of the network and runs no script. */
@@ -15,18 +14,9 @@ export async function page(
   const sections: string[] = [];
   for (const group of groups) sections.push(await section(group, groups.length > 1));
   const lead = groups.length === 1 ? `<p class="verdict">${prose(verdict(groups[0]!))}</p>` : '';
-  return `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<title>${escapeHtml(title)}</title>
-<style>${style}</style>
-</head>
-<body>
-<header>
+  return htmlPage(
+    title,
+    `<header>
 <h1>${escapeHtml(title)}</h1>
 ${lead}
 ${description === '' ? '' : `<p class="lead">${prose(description)}</p>`}
@@ -34,10 +24,8 @@ ${description === '' ? '' : `<p class="lead">${prose(description)}</p>`}
 <main>
 ${sections.join('\n')}
 ${provenance(groups)}
-</main>
-</body>
-</html>
-`;
+</main>`,
+  );
 }
 
 async function section(group: Group, withVerdict: boolean): Promise<string> {

@@ -69,7 +69,7 @@ export function scoreTable({ metrics }: Results): string {
 }
 
 /** Columns as wide as their widest cell, the first to the left, numbers to the right; a cell alone may run on. */
-function align(rows: readonly string[][]): string {
+export function align(rows: readonly string[][]): string {
   const widths = rows[0]!.map((_, column) =>
     Math.max(...rows.filter((row) => row.length > 2).map((row) => row[column]!.length)),
   );

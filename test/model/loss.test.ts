@@ -1,9 +1,9 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { referenceLoss } from '../../lib/bench/float64.ts';
 import { Model } from '../../lib/model/index.ts';
 import { type LossConfig, Trainer } from '../../lib/model/trainer.ts';
-import { referenceLoss } from '../loss_reference.ts';
 import { rejects } from '../rejects.ts';
 import { isClose } from './fixture.ts';
 

@@ -1,5 +1,5 @@
 // The losses written from their formulas in float64, one class after the other: slow, obvious, and
-// sharing nothing with native/kernels.
+// sharing nothing with native/kernels. Benchmarks and tests measure errors against them.
 
 export interface ReferenceOptions {
   name: 'dece' | 'ce' | 'gce' | 'in-trust';

@@ -1,0 +1,210 @@
+import { loadavg } from 'node:os';
+import { kernels } from '../native.ts';
+import { quantile, referenceLoss, relativeError } from './float64.ts';
+import { type Dtype, makeProblem, ownProviders, type Problem, type Provider } from './providers.ts';
+import { startTorch, type Torch } from './torch.ts';
+
+export interface BenchOptions {
+  /** Logits are [rows, classes]. */
+  shapes: readonly { rows: number; classes: number }[];
+  threads: number;
+  /** How often each provider is timed. */
+  rounds: number;
+  /** Whether PyTorch is looked for, and timed in the same rounds. */
+  torch: boolean;
+  signal?: AbortSignal;
+  onProgress?: (what: string, done: number, total: number) => void;
+}
+
+/** How a provider did on one shape. Times are of forward and backward together. */
+export interface Measurement {
+  provider: string;
+  options: string;
+  dtype: Dtype;
+  place: Provider['place'];
+  rows: number;
+  classes: number;
+  threads: number;
+  /** Median and others, in milliseconds. */
+  ms: number;
+  quarter: number;
+  threeQuarters: number;
+  least: number;
+  p95: number;
+  /** The median over that of a memcpy of as many bytes, on as many threads, in the same rounds. */
+  toCopy: number;
+  /** Each logit read once and each gradient written once, over the median: in 10⁹ bytes a second. */
+  usefulGbPerSecond: number;
+  /** Besides logits and the gradient's array, where that was given. */
+  peakBytes: number | undefined;
+  /** Relative L2 norm of the gradient's error against float64, by row. */
+  errorMedian: number | undefined;
+  errorMost: number | undefined;
+}
+
+export interface BenchResult {
+  measurements: Measurement[];
+  isa: string;
+  /** PyTorch's version, where it took part. */
+  torch: string | undefined;
+  /** Of the machine, before the first round. */
+  load: number;
+  /** What could not be measured, and why. */
+  missing: string[];
+}
+
+/**
+ * Times the losses of this package beside a copy and, where Python has torch, beside PyTorch's: the
+ * authors' formula eager and compiled, and cross-entropy.
+ *
+ * Rounds are interleaved, so that what else the machine does hits all alike. Before a provider is timed
+ * its gradient is compared with float64 on rows of the same problem; one that is wrong is not timed.
+ * PyTorch runs in processes of its own, on the same numbers: with glibc as it is, and told to keep
+ * large blocks, which halves its times.
+ *
+ * @throws Error where one of our own losses is wrong; the signal's reason when it is aborted
+ *
+ * @example
+ * const shapes = [{ rows: 512, classes: 32128 }];
+ * const { measurements } = await bench({ shapes, threads: 2, rounds: 30, torch: true });
+ */
+export async function bench(options: BenchOptions): Promise<BenchResult> {
+  const { shapes, threads, torch, signal } = options;
+  const load = loadavg()[0]!;
+  const processes: Torch[] = [];
+  const missing: string[] = [];
+  try {
+    if (torch) {
+      for (const malloc of ['default', 'tuned'] as const) {
+        const found = await startTorch(malloc);
+        if (found !== undefined) processes.push(found);
+      }
+      if (processes.length === 0) missing.push('PyTorch: no python3 with torch was found');
+    }
+    const measurements: Measurement[] = [];
+    for (const { rows, classes } of shapes) {
+      signal?.throwIfAborted();
+      const problem = makeProblem(rows, classes, threads);
+      const providers = ownProviders(problem);
+      for (const process of processes) {
+        const { providers: peers, failed } = await process.load(problem);
+        providers.push(...peers);
+        for (const [name, why] of Object.entries(failed)) missing.push(`${name}: ${why}`);
+      }
+      measurements.push(...(await measure(problem, providers, options, missing)));
+    }
+    const { isa } = kernels() as { isa(): string };
+    return { measurements, isa: isa(), torch: processes[0]?.version, load, missing };
+  } finally {
+    for (const process of processes) await process.close();
+  }
+}
+
+/** What an error may be at most: roundings of the dtype, of which half precision's smallest are coarse. */
+const tolerance: Record<Dtype, number> = { float32: 1e-5, bfloat16: 4e-3, float16: 4e-3 };
+
+/** Checks each provider, then times them in rounds. Exported for its test. */
+export async function measure(
+  problem: Problem,
+  all: readonly Provider[],
+  { rounds, signal, onProgress }: BenchOptions,
+  missing: string[],
+): Promise<Measurement[]> {
+  const { rows, classes, threads } = problem;
+  const what = `${rows} × ${classes}`;
+  const expected = referenceGradients(problem);
+  const providers: { provider: Provider; errors: number[]; times: number[]; peak?: number }[] = [];
+  for (const [i, provider] of all.entries()) {
+    signal?.throwIfAborted();
+    onProgress?.(`${what}, checking`, i, all.length);
+    provider.prepare();
+    await provider.run();
+    const errors = await errorsOf(provider, expected, classes);
+    const worst = Math.max(0, ...errors);
+    if (worst <= tolerance[provider.dtype]) {
+      const peak = await provider.memory();
+      providers.push({ provider, errors, times: [], ...(peak !== undefined && { peak }) });
+      continue;
+    }
+    const wrong = `${provider.name} ${provider.options} ${provider.dtype}: its gradient is off by ${worst.toExponential(1)}`;
+    if (!provider.name.startsWith('torch')) throw new Error(wrong);
+    missing.push(wrong);
+  }
+  for (let round = 0; round < rounds; round++) {
+    for (const { provider, times } of providers) {
+      signal?.throwIfAborted();
+      provider.prepare();
+      times.push(await provider.run());
+    }
+    onProgress?.(what, round + 1, rounds);
+  }
+
+  const copyMs = (dtype: Dtype) => {
+    const size = bytesOf(dtype);
+    const copy = providers.find(({ provider }) => {
+      return provider.name === 'copy' && bytesOf(provider.dtype) === size;
+    })!;
+    return quantile(copy.times, 0.5);
+  };
+  return providers.map(({ provider, errors, times, peak }) => {
+    const { name, options, dtype, place } = provider;
+    const ms = quantile(times, 0.5);
+    return {
+      provider: name,
+      options,
+      dtype,
+      place,
+      rows,
+      classes,
+      threads,
+      ms,
+      quarter: quantile(times, 0.25),
+      threeQuarters: quantile(times, 0.75),
+      least: Math.min(...times),
+      p95: quantile(times, 0.95),
+      toCopy: ms / copyMs(dtype),
+      usefulGbPerSecond: (2 * rows * classes * bytesOf(dtype)) / ms / 1e6,
+      peakBytes: peak,
+      errorMedian: errors.length === 0 ? undefined : quantile(errors, 0.5),
+      errorMost: errors.length === 0 ? undefined : Math.max(...errors),
+    };
+  });
+}
+
+const bytesOf = (dtype: Dtype) => (dtype === 'float32' ? 4 : 2);
+
+type Reference = (provider: Provider) => { rows: number[]; gradients: Float64Array[] };
+
+/** Gradients in float64 of some rows, by formula and numbers; each is computed once. */
+function referenceGradients({ rows, classes, logits, coarse, labels }: Problem): Reference {
+  const sampled = Array.from({ length: Math.min(8, rows) }, (_, i) =>
+    Math.floor((i * rows) / Math.min(8, rows)),
+  );
+  const known = new Map<string, Float64Array[]>();
+  return ({ formula, dtype }) => {
+    const numbers = dtype === 'float32' ? (logits.float32 as Float32Array) : coarse;
+    const key = JSON.stringify([formula, dtype === 'float32']);
+    const gradients =
+      known.get(key) ??
+      sampled.map((row) => {
+        const own = numbers.subarray(row * classes, (row + 1) * classes);
+        const { gradient } = referenceLoss(own, labels[row]!, formula!);
+        return gradient.map((slope) => slope / rows);
+      });
+    known.set(key, gradients);
+    return { rows: sampled, gradients };
+  };
+}
+
+async function errorsOf(
+  provider: Provider,
+  expected: Reference,
+  classes: number,
+): Promise<number[]> {
+  if (provider.formula === undefined) return [];
+  const { rows, gradients } = expected(provider);
+  const found = await provider.gradient(rows);
+  return gradients.map((gradient, i) =>
+    relativeError(found!.subarray(i * classes, (i + 1) * classes), gradient),
+  );
+}

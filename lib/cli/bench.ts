@@ -1,0 +1,61 @@
+import { mkdir } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { type Command, InvalidArgumentError } from 'commander';
+import type { BenchResult } from '../bench/index.ts';
+import { count } from './flags.ts';
+import { interruptible } from './interrupt.ts';
+import { progress } from './progress.ts';
+
+interface Options {
+  shapes: { rows: number; classes: number }[];
+  threads: number;
+  rounds: number;
+  torch: boolean;
+  out?: string;
+  json?: true;
+}
+
+export function define(command: Command): void {
+  command
+    .option(
+      '--shapes <list>',
+      'rows x classes of the logits, such as 512x32128,1024x50257',
+      shapes,
+      shapes('512x32128'),
+    )
+    .option('--threads <number>', 'of every provider', count, availableParallelism())
+    .option('--rounds <number>', 'how often each is timed', count, 30)
+    .option('--no-torch', 'do not look for PyTorch')
+    .option('--out <directory>', 'where loss.csv and loss.html go (default: nowhere)')
+    .action(async ({ json, out, ...options }: Options) => {
+      const { bench } = await import('../bench/index.ts');
+      const { benchTable, writeBench } = await import('../report/bench.ts');
+      const { environment } = await import('../environment.ts');
+      const shown = progress();
+      const result: BenchResult = await interruptible(undefined, (signal) =>
+        bench({ ...options, signal, onProgress: shown.at }),
+      ).finally(shown.end);
+      const here = await environment();
+      if (out !== undefined) {
+        await mkdir(out, { recursive: true });
+        await writeBench(join(out, 'loss'), result, here);
+      }
+      if (json) {
+        process.stdout.write(`${JSON.stringify({ ...result, environment: here }, null, 2)}\n`);
+        return;
+      }
+      process.stdout.write(`${benchTable(result)}\n`);
+      for (const line of result.missing) process.stderr.write(`not measured: ${line}\n`);
+    });
+}
+
+function shapes(text: string): Options['shapes'] {
+  return text.split(',').map((one) => {
+    const [, rows, classes] = /^\s*(\d+)\s*[x×]\s*(\d+)\s*$/.exec(one) ?? [];
+    if (!(Number(rows) >= 1 && Number(classes) >= 2)) {
+      throw new InvalidArgumentError('Expected rows x classes, such as 512x32128.');
+    }
+    return { rows: Number(rows), classes: Number(classes) };
+  });
+}

@@ -1,0 +1,98 @@
+import { readFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { bench, measure } from '../../lib/bench/index.ts';
+import { makeProblem, ownProviders } from '../../lib/bench/providers.ts';
+import { startTorch } from '../../lib/bench/torch.ts';
+import { environment } from '../../lib/environment.ts';
+import { benchTable, writeBench } from '../../lib/report/bench.ts';
+import { rejects } from '../rejects.ts';
+
+const shapes = [
+  { rows: 9, classes: 300 },
+  { rows: 4, classes: 1001 },
+];
+const options = { shapes, threads: 1, rounds: 3, torch: false };
+
+const test = suite('bench');
+
+test('measures every loss beside a copy, with errors that a correct gradient has', async () => {
+  const { measurements, torch, missing } = await bench(options);
+  assert.is(torch, undefined);
+  assert.equal(missing, []);
+  assert.is(measurements.length, 2 * ownProviders(makeProblem(1, 2, 1)).length);
+  for (const one of measurements) {
+    const most = { float32: 1e-6, bfloat16: 4e-3, float16: 1e-3 }[one.dtype];
+    const where = `${one.provider} ${one.options} ${one.dtype}`;
+    assert.ok(one.least <= one.ms && one.quarter <= one.ms && one.ms <= one.threeQuarters, where);
+    if (one.provider === 'copy') assert.is(one.toCopy, 1);
+    else assert.ok(one.errorMost! > 0 && one.errorMost! < most, `${where}: ${one.errorMost}`);
+  }
+  const copy = measurements[0]!;
+  const dece = measurements.find(({ provider }) => provider === 'dece')!;
+  assert.ok(Math.abs(dece.toCopy - dece.ms / copy.ms) < 1e-9);
+  assert.ok(Math.abs(dece.usefulGbPerSecond - (2 * 9 * 300 * 4) / dece.ms / 1e6) < 1e-9);
+});
+
+test('does not time what computes something else', async () => {
+  const problem = makeProblem(4, 50, 1);
+  const [, , dece, ...others] = ownProviders(problem);
+  const ce = others.find(({ name, options }) => name === 'ce' && options === '')!;
+  const wrong = { ...ce, formula: dece!.formula };
+  await rejects(
+    measure(problem, [...ownProviders(problem), wrong], options, []),
+    /^ce {2}float32: its gradient is off by \d/,
+  );
+  const missing: string[] = [];
+  const peers = [...ownProviders(problem), { ...wrong, name: 'torch other' }];
+  const found = await measure(problem, peers, options, missing);
+  assert.not.ok(found.some(({ provider }) => provider === 'torch other'));
+  assert.match(missing[0]!, /^torch other .* is off by/);
+});
+
+test('stops when asked', async () => {
+  const controller = new AbortController();
+  const onProgress = () => controller.abort();
+  await rejects(bench({ ...options, signal: controller.signal, onProgress }), /abort/);
+});
+
+test('times PyTorch on the same numbers, where Python has it', async () => {
+  process.env.TORCHDYNAMO_DISABLE = '1'; // to compile takes half a minute, and is PyTorch's own affair
+  const torch = await startTorch('default');
+  if (torch === undefined) {
+    console.log('skipped: python3 has no torch');
+    return;
+  }
+  try {
+    const problem = makeProblem(6, 200, 1);
+    const { providers } = await torch.load(problem);
+    const names = providers.map(({ name }) => name);
+    for (const name of ['torch clone', 'torch dece eager', 'torch ce', 'torch ce smoothed']) {
+      assert.ok(names.includes(name), name);
+    }
+    const missing: string[] = [];
+    const all = [...ownProviders(problem), ...providers];
+    const found = await measure(problem, all, options, missing);
+    assert.equal(missing, []);
+    const eager = found.find(({ provider }) => provider === 'torch dece eager')!;
+    assert.ok(eager.ms > 0 && eager.errorMost! < 1e-5);
+  } finally {
+    await torch.close();
+  }
+});
+
+test('writes a line for each measurement, and a page', async () => {
+  const result = await bench({ ...options, rounds: 1 });
+  const path = join(tmpdir(), 'loss');
+  await writeBench(path, result, await environment());
+  const [header, ...lines] = (await readFile(`${path}.csv`, 'utf8')).trim().split('\n');
+  assert.match(header!, /^provider,options,dtype,place,rows,classes,threads,ms,.*,isa,torch,load$/);
+  assert.is(lines.length, result.measurements.length);
+  const html = await readFile(`${path}.html`, 'utf8');
+  assert.match(html, /aria-label="DeCE in place: \d+ % of copy/);
+  assert.match(benchTable(result), /^9 × 300, 1 thread\n\nprovider .*\n─+\ncopy /);
+});
+
+test.run();
