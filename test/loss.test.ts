@@ -10,6 +10,7 @@ import {
   gradientBound,
   inTrustLoss,
 } from '../lib/loss.ts';
+import { seeded } from '../lib/random.ts';
 
 const losses = { dece: deceLoss, ce: crossEntropyLoss, gce: gceLoss, 'in-trust': inTrustLoss };
 const names = Object.keys(losses) as (keyof typeof losses)[];
@@ -237,6 +238,36 @@ test('one class, no rows and nothing but ignored rows have loss 0 and gradient 0
         { mode },
       );
       assert.equal([ignored.loss, ...ignored.losses, ...ignored.gradient], [0, 0, 0, 0, 0, 0]);
+    }
+  }
+});
+
+test('a gradient as large as is written past the caches has the bits that it has in place', () => {
+  const random = seeded(3);
+  for (const [classes, dtype] of [
+    [60_001, 'float32'],
+    [60_011, 'bfloat16'],
+  ] as const) {
+    const rows = dtype === 'float32' ? 72 : 144; // 17 MB
+    const labels = Int32Array.from({ length: rows }, () => random.below(classes));
+    const words = Uint16Array.from({ length: rows * classes }, () => 0x3f00 + random.below(0x180));
+    const logits = dtype === 'float32' ? Float32Array.from(words, (word) => word / 1e4) : words;
+    for (const name of names) {
+      const inPlace = logits.slice();
+      losses[name](inPlace, labels, { dtype, gradient: inPlace });
+      // At each place in a line of the cache where an element may lie.
+      for (const shift of [0, 1, 5]) {
+        const whole = new (logits.constructor as Float32ArrayConstructor)(logits.length + shift);
+        new Uint8Array(whole.buffer).fill(0xff);
+        const gradient = whole.subarray(shift);
+        losses[name](logits, labels, { dtype, gradient });
+        const bytes = ({ buffer, byteOffset, byteLength }: typeof gradient) =>
+          Buffer.from(buffer, byteOffset, byteLength);
+        assert.ok(
+          bytes(gradient).equals(bytes(inPlace as typeof gradient)),
+          `${name} ${dtype} ${shift}`,
+        );
+      }
     }
   }
 });

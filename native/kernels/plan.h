@@ -25,6 +25,7 @@ struct Plan {
   double scale;
   int64_t classes;
   int64_t ignore_index;
+  bool past_caches;  // whether the gradient goes to memory directly; the caller's to set
 };
 
 Plan make_plan(const LossOptions& options, int64_t classes);

@@ -5,6 +5,10 @@
 // Everything has internal linkage, for the reason told in row.h.
 #pragma once
 
+#ifdef __SSE2__
+#include <immintrin.h>
+#endif
+
 #include <cstdint>
 #include <cstring>
 
@@ -38,6 +42,29 @@ inline void write(T* to, V value) {
   memcpy(to, &value, sizeof value);
 }
 
+// Writes past the caches where the processor can; `to` is at a multiple of the value's size. After
+// the last of them end_past_caches() makes them visible to other threads.
+template <typename V, typename T>
+inline void write_past_caches(T* to, V value) {
+  static_assert(sizeof value == lanes * sizeof(T));
+#if defined(__AVX512F__)
+  if constexpr (sizeof value == 64) return _mm512_stream_si512((__m512i*)to, (__m512i)value);
+#endif
+#if defined(__AVX2__)
+  if constexpr (sizeof value == 32) return _mm256_stream_si256((__m256i*)to, (__m256i)value);
+#endif
+#if defined(__SSE2__)
+  if constexpr (sizeof value == 16) return _mm_stream_si128((__m128i*)to, (__m128i)value);
+#endif
+  write(to, value);
+}
+
+inline void end_past_caches() {
+#if defined(__SSE2__)
+  _mm_sfence();
+#endif
+}
+
 inline Vec larger(Vec a, Vec b) { return a > b ? a : b; }
 
 inline double sum(Vec v) {
@@ -56,7 +83,7 @@ inline float maximum(Vec v) {
 struct Float32 {
   using Storage = float;
   static Vec load(const float* from) { return read<Vec>(from); }
-  static void store(float* to, Vec v) { write(to, v); }
+  static Vec pack(Vec v) { return v; }
 };
 
 struct BFloat16 {
@@ -64,11 +91,11 @@ struct BFloat16 {
   static Vec load(const uint16_t* from) {
     return (Vec)(__builtin_convertvector(read<Halves>(from), Bits) << 16);
   }
-  static void store(uint16_t* to, Vec v) {
+  static Halves pack(Vec v) {
     const Bits bits = (Bits)v;
     const Bits rounded = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
     const Bits quiet_nan = bits >> 16 | 0x40;
-    write(to, __builtin_convertvector(v == v ? rounded : quiet_nan, Halves));
+    return __builtin_convertvector(v == v ? rounded : quiet_nan, Halves);
   }
 };
 
@@ -82,7 +109,7 @@ struct Float16 {
     const Bits magnitude = (half & 0x7c00) == 0x7c00 ? finite | 0x7f800000 : finite;
     return (Vec)(magnitude | (half & 0x8000) << 16);
   }
-  static void store(uint16_t* to, Vec v) {
+  static Halves pack(Vec v) {
     const Bits bits = (Bits)v;
     const Bits magnitude = bits & 0x7fffffff;
     const Bits normal = (magnitude - (112u << 23) + 0xfff + (magnitude >> 13 & 1)) >> 13;
@@ -91,7 +118,7 @@ struct Float16 {
     Bits half = magnitude < (113u << 23) ? subnormal : normal;
     half = magnitude >= 0x477ff000 ? Bits{} + 0x7c00 : half;  // 65520 and above: infinity
     half = magnitude > 0x7f800000 ? Bits{} + 0x7e00 : half;   // NaN
-    write(to, __builtin_convertvector(half | (bits >> 16 & 0x8000), Halves));
+    return __builtin_convertvector(half | (bits >> 16 & 0x8000), Halves);
   }
 };
 
@@ -109,7 +136,7 @@ inline Vec load_some(const typename Element::Storage* from, int64_t count, float
 template <class Element>
 inline void store_some(typename Element::Storage* to, Vec v, int64_t count) {
   typename Element::Storage some[lanes];
-  Element::store(some, v);
+  write(some, Element::pack(v));
   memcpy(to, some, count * sizeof *to);
 }
 
