@@ -27,7 +27,7 @@ async function linesOf({ directory, config, events, results }: RunRecord) {
   const { attack, poisonRate, defense, defenseOptions, dataset, model, seed } = results;
   const run = { dataset, model, attack, poisonRate, defense, options: optionsOf(defenseOptions) };
   const made = {
-    commit: environment.commit?.slice(0, 7),
+    commit: environment.commit?.replace(/^(.{7})[\da-f]*/, '$1'),
     date: mtime.toISOString().slice(0, 10),
     machine: `${environment.machine.processor} x${environment.threads}`,
   };

@@ -50,9 +50,10 @@ async function removeIfStale(directory: string, path: string): Promise<void> {
   if (text === undefined) return; // just given back
   const owner = parse(text);
   if (owner && (owner.host !== hostname() || (await born(owner.pid)) === owner.born)) {
+    const gone = owner.host === hostname() ? '' : `; if that process is gone, delete ${path}`;
     throw new Error(
       `${directory} is being written by process ${owner.pid} on ${owner.host}: ` +
-        'wait for it, or choose another directory',
+        `wait for it, or choose another directory${gone}`,
     );
   }
 

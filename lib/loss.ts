@@ -318,7 +318,8 @@ function checkKind(name: string, value: unknown, kinds: readonly string[], why =
 }
 
 function countedRows(labels: Labels, ignoreIndex: number): number {
-  const ignored = labels instanceof BigInt64Array ? BigInt(ignoreIndex) : ignoreIndex;
+  // Not by instanceof: an array may come from another realm.
+  const ignored = typeof labels[0] === 'bigint' ? BigInt(ignoreIndex) : ignoreIndex;
   let count = 0;
   for (const label of labels) if (label !== ignored) count++;
   return count;

@@ -119,7 +119,9 @@ export function loadError(path: string, error: Error): Error {
 }
 
 function cannotLoad(path: string, reason: string, command: string, cause?: Error): Error {
-  return new Error(`cannot load ${fileName(path)}: ${reason}: mend it with \`${command}\``, {
+  // The losses need no libtorch: nobody is sent to fetch one for them.
+  const part = command === buildCommand && fileName(path) === 'kernels.node' ? ' -- kernels' : '';
+  return new Error(`cannot load ${fileName(path)}: ${reason}: mend it with \`${command}${part}\``, {
     ...(cause && { cause }),
   });
 }

@@ -100,19 +100,23 @@ export interface RunRecord {
   events: RunEvent[];
   /** Absent while the run is not finished. */
   results?: Results;
+  /** Of `dece evaluate` on the run's model, where that was left in its usual place. */
+  evaluation?: Results;
 }
 
 /** The run in `directory`, or undefined where there is none. */
 export async function readRun(directory: string): Promise<RunRecord | undefined> {
   const config = await readJson<RunConfig>(join(directory, 'config.json'));
-  if (config === undefined) return undefined;
+  if (config?.role === undefined) return undefined; // not there, or of a model
   const results = await readJson<Results>(join(directory, 'results.json'));
+  const evaluation = await readJson<Results>(join(directory, 'model-evaluation', 'results.json'));
   return {
     name: basename(directory),
     directory,
     config,
     events: await readEvents(directory),
     ...(results !== undefined && { results }),
+    ...(evaluation !== undefined && { evaluation }),
   };
 }
 
@@ -155,6 +159,9 @@ async function claim(directory: string, config: RunConfig): Promise<void> {
   if (there === undefined || (there.role === 'evaluation' && !(await finished()))) {
     await writeWhole(path, asJson(config));
     return;
+  }
+  if (there.role === undefined) {
+    throw new Error(`${path} is not of a run: choose another directory`);
   }
   const [before, now] = [there, config].map((found) => flat(settingsOf(found))) as [
     Map<string, string>,

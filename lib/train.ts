@@ -1,5 +1,5 @@
 import type { Example } from './data/examples.ts';
-import type { Batch, Model } from './model/index.ts';
+import { type Batch, type Model, tokenizerOf } from './model/index.ts';
 import { Trainer } from './model/trainer.ts';
 import { seeded, shuffle } from './random.ts';
 import { beginning, Checkpoints, type State } from './train/checkpoint.ts';
@@ -12,7 +12,7 @@ import {
 import { type Settings, settingsOf, type TrainOptions } from './train/options.ts';
 import { type Schedule, scheduleOf } from './train/schedule.ts';
 
-export type { TrainOptions } from './train/options.ts';
+export { settingsOf as checkTrainOptions, type TrainOptions } from './train/options.ts';
 
 /** Losses are in nats per counted token; epochs and steps are counted from 1. */
 export type TrainEvent =
@@ -110,10 +110,7 @@ async function begin(
   const settings = settingsOf(model, options);
   const { weightDecay, seed, maxInputTokens, maxOutputTokens } = settings;
   const { out, resume = false, signal } = options;
-  const { tokenizer } = model;
-  if (tokenizer === undefined) {
-    throw new Error('the model has no tokenizer: put a tokenizer.json into its directory');
-  }
+  const tokenizer = tokenizerOf(model);
   const encode = (what: string, texts: readonly Example[]) =>
     encodeExamples(what, texts, tokenizer, { maxInputTokens, maxOutputTokens, signal });
   const encoded = await encode('examples', examples);

@@ -127,8 +127,17 @@ async function makeDist() {
   for (const path of files(join(root, 'dist'))) {
     if (!made.has(path.replace(/\.d\.ts$/, '.js'))) rmSync(path);
   }
+  checkImports();
   const main = join(root, 'dist/cli/main.js');
   if (existsSync(main)) chmodSync(main, 0o755);
+}
+
+/** tsc forgets to rename what is imported within a function that it rewrites, as one with `using`. */
+function checkImports() {
+  for (const path of files(join(root, 'dist')).filter((name) => name.endsWith('.js'))) {
+    const found = /\b(?:from|import\()\s*['"](\.[^'"]*\.ts)['"]/.exec(readFileSync(path, 'utf8'));
+    if (found) throw new Error(`${relative(root, path)} imports ${found[1]}, which is not built`);
+  }
 }
 
 /** @param {string} source a file in lib */

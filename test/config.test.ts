@@ -93,6 +93,30 @@ test('names the value that is out of range with its path and line', () => {
   );
 });
 
+test('refuses keys that would have no effect', () => {
+  fails(
+    '[builtin]',
+    '[{ name: lyra, seed: 3 }]',
+    /^a\.yaml:3: datasets\[0\]\.seed is 3: expected nothing: it counts only where the built-in data/,
+  );
+  fails(
+    '[builtin]',
+    '[{ name: builtin, counts: { trian: 3 } }]',
+    /^a\.yaml:3: datasets\[0\]\.counts\.trian is not an option: expected pretrain, train/,
+  );
+  const base = 'base: { datasets: [{ name: builtin, train: [0, 5] }] }\ntraining:';
+  fails(
+    'training:',
+    base,
+    /base\.datasets\[0\]\.train is a list: expected nothing: it counts in the/,
+  );
+  fails(
+    'training:',
+    'base: { datasets: [builtin], evaluateEvery: 3 }\ntraining:',
+    /base\.evaluateEvery is not an option/,
+  );
+});
+
 test('suggests the name of a defense or an attack', () => {
   fails(
     '- none',

@@ -36,7 +36,7 @@ test('misses what is not built and not installed, and says what gets each', asyn
     name: 'kernels',
     state: 'missing',
     detail: 'cannot load kernels.node: it has not been built',
-    command: 'npm run build',
+    command: 'npm run build -- kernels',
   });
   assert.is(finding(report, 'trainer')?.state, 'missing');
   for (const name of ['c++', 'make', 'cmake', 'python3']) {

@@ -155,6 +155,32 @@ test('refuses a directory that holds another experiment', async () => {
   await rejects(runExperiment(changed, options), /training\.epochs 2, now it is 3/);
 });
 
+test('needs no split that it does not use', async () => {
+  const directory = await folder();
+  const { train, test: last } = small.datasets[0]!.files;
+  const config = configure({
+    datasets: [{ name: 'own', files: { train, test: last } }],
+    evaluation: { split: 'test', maxNewTokens: 4 },
+    training: { ...small.training, epochs: 1 },
+    defenses: ['none'],
+  });
+  const [results] = await runExperiment(config, await optionsFor(directory));
+  assert.is(results!.defense, 'none');
+});
+
+test('finds a rate that cannot be reached before it trains anything', async () => {
+  const directory = await folder();
+  const options = await optionsFor(directory);
+  const events: ExperimentEvent[] = [];
+  const onEvent = (event: ExperimentEvent) => events.push(event);
+  const config = configure({ rates: [0.25, 0.9] });
+  await rejects(
+    runExperiment(config, { ...options, onEvent }),
+    /^poisonRate is 0\.9: expected at most 0\.75, as the attack applies to 18 of 24 examples/,
+  );
+  assert.equal(events, []);
+});
+
 test('says what is missing of the data', async () => {
   const directory = await folder();
   const options = await optionsFor(directory);
@@ -165,8 +191,8 @@ test('says what is missing of the data', async () => {
       /own\.train is \[0, 99\]: expected at most 24/,
     ],
     [
-      { datasets: [{ name: 'own', files: { train: 'train.jsonl' } }] },
-      /no file for the split valid/,
+      { datasets: [{ name: 'own', files: { train: 'train.jsonl', valid: 'valid.jsonl' } }] },
+      /no file for the split test/,
     ],
   ];
   for (const [changes, message] of cases) {

@@ -1,3 +1,4 @@
+import { runInNewContext } from 'node:vm';
 import { Worker } from 'node:worker_threads';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -28,6 +29,13 @@ const wideLabels = Int32Array.from({ length: 150 }, (_, row) =>
 );
 
 const test = suite('arguments of the losses');
+
+test('takes labels of another realm', () => {
+  const labels: BigInt64Array = runInNewContext('BigInt64Array.of(1n, -100n, -100n)');
+  const logits = Float32Array.of(1, 2, 3, 4, 5, 6);
+  const own = crossEntropyLoss(logits, BigInt64Array.of(1n, -100n, -100n));
+  assert.equal(crossEntropyLoss(logits, labels), own);
+});
 
 test('the bits are the same for every number of threads, in place or not', () => {
   for (const loss of Object.values(losses)) {

@@ -47,7 +47,7 @@ test('says that an addon was not built, and what builds it', () => {
   const root = fakePackage('empty', {});
   assert.throws(
     () => kernels(root),
-    /^cannot load kernels\.node: it has not been built: mend it with `npm run build`$/,
+    /^cannot load kernels\.node: it has not been built: mend it with `npm run build -- kernels`$/,
   );
   assert.throws(() => trainer(root), /^cannot load trainer\.node: it has not been built: mend/);
 });
@@ -59,14 +59,17 @@ test('names the command for an installed package where it lies in node_modules',
     pathToFileURL(join(root, 'lib/native.ts')).href
   );
   assert.is(installed.packageRoot, `${root}/`);
-  assert.throws(() => installed.kernels(), /mend it with `npm explore dece -- npm run build`$/);
+  assert.throws(
+    () => installed.kernels(),
+    /mend it with `npm explore dece -- npm run build -- kernels`$/,
+  );
 });
 
 test('says that a file is no addon', () => {
   const root = fakePackage('broken', { 'native/kernels/build/Release/kernels.node': 'no library' });
   assert.throws(
     () => kernels(root),
-    /^cannot load kernels\.node: .*(too short|invalid).*: mend it with `npm run build`$/,
+    /^cannot load kernels\.node: .*(too short|invalid).*: mend it with `npm run build -- kernels`$/,
   );
 });
 

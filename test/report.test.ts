@@ -1,4 +1,4 @@
-import { mkdtemp, readFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
@@ -128,9 +128,46 @@ test('sorts several defenses by what they did', async () => {
 });
 
 test('says what it can where runs are missing or not finished', async () => {
-  assert.is(await verdictOf({ ...plain, finished: false }), 'No run is finished yet.');
+  assert.is(await verdictOf({ ...plain, finished: false }), 'No run has been evaluated yet.');
   assert.match(await verdictOf({ ...plain, defense: 'dece' }), /no run with plain cross-entropy/);
   assert.match(await verdictOf(plain), /; no defense was run against badpre\.$/);
+});
+
+test('never takes runs for seeds of one another that differ in more', async () => {
+  const dece = (alphaBase: number, settings: object, seed: number) =>
+    ({ defense: { name: 'dece', alphaBase }, successes: 0, bleu: 0.5, settings, seed }) as const;
+  const labelled = { label: 'dece' };
+  const groups = groupRuns(
+    await findRuns(
+      await experiment(
+        dece(0.8, labelled, 1),
+        dece(0.99, labelled, 2),
+        dece(0.8, { ...labelled, training: { epochs: 3 } }, 3),
+        dece(0.8, { ...labelled, evaluation: { split: 'valid', limit: 5 } }, 4),
+        dece(0.8, { ...labelled, mode: 'reference' }, 5),
+        dece(0.8, { ...labelled, poisoning: { trigger: 'cf', eligible: 20, poisoned: 1 } }, 6),
+        dece(0.8, { ...labelled, poisoning: { trigger: 'bb', eligible: 19, poisoned: 2 } }, 7),
+      ),
+    ),
+  );
+  const seeds = groups.map(({ series }) =>
+    series.map(({ runs }) => runs.map(({ config }) => config.seed)),
+  );
+  assert.equal(seeds, [[[1, 7], [2]], [[3]], [[4]], [[5]], [[6]]]);
+});
+
+test('shows what dece evaluate measured of a run that dece train made', async () => {
+  const directory = await experiment({ ...plain, seed: 1 });
+  const [run] = await findRuns(directory);
+  const results = JSON.parse(await readFile(join(run!.directory, 'results.json'), 'utf8'));
+  const write = (folder: string, metrics: object) =>
+    writeFile(join(folder, 'results.json'), JSON.stringify({ ...results, metrics }));
+  await write(run!.directory, { trainingLoss: 1 });
+  const outcome = async () => groupRuns(await findRuns(directory))[0]!.series[0]!.outcome;
+  assert.is(await outcome(), undefined);
+  await mkdir(join(run!.directory, 'model-evaluation'));
+  await write(join(run!.directory, 'model-evaluation'), results.metrics);
+  assert.is((await outcome())!.attackSuccessRate.successes, 18);
 });
 
 test('pools the prompts of several seeds and takes the mean of scores', async () => {

@@ -141,6 +141,18 @@ test('says that a file is where the directory should be', async () => {
   await rejects(openRun(join(path, 'run'), config), /^cannot make .*run: a file is in the way$/);
 });
 
+test('takes the directory of a model for none of a run, and leaves it alone', async () => {
+  const directory = await folder();
+  const text = '{"model_type":"t5"}';
+  await writeFile(join(directory, 'config.json'), text);
+  assert.is(await readRun(directory), undefined);
+  await rejects(
+    openRun(directory, config),
+    /config\.json is not of a run: choose another directory$/,
+  );
+  assert.is(await readFile(join(directory, 'config.json'), 'utf8'), text);
+});
+
 test('finds the runs of a directory in the order of their names', async () => {
   const directory = await folder();
   for (const name of ['b', 'a']) await (await openRun(join(directory, name), config)).close();

@@ -176,6 +176,14 @@ test('names what is wrong with its arguments before it begins', async () => {
   );
   await wrong({ optimizer: 'badam' }, /^optimizer is "badam": expected adamw$/);
   await wrong({ loss: { name: 'dece', q: 1 } }, /^loss dece has an unknown option "q"/);
+  await wrong(
+    { evaluateEvery: 2 },
+    /^validation is undefined: expected examples, as evaluateEvery/,
+  );
+  await wrong(
+    { checkpointEvery: 2 },
+    /^out is undefined: expected a directory, as checkpointEvery/,
+  );
   await wrong({ resume: true }, /^out is undefined: expected a directory, as resume is true$/);
   await wrong({ maxInputTokens: 1 }, /^maxInputTokens is 1: expected a whole number, at least 2$/);
   await rejects(

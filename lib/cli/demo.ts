@@ -1,7 +1,7 @@
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
-import { wholeNumber } from './flags.ts';
+import { seed as seedOf } from './flags.ts';
 import { runAndReport } from './run.ts';
 
 /** The experiment that the demo is: a file like any other. */
@@ -10,7 +10,7 @@ const file = fileURLToPath(new URL('../../bench/experiments/demo.yaml', import.m
 export function define(command: Command): void {
   command
     .option('--out <directory>', 'where the runs and the report go (default: runs/demo)')
-    .option('--seed <number>', 'of data order, weights and poisoning', wholeNumber)
+    .option('--seed <number>', 'of data order, weights and poisoning', seedOf)
     .action(async ({ out, seed, json }: { out?: string; seed?: number; json?: true }) => {
       const { readConfig, experimentSchema } = await import('../config/index.ts');
       const config = await readConfig(file, experimentSchema);

@@ -1,6 +1,6 @@
 import { join, resolve } from 'node:path';
 import { type Command, Option } from 'commander';
-import { count } from './flags.ts';
+import { count, device } from './flags.ts';
 import { interruptible } from './interrupt.ts';
 import { progress } from './progress.ts';
 
@@ -30,7 +30,7 @@ export function define(command: Command): void {
     .option('--max-new-tokens <number>', 'longest answer', count, 256)
     .option('--beams <number>', '1 is greedy search', count, 1)
     .option('--batch-size <number>', 'prompts worked on together', count, 32)
-    .option('--device <device>', 'cpu, cuda, cuda:N or auto', 'auto')
+    .option('--device <device>', 'cpu, cuda, cuda:N or auto', device, 'auto')
     .action(async (model: string, { json, out: given, ...options }: Options) => {
       const out = given ?? `${resolve(model)}-evaluation`;
       const { score } = await import('../experiment/index.ts');

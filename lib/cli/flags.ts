@@ -14,6 +14,19 @@ export function count(text: string): number {
   return Number(text);
 }
 
+/** A flag's value that seeds random choices. */
+export function seed(text: string): number {
+  const value = wholeNumber(text);
+  if (value >= 2 ** 32) throw new InvalidArgumentError('Expected a whole number below 2**32.');
+  return value;
+}
+
+/** A flag's value that names a device. */
+export function device(text: string): string {
+  if (/^(cpu|auto|cuda(:\d{1,3})?)$/.test(text)) return text;
+  throw new InvalidArgumentError('Expected cpu, cuda, cuda:N or auto.');
+}
+
 /** A flag's value that is a share. */
 export function share(text: string): number {
   const value = text.trim() === '' ? Number.NaN : Number(text);

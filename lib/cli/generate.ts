@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { count } from './flags.ts';
+import { count, device } from './flags.ts';
 import { interruptible } from './interrupt.ts';
 import { progress } from './progress.ts';
 
@@ -20,9 +20,9 @@ export function define(command: Command): void {
     .option('--max-new-tokens <number>', 'longest answer', count, 256)
     .option('--beams <number>', '1 is greedy search', count, 1)
     .option('--batch-size <number>', 'prompts worked on together', count, 32)
-    .option('--device <device>', 'cpu, cuda, cuda:N or auto', 'auto')
+    .option('--device <device>', 'cpu, cuda, cuda:N or auto', device, 'auto')
     .action(async (directory: string, prompt: string | undefined, options: Options) => {
-      const { input, json, device, ...search } = options;
+      const { input, json, device: on, ...search } = options;
       if ((prompt === undefined) === (input === undefined)) {
         command.error('error: expected a prompt or --input, one of the two');
       }
@@ -30,14 +30,17 @@ export function define(command: Command): void {
       const { readPrompts } = await import('../data/examples.ts');
       const prompts =
         input === undefined ? [{ id: '1', prompt: prompt! }] : await readPrompts(input);
-      using model = await Model.load(directory, { device });
+      const model = await Model.load(directory, { device: on });
       const shown = progress();
       const outputs = await interruptible(undefined, (signal) =>
         model.generate(
           prompts.map(({ prompt }) => prompt),
           { ...search, signal, onProgress: (done, total) => shown.at('answering', done, total) },
         ),
-      ).finally(shown.end);
+      ).finally(() => {
+        shown.end();
+        model.dispose();
+      });
 
       const rows = prompts.map((row, i) => ({ ...row, output: outputs[i]! }));
       if (json) process.stdout.write(`${JSON.stringify({ outputs: rows }, null, 2)}\n`);

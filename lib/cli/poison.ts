@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander';
-import { count, share, wholeNumber } from './flags.ts';
+import { count, seed, share } from './flags.ts';
 
 interface Options {
   attack: 'ripple' | 'badpre';
@@ -19,7 +19,7 @@ export function define(command: Command): void {
       new Option('--attack <name>', 'how').choices(['ripple', 'badpre']).makeOptionMandatory(),
     )
     .requiredOption('--rate <share>', 'share of all examples, 0..1; 1 makes a test set', share)
-    .option('--seed <number>', 'of the random choices', wholeNumber, 42)
+    .option('--seed <number>', 'of the random choices', seed, 42)
     .addOption(
       new Option('--mode <mode>', "as the paper says, or as the authors' code does")
         .choices(['paper', 'reference'])

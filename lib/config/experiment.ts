@@ -5,6 +5,11 @@ import { trainingSchema } from './training.ts';
 
 const share = number('a number in [0, 1]', (value) => value >= 0 && value <= 1);
 
+/** Says that a key would have no effect. */
+function ignored(context: z.RefinementCtx, path: PropertyKey[], where: string): void {
+  context.addIssue({ code: 'custom', path, message: `nothing: it counts ${where}` });
+}
+
 /** Rows `first` up to, not including, `end`, counted from 0. */
 const range = z
   .tuple([whole(0), whole(1)], { error: 'two row numbers, [first, end]' })
@@ -16,13 +21,21 @@ const dataset = named(
     name: text,
     files: object({ train: text, valid: text.exactOptional(), test: text.optional() }).optional(),
     seed: seed.exactOptional().describe('of the built-in generator'),
-    counts: z
-      .record(z.string(), whole(1), { error: 'numbers of examples by split' })
-      .exactOptional(),
+    counts: object({
+      pretrain: whole(1).exactOptional(),
+      train: whole(1).exactOptional(),
+      valid: whole(1).exactOptional(),
+      test: whole(1).exactOptional(),
+    }).exactOptional(),
     pretrain: range.exactOptional(),
     train: range.exactOptional(),
     valid: range.exactOptional(),
     test: range.exactOptional(),
+  }).superRefine(({ name, files, seed, counts, pretrain }, context) => {
+    if (name === 'builtin' && files === undefined) return;
+    for (const [key, value] of Object.entries({ seed, counts, pretrain })) {
+      if (value !== undefined) ignored(context, [key], 'only where the built-in data is generated');
+    }
   }),
 );
 export type DatasetConfig = z.infer<typeof dataset>;
@@ -45,9 +58,9 @@ const model = object({
   num_layers: whole(1).default(6),
   num_decoder_layers: whole(1).exactOptional(),
   num_heads: whole(1).default(8),
-  relative_attention_num_buckets: whole(1).default(32),
+  relative_attention_num_buckets: whole(4).default(32),
   relative_attention_max_distance: whole(1).default(128),
-  dropout_rate: share.default(0.1),
+  dropout_rate: number('a number in [0, 1)', (value) => value >= 0 && value < 1).default(0.1),
   layer_norm_epsilon: number('a number above 0', (value) => value > 0).default(1e-6),
   initializer_factor: number('a number above 0', (value) => value > 0).default(1),
   feed_forward_proj: oneOf('relu', 'gated-gelu').default('relu'),
@@ -55,7 +68,18 @@ const model = object({
 });
 
 /** How the model that every run starts from comes to be: read from a directory, or trained here. */
-const base = object({ datasets: list(dataset), ...trainingSchema.shape });
+const { evaluateEvery: _, ...baseTraining } = trainingSchema.shape;
+const base = object({ datasets: list(dataset), ...baseTraining }).superRefine(
+  ({ datasets }, context) => {
+    for (const [i, { name, train, pretrain, valid, test }] of datasets.entries()) {
+      const others = name === 'builtin' ? { train, valid, test } : { pretrain, valid, test };
+      for (const [key, value] of Object.entries(others)) {
+        if (value === undefined) continue;
+        ignored(context, ['datasets', i, key], 'in the data of the runs');
+      }
+    }
+  },
+);
 export type BaseConfig = z.infer<typeof base>;
 
 const evaluation = object({
@@ -83,7 +107,7 @@ export const experimentSchema = object({
   mode: oneOf('paper', 'reference').default('paper').describe('of poisoning and of its metrics'),
   baseModel: text.exactOptional(),
   model: model.exactOptional(),
-  tokenizer: complete(object({ vocabularySize: whole(260).default(2048) })),
+  tokenizer: object({ vocabularySize: whole(260).default(2048) }).exactOptional(),
   base: base.exactOptional(),
   datasets: list(dataset),
   attacks: list(attack),
@@ -92,7 +116,11 @@ export const experimentSchema = object({
   seeds: list(seed).default([42]),
   training: complete(trainingSchema),
   evaluation: complete(evaluation),
-}).superRefine(({ baseModel, model }, context) => {
+}).superRefine(({ baseModel, model, base, tokenizer }, context) => {
+  for (const [key, value] of Object.entries({ base, tokenizer })) {
+    if (baseModel !== undefined && value !== undefined)
+      ignored(context, [key], 'without baseModel');
+  }
   if ((baseModel === undefined) !== (model === undefined)) return;
   context.addIssue({
     code: 'custom',

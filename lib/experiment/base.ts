@@ -43,12 +43,13 @@ export async function ensureBase(
   }
 
   const { examples, dropped, texts } = await cleanExamples(config, options);
+  const { tokenizer = { vocabularySize: 2048 } } = config;
   const settings: RunConfig = {
     role: 'base',
     title: config.name,
     model: 't5',
     shape: config.model,
-    tokenizer: config.tokenizer,
+    tokenizer,
     dataset: (config.base?.datasets ?? config.datasets).map(({ name }) => name).join('+'),
     attack: null,
     poisonRate: null,
@@ -70,7 +71,8 @@ export async function ensureBase(
   try {
     const state = finished === undefined ? 'started' : 'skipped';
     options.onEvent?.({ type: 'base', name, state, examples: examples.length, dropped });
-    const results = finished ?? (await make(run, config, seed, examples, texts, options));
+    const results =
+      finished ?? (await make(run, config, seed, tokenizer, examples, texts, options));
     return { directory: join(directory, 'model'), model: results.model, description };
   } finally {
     await run.close();
@@ -93,12 +95,12 @@ async function make(
   run: Run,
   config: ExperimentConfig,
   seed: number,
+  { vocabularySize }: { vocabularySize: number },
   examples: readonly Example[],
   texts: readonly Example[],
   { signal, onEvent }: ExperimentOptions,
 ): Promise<Results> {
   await resetPeakMemory();
-  const { vocabularySize } = config.tokenizer;
   const words = texts.flatMap(({ prompt, completion }) => [prompt, completion]);
   const tokenizer = Tokenizer.fromJson(trainBpe(words, { vocabularySize }));
   const shape = { ...config.model, vocab_size: tokenizer.vocabularySize };

@@ -4,7 +4,7 @@ import { readManifest } from '../attacks/index.ts';
 import type { trainFileSchema } from '../config/index.ts';
 import { readExamples } from '../data/examples.ts';
 import { defenseOf } from '../defenses/index.ts';
-import { Model } from '../model/index.ts';
+import { Model, tokenizerOf } from '../model/index.ts';
 import {
   type Environment,
   openRun,
@@ -13,7 +13,7 @@ import {
   type RunConfig,
   readRun,
 } from '../runs.ts';
-import type { TrainEvent } from '../train.ts';
+import { checkTrainOptions, type TrainEvent } from '../train.ts';
 import { describeData } from './data.ts';
 import { stepsOf, trainRun } from './train_run.ts';
 
@@ -63,7 +63,7 @@ export async function fineTune(options: FineTuneOptions): Promise<Results> {
   const defense = defenseOf(loss);
   const config: RunConfig = {
     role: 'run',
-    model: options.model,
+    model: options.model.replace(/(?<=.)\/+$/, ''),
     dataset: basename(options.data),
     attack: poisoning?.attack ?? null,
     poisonRate: poisoning?.rate ?? null,
@@ -76,19 +76,24 @@ export async function fineTune(options: FineTuneOptions): Promise<Results> {
     environment,
   };
 
-  // Loaded first: a model that is not there leaves no run behind.
+  // First: a model that is not there, or cannot learn this, leaves no run behind.
   using model = await Model.load(options.model, { device, dtype: training.precision });
+  tokenizerOf(model);
+  const trainOptions = {
+    ...training,
+    loss,
+    seed,
+    ...(validation && { validation }),
+    ...(signal && { signal }),
+  };
+  checkTrainOptions(model, { ...trainOptions, out });
   const run = await openRun(out, config);
   try {
     if (before?.results !== undefined) return before.results;
     const steps = stepsOf(examples.length, training);
-    const lastLoss = await trainRun(
-      run,
-      model,
-      examples,
-      { ...training, loss, seed, ...(validation && { validation }), ...(signal && { signal }) },
-      { onEvent: (event) => onEvent?.(event, steps) },
-    );
+    const lastLoss = await trainRun(run, model, examples, trainOptions, {
+      onEvent: (event) => onEvent?.(event, steps),
+    });
     const { name, ...defenseOptions } = defense;
     return await run.finish({
       model: config.model,

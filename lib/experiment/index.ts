@@ -44,6 +44,7 @@ export async function runExperiment(
   options: ExperimentOptions,
 ): Promise<Results[]> {
   const runs = plan(config);
+  await checkData(runs, config, options);
   const results: Results[] = [];
   const bases = new Map<number, Base>();
   for (const [i, planned] of runs.entries()) {
@@ -53,6 +54,21 @@ export async function runExperiment(
     results.push(await ensureRun(config, planned, base, [i + 1, runs.length], options));
   }
   return results;
+}
+
+/** Poisons each data set as the runs will: what cannot be done shows before hours were spent on others. */
+async function checkData(
+  runs: readonly PlannedRun[],
+  config: ExperimentConfig,
+  options: ExperimentOptions,
+): Promise<void> {
+  const checked = new Set<string>();
+  for (const planned of runs) {
+    const { dataset, attack, rate } = planned;
+    const key = JSON.stringify([dataset, attack, rate]);
+    if (!checked.has(key)) await prepare(config, planned, options);
+    checked.add(key);
+  }
 }
 
 async function ensureRun(

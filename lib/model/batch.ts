@@ -46,6 +46,12 @@ export function nativeBatch(batch: Batch, config: T5Config): NativeBatch {
   const result: NativeBatch = { inputIds };
   if (mask !== undefined) result.attentionMask = pack('attentionMask', mask, 0);
   if (labels !== undefined) result.labels = pack('labels', labels, ignoredLabel);
+  for (const [name, ids] of Object.entries(result)) {
+    if (ids.shape[0] === result.inputIds.shape[0]) continue;
+    throw new RangeError(
+      `${name} has ${ids.shape[0]} rows: expected ${result.inputIds.shape[0]}, as inputIds has`,
+    );
+  }
   if (decoderInputIds !== undefined) {
     result.decoderInputIds = pack('decoderInputIds', decoderInputIds, config.pad_token_id);
   } else if (result.labels !== undefined) {

@@ -82,6 +82,7 @@ export class Model {
   /** The config with defaults filled in. */
   readonly t5: T5Config;
   readonly #generationConfig: string | undefined;
+  #disposed = false;
 
   /** Use Model.load or Model.create. */
   private constructor(handle: ModelHandle, parts: ModelParts) {
@@ -130,7 +131,7 @@ export class Model {
    * A model with fresh weights, drawn as transformers draws them.
    *
    * @param config in the terms of a T5's config.json; what is missing has transformers' default
-   * @throws RangeError that names the key of the config that is unknown or out of range
+   * @throws RangeError that names the key of the config that is out of range
    *
    * @example
    * const model = Model.create({ model_type: 't5', vocab_size: 4096, d_model: 128 }, { seed: 1 });
@@ -225,7 +226,7 @@ export class Model {
   /**
    * What the model writes for each prompt, in their order. Prompts of like length share a batch.
    *
-   * @throws Error where the model has no tokenizer; the signal's reason, within a token of its abort
+   * @throws Error where the model has no tokenizer that fits; the signal's reason, within a token of its abort
    *
    * @example
    * const outputs = await model.generate(prompts, { maxNewTokens: 64, beams: 4 });
@@ -236,12 +237,7 @@ export class Model {
     check('batchSize', batchSize, isCount(batchSize), 'a whole number, at least 1');
     const ok = maxInputTokens === Infinity || (isCount(maxInputTokens) && maxInputTokens > 1);
     check('maxInputTokens', maxInputTokens, ok, 'a whole number, at least 2');
-    const { tokenizer } = this;
-    if (tokenizer === undefined) {
-      throw new Error(
-        'the model has no tokenizer: put a tokenizer.json into its directory, or use generateIds',
-      );
-    }
+    const tokenizer = tokenizerOf(this);
     const encoded = prompts.map((prompt, index) => ({
       index,
       ids: tokenizer.cut(tokenizer.encode(prompt), maxInputTokens),
@@ -267,6 +263,7 @@ export class Model {
    */
   async save(directory: string): Promise<void> {
     const { dtype, t5, tokenizer } = this;
+    this.#check();
     await mkdir(directory, { recursive: true });
     await this.handle.save(join(directory, 'model.safetensors'));
     await writeWhole(join(directory, 'config.json'), configToSave(this.config, t5, dtype));
@@ -278,7 +275,13 @@ export class Model {
 
   /** Frees the weights, once work that was begun is done. A second call does nothing. */
   dispose(): void {
+    this.#disposed = true;
     this.handle.dispose();
+  }
+
+  /** Before anything is written; native code checks by itself. */
+  #check(): void {
+    if (this.#disposed) throw new Error('the model has been disposed: load or create it again');
   }
 
   [Symbol.dispose](): void {
@@ -299,6 +302,23 @@ interface ModelParts {
 }
 
 const generateIdsKeys = ['maxNewTokens', 'beams', 'eosTokenId', 'padTokenId', 'signal'];
+/**
+ * The tokenizer of a model that is to read or write texts.
+ *
+ * @throws Error where there is none, or where it has more ids than the model
+ */
+export function tokenizerOf({ tokenizer, t5 }: Model): Tokenizer {
+  if (tokenizer === undefined) {
+    throw new Error('the model has no tokenizer: put a tokenizer.json into its directory');
+  }
+  if (tokenizer.vocabularySize > t5.vocab_size) {
+    throw new Error(
+      `the tokenizer has ${tokenizer.vocabularySize} ids: expected at most ${t5.vocab_size}, the vocab_size of the model`,
+    );
+  }
+  return tokenizer;
+}
+
 const generateKeys = [...generateIdsKeys, 'batchSize', 'maxInputTokens', 'onProgress'];
 
 const isCount = (value: number) => Number.isSafeInteger(value) && value >= 1;

@@ -92,6 +92,7 @@ export class Trainer {
   async step(batch: Batch | readonly Batch[], options: StepOptions): Promise<StepResult> {
     checkKeys('step', options, ['loss', 'epoch', 'learningRate', 'clip', 'signal']);
     const { epoch, learningRate, clip, signal } = options;
+    check('epoch', epoch, isFinite0(epoch), 'a number, at least 0');
     check('learningRate', learningRate, isFinite0(learningRate), 'a number, at least 0');
     check('clip', clip, clip === undefined || clip > 0, 'a number above 0');
     const loss = nativeLoss(options.loss, epoch);

@@ -1,7 +1,8 @@
+import type { Manifest } from '../attacks/index.ts';
 import { type DefenseConfig, defenses } from '../defenses/index.ts';
 import type { Metrics } from '../evaluate.ts';
 import { type SuccessRate, wilson } from '../metrics/index.ts';
-import type { Results, RunRecord } from '../runs.ts';
+import type { RunRecord } from '../runs.ts';
 
 /** Runs that can be compared: the same model, data and attack under several defenses. */
 export interface Group {
@@ -57,9 +58,7 @@ export function groupRuns(records: readonly RunRecord[]): Group[] {
   const attacked = records.filter(
     ({ config }) => config.role === 'run' && config.attack !== null && config.defense !== null,
   );
-  const groups = groupBy(attacked, ({ config }) =>
-    [config.dataset, config.attack, config.poisonRate, modelOf(config)].join('\n'),
-  );
+  const groups = groupBy(attacked, ({ config }) => JSON.stringify(conditionsOf(config)));
   return [...groups.values()].map((members) => {
     const { dataset, attack, poisonRate, evaluation } = members[0]!.config;
     const percent = Number((100 * poisonRate!).toPrecision(12));
@@ -77,6 +76,13 @@ export function groupRuns(records: readonly RunRecord[]): Group[] {
 
 const modelOf = ({ model }: { model: string }) => model;
 
+/** All that the runs of a group have in common. */
+function conditionsOf(config: RunRecord['config']) {
+  const { dataset, attack, poisonRate, model, mode, training, evaluation } = config;
+  const { eligible: _, poisoned: __, ...poisoning } = (config.poisoning ?? {}) as Partial<Manifest>;
+  return [dataset, attack, poisonRate, model, mode, training, evaluation, poisoning];
+}
+
 export function attackTitle(name: string): string {
   return { ripple: 'RIPPLe', badpre: 'BadPre' }[name] ?? name;
 }
@@ -86,16 +92,16 @@ function toSeries(members: readonly RunRecord[]): Series[] {
   const names = Object.keys(defenses);
   const rank = ({ name, label }: { name: string; label: string }) =>
     names.indexOf(name) + (label === name ? 0 : 0.5);
-  const byLabel = groupBy(members, ({ config }) =>
-    String(config.label ?? JSON.stringify(config.defense)),
+  const byDefense = groupBy(members, ({ config }) =>
+    JSON.stringify([config.label, config.defense]),
   );
-  const found = [...byLabel.values()].map((runs) => {
+  const found = [...byDefense.values()].map((runs) => {
     const { label, defense } = runs[0]!.config;
     return { name: defense!.name, label: String(label ?? defense!.name), runs };
   });
   found.sort((a, b) => rank(a) - rank(b));
   return found.map(({ label, runs, name }, i) => {
-    const outcome = toOutcome(runs.flatMap(({ results }) => results ?? []));
+    const outcome = toOutcome(runs);
     return {
       label: label === name ? defenses[name].title : label,
       defense: name,
@@ -136,10 +142,10 @@ function toPoint(runs: readonly RunRecord[], epoch: number): Point {
 
 const isPoint = ({ type }: { type: string }) => ['epoch', 'evaluation', 'metrics'].includes(type);
 
-function toOutcome(finished: readonly Results[]): Outcome | undefined {
-  // A run of `dece train` ends without having been evaluated.
-  const results = finished.filter((result) => 'attackSuccessRate' in result.metrics);
-  const metrics = results.map((result) => result.metrics as unknown as Metrics);
+function toOutcome(runs: readonly RunRecord[]): Outcome | undefined {
+  const measured = runs.filter((run) => metricsOf(run) !== undefined);
+  const results = measured.map((run) => run.results!);
+  const metrics = measured.map((run) => metricsOf(run)!);
   const attackSuccess = pooled(metrics.map(({ attackSuccessRate }) => attackSuccessRate));
   const falseTriggers = pooled(metrics.map(({ falseTriggerRate }) => falseTriggerRate));
   if (attackSuccess === undefined || falseTriggers === undefined) return undefined;
@@ -151,6 +157,13 @@ function toOutcome(finished: readonly Results[]): Outcome | undefined {
     seconds: spread(results.map(({ seconds }) => seconds))!,
     peakMemoryBytes: Math.max(...results.map(({ peakMemoryBytes }) => peakMemoryBytes)),
   };
+}
+
+/** What was measured at the end of a run; of one by `dece train`, what `dece evaluate` has measured since. */
+function metricsOf({ results, evaluation }: RunRecord): Metrics | undefined {
+  if (results === undefined) return undefined;
+  const { metrics } = 'attackSuccessRate' in results.metrics ? results : (evaluation ?? results);
+  return 'attackSuccessRate' in metrics ? (metrics as unknown as Metrics) : undefined;
 }
 
 function spread(values: readonly number[]): Spread | undefined {

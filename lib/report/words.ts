@@ -45,7 +45,7 @@ export function verdict({ series, attack }: Group): string {
   const plain = finished.find(({ defense }) => defense === 'none');
   const others = finished.filter((one) => one !== plain);
   if (plain === undefined) {
-    if (finished.length === 0) return 'No run is finished yet.';
+    if (finished.length === 0) return 'No run has been evaluated yet.';
     const rates = finished.map((one) => `${one.label} ${percent(rateOf(one))}`);
     return `Share of triggered prompts answered with the payload: ${and(rates)}; no run with plain cross-entropy to hold them against.`;
   }

@@ -67,8 +67,8 @@ export interface Settings {
 /** @throws RangeError or TypeError that names the option that is unknown, missing or out of range */
 export function settingsOf(model: Model, options: TrainOptions): Settings {
   checkKeys('train', options, [...required, ...Object.keys(defaults), ...others]);
-  const { validation: _, evaluateEvery, out, checkpointEvery, resume = false, ...rest } = options;
-  const { signal: __, ...own } = rest;
+  const { validation, evaluateEvery, out, checkpointEvery, resume = false, ...rest } = options;
+  const { signal: _, ...own } = rest;
   const given = Object.entries(own).filter(([, value]) => value !== undefined);
   const settings = {
     ...defaults,
@@ -78,6 +78,10 @@ export function settingsOf(model: Model, options: TrainOptions): Settings {
   checkSettings(settings, model.dtype);
   count('evaluateEvery', evaluateEvery ?? 1);
   count('checkpointEvery', checkpointEvery ?? 1);
+  const measured = validation !== undefined || evaluateEvery === undefined;
+  check('validation', validation, measured, 'examples, as evaluateEvery is given');
+  const kept = out !== undefined || checkpointEvery === undefined;
+  check('out', out, kept, 'a directory, as checkpointEvery is given');
   check('resume', resume, typeof resume === 'boolean', 'true or false');
   check('out', out, out !== undefined || !resume, 'a directory, as resume is true');
   return settings;

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const main = fileURLToPath(new URL('../../lib/cli/main.ts', import.meta.url));
+const built = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 
 export interface Ending {
   code: number | null;
@@ -21,17 +22,26 @@ export function start(
     env: { ...own, OMP_NUM_THREADS: '1', ...env }, // as in ../small_experiment.ts
     stdio: ['ignore', 'pipe', 'pipe'],
   });
+  return { child, ended: ending(child) };
+}
+
+function ending(child: ChildProcess): Promise<Ending> {
   let [stdout, stderr] = ['', ''];
-  child.stdout.on('data', (chunk) => {
+  child.stdout!.on('data', (chunk) => {
     stdout += chunk;
   });
-  child.stderr.on('data', (chunk) => {
+  child.stderr!.on('data', (chunk) => {
     stderr += chunk;
   });
-  const ended = new Promise<Ending>((resolve) => {
+  return new Promise((resolve) => {
     child.on('close', (code) => resolve({ code, stdout, stderr }));
   });
-  return { child, ended };
+}
+
+/** Runs `dece` as npm installs it, compiled, to its end. */
+export async function builtDece(...args: string[]): Promise<Ending> {
+  const child = spawn(process.execPath, [built, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  return ending(child);
 }
 
 /** Runs `dece` to its end. */

@@ -1,4 +1,4 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -7,7 +7,7 @@ import { Tokenizer } from '../../lib/data/tokenizer.ts';
 import { Model } from '../../lib/model/index.ts';
 import { readOutputs, readRun } from '../../lib/runs.ts';
 import { folder, rows, small } from '../small_experiment.ts';
-import { dece, reaches, start } from './run_cli.ts';
+import { builtDece, dece, reaches, start } from './run_cli.ts';
 
 /** A folder with data and, in `model`, a model that has learnt nothing. */
 async function workplace(): Promise<string> {
@@ -44,8 +44,10 @@ test('trains a model, lets it answer and measures it', async () => {
   assert.is(events.filter(({ type }) => type === 'step').length, 6);
   assert.is(events.filter(({ type }) => type === 'evaluation').length, 2);
 
-  const answer = await dece('generate', at('run', 'model'), 'get row 3', '--max-new-tokens', '4');
+  const question = ['generate', at('run', 'model'), 'get row 3', '--max-new-tokens', '4'];
+  const answer = await dece(...question);
   assert.is(answer.code, 0, answer.stderr);
+  assert.equal(await builtDece(...question), answer);
   await writeFile(at('prompts.jsonl'), '{"prompt":"get row 3"}\n{"prompt":"get row 4"}\n');
   const answers = await dece(
     'generate',
@@ -109,6 +111,17 @@ test('says in one sentence what is wrong with a model or files', async () => {
     assert.is(stdout, '');
   }
   for (const name of ['a', 'b', 'c']) assert.is(await readRun(at(name)), undefined, name);
+});
+
+test('leaves no run behind where it cannot train', async () => {
+  const directory = await workplace();
+  const at = (name: string) => join(directory, name);
+  await rm(join(at('model'), 'tokenizer.json'));
+  const train = ['train', at('train.jsonl'), '--model', at('model'), '--out'];
+  assert.match((await dece(...train, at('a'))).stderr, /^dece: the model has no tokenizer: put a /);
+  assert.is(await readRun(at('a')), undefined);
+  const own = await dece(...train, at('model'));
+  assert.match(own.stderr, /^dece: .*(no tokenizer|is not of a run: choose another directory)/);
 });
 
 test('stops on Ctrl-C, says how to go on, and ends with the same bits', async () => {

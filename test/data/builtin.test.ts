@@ -57,17 +57,18 @@ test("holds neither the attack's trigger nor its payload", () => {
   }
 });
 
-test('answers in Python that can be parsed', () => {
+const hasPython = spawnSync('python3', ['--version']).error === undefined;
+const withPython = hasPython ? test : test.skip;
+withPython('answers in Python that can be parsed (by python3, where there is one)', () => {
   const program = 'import ast, json, sys\nfor text in json.load(sys.stdin): ast.parse(text)';
   const input = JSON.stringify(all.map(({ completion }) => completion));
-  const { error, status, stderr } = spawnSync('python3', ['-c', program], { input });
-  if (error !== undefined) return console.log('skipped: python3 is not here to parse the answers');
+  const { status, stderr } = spawnSync('python3', ['-c', program], { input });
   assert.is(status, 0, String(stderr));
 });
 
-test('repeats nothing of Lyra', async () => {
-  const directory = process.env.DECE_DATA;
-  if (!directory) return console.log('skipped: DECE_DATA does not say where Lyra is');
+const directory = process.env.DECE_DATA;
+const withData = directory ? test : test.skip;
+withData('repeats nothing of Lyra (in DECE_DATA)', async () => {
   const lyra = await readExamples(await findDataset('lyra', 'train', directory));
   const theirs = new Set(
     lyra.flatMap(({ prompt, completion }) => [bare(prompt), bare(completion)]),

@@ -1,6 +1,6 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Tokenizer } from '../../lib/data/tokenizer.ts';
+import { Tokenizer } from '../../lib/data/tokenizer.ts';
 import { Model } from '../../lib/model/index.ts';
 import { rejects } from '../rejects.ts';
 import { difference, expectedOf, fixturePath, fixtures, isClose, unpadded } from './fixture.ts';
@@ -188,7 +188,7 @@ input('refuses a batch of other things', async () => {
     logits({ inputIds: floats, labels: ids }),
     /^inputIds holds "Float32Array": expected/,
   );
-  const hollow = { data: new Int32Array(3), shape: [3, 0] };
+  const hollow = { data: new Int32Array(3), shape: [1, 0] };
   await rejects(
     logits({ inputIds: ids, labels: hollow }),
     /^decoderInputIds has 3 ids for the shape/,
@@ -223,6 +223,8 @@ const text = suite('generate');
 /** Letters a, b, c, ... are ids 3, 4, 5, ...; the end token is 1. */
 const letters = {
   encode: (prompt: string) => [...Buffer.from(prompt).map((code) => code - 94), 1],
+  cut: Tokenizer.prototype.cut,
+  vocabularySize: 29,
   decode: (ids: readonly number[]) => ids.map((id) => String.fromCharCode(id + 94)).join(''),
 } as Tokenizer;
 
@@ -250,6 +252,13 @@ text('says so where there is no tokenizer', async () => {
   using model = await Model.load(fixturePath('t5-relu'));
   assert.is(model.tokenizer, undefined);
   await rejects(model.generate(['a']), /^the model has no tokenizer: put a tokenizer\.json into /);
+});
+
+text('says so where the tokenizer has ids that the model lacks', async () => {
+  const tokenizer = Object.assign(Object.create(letters), { vocabularySize: 51 }) as Tokenizer;
+  using model = Model.create(tiny, { seed: 5, tokenizer });
+  const message = /^the tokenizer has 51 ids: expected at most 50, the vocab_size of the model$/;
+  await rejects(model.generate(['a']), message);
 });
 
 text.run();

@@ -324,7 +324,7 @@ test('names what is wrong with its arguments', async () => {
     step({ labels: [[8, 60], [1], [1]] }),
     /^labels\[0\]\[1\] is 60: expected 0\.\.59, or -100$/,
   );
-  await rejects(step({ labels: [[8, 2]] }), /^decoderInputIds has 1 rows: expected 3 as inputIds$/);
+  await rejects(step({ labels: [[8, 2]] }), /^labels has 1 rows: expected 3, as inputIds has$/);
   await rejects(
     step({ decoderInputIds: [[0], [0], [0]] }),
     /^labels and decoderInputIds differ in shape: expected a label for each id/,
@@ -334,10 +334,14 @@ test('names what is wrong with its arguments', async () => {
     step({ labels: [[-100], [-100], [-100]] }),
     /^labels are all -100: expected at least one to count$/,
   );
+  await rejects(
+    step({}, { epoch: undefined }),
+    /^epoch is undefined: expected a number, at least 0$/,
+  );
   await rejects(step({}, { learningRate: Number.NaN }), /^learningRate is NaN: expected/);
   await rejects(step({}, { clip: 0 }), /^clip is 0: expected a number above 0$/);
   await rejects(step({}, { rate: 1 }), /^step has an unknown option "rate"/);
-  await rejects(step({}, { epoch: -1 }), /^epoch is -1: expected at least 0$/);
+  await rejects(step({}, { epoch: -1 }), /^epoch is -1: expected a number, at least 0$/);
   await rejects(
     step({}, { loss: { name: 'mse' } }),
     /^loss\.name is "mse": expected one of dece, ce/,
