@@ -153,7 +153,7 @@ async function* makeSteps(run: Run): AsyncGenerator<TrainEvent> {
   const { position, trainer, settings, schedule } = run;
   const { checkpointEvery = Infinity, signal } = run.options;
   const { epoch } = position;
-  const { loss, clip } = settings;
+  const { loss, clip, logitsBytes } = settings;
   const [first, end] = [(epoch - 1) * schedule.stepsPerEpoch, epoch * schedule.stepsPerEpoch];
   const order = orderOf(run.examples.items, settings.seed, epoch);
 
@@ -162,7 +162,7 @@ async function* makeSteps(run: Run): AsyncGenerator<TrainEvent> {
     signal?.throwIfAborted();
     const batches = batchesAt(position.step - first, order, settings);
     const learningRate = schedule.learningRate(position.step + 1);
-    const options = { loss, epoch, learningRate, clip: clip ?? undefined, signal };
+    const options = { loss, epoch, learningRate, clip: clip ?? undefined, logitsBytes, signal };
     const result = await trainer.step(batches, options);
     position.step++;
     position.tokens += result.tokens;

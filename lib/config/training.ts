@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { lossSchema } from '../defenses/index.ts';
 import { number, object, oneOf, seed, text, whole } from '../fields.ts';
+import { defaultLogitsBytes } from '../model/loss.ts';
 
 const above0 = () => number('a number above 0', (value) => value > 0 && value < Infinity);
 const atLeast0 = () => number('a number, at least 0', (value) => value >= 0 && value < Infinity);
@@ -31,6 +32,9 @@ export const trainingSchema = object({
   accumulate: whole(1).default(1).describe('batches in a step'),
   optimizer: oneOf('adamw').default('adamw').describe('what moves the weights'),
   precision: oneOf('float32', 'bfloat16').default('float32').describe('of weights and activations'),
+  logitsBytes: whole(1)
+    .default(defaultLogitsBytes)
+    .describe('most memory of logits; beyond it some rows at a time'),
   maxInputTokens: whole(2).default(256).describe('longer prompts are cut'),
   maxOutputTokens: whole(2).default(256).describe('longer completions are cut'),
   evaluateEvery: whole(1)

@@ -12,7 +12,7 @@ import {
   type T5Config,
   t5Config,
 } from './config.ts';
-import { type LossConfig, nativeLoss } from './loss.ts';
+import { defaultLogitsBytes, type LossConfig, nativeLoss } from './loss.ts';
 import { addon, type MeanLoss, type ModelHandle, type Tensor, withSignal } from './native.ts';
 
 export type { Batch, Ids } from './batch.ts';
@@ -174,7 +174,9 @@ export class Model {
     const { loss, epoch = 1, signal } = options;
     const native = labelledBatch(batch, this.t5);
     const formula = nativeLoss(loss, epoch);
-    return withSignal(signal, (stop) => addon().meanLoss(this.handle, native, formula, stop));
+    return withSignal(signal, (stop) =>
+      addon().meanLoss(this.handle, native, formula, defaultLogitsBytes, stop),
+    );
   }
 
   /**

@@ -24,6 +24,12 @@ interface Mode {
   mode?: 'paper' | 'reference';
 }
 
+/**
+ * What logits may take by default, in bytes. Where those of a batch would take more, the model's last
+ * product and its loss are computed for some rows at a time.
+ */
+export const defaultLogitsBytes = 2 ** 28;
+
 /** What native/trainer/trainer_binding.cc reads. */
 export interface NativeLoss extends Settings {
   loss: number;

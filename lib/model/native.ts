@@ -53,6 +53,7 @@ export interface ModelAddon {
     model: ModelHandle,
     batch: NativeBatch,
     loss: NativeLoss,
+    logitsBytes: number,
     stop: Stop | undefined,
   ): Promise<MeanLoss>;
 }

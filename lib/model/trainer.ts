@@ -4,7 +4,7 @@ import { check, checkKeys } from '../check.ts';
 import { trainer } from '../native.ts';
 import { type Batch, labelledBatch, type NativeBatch } from './batch.ts';
 import type { Model } from './index.ts';
-import { type LossConfig, type NativeLoss, nativeLoss } from './loss.ts';
+import { defaultLogitsBytes, type LossConfig, type NativeLoss, nativeLoss } from './loss.ts';
 import { type ModelHandle, type Stop, withSignal } from './native.ts';
 
 export type { LossConfig } from './loss.ts';
@@ -30,6 +30,11 @@ export interface StepOptions {
   learningRate: number;
   /** Shortens a gradient whose norm is larger, as torch.nn.utils.clip_grad_norm_. Default: none. */
   clip?: number | undefined;
+  /**
+   * Most bytes that logits may take. A batch that would need more never has them all: the last product
+   * and the loss are computed for some rows at a time, in float32. Default 2²⁸.
+   */
+  logitsBytes?: number | undefined;
   signal?: AbortSignal | undefined;
 }
 
@@ -90,17 +95,19 @@ export class Trainer {
    *   are then as they were
    */
   async step(batch: Batch | readonly Batch[], options: StepOptions): Promise<StepResult> {
-    checkKeys('step', options, ['loss', 'epoch', 'learningRate', 'clip', 'signal']);
-    const { epoch, learningRate, clip, signal } = options;
+    checkKeys('step', options, stepKeys);
+    const { epoch, learningRate, clip, logitsBytes = defaultLogitsBytes, signal } = options;
     check('epoch', epoch, isFinite0(epoch), 'a number, at least 0');
     check('learningRate', learningRate, isFinite0(learningRate), 'a number, at least 0');
     check('clip', clip, clip === undefined || clip > 0, 'a number above 0');
+    const isSize = Number.isSafeInteger(logitsBytes) && logitsBytes >= 1;
+    check('logitsBytes', logitsBytes, isSize, 'a whole number, at least 1');
     const loss = nativeLoss(options.loss, epoch);
     const batches = 'inputIds' in batch ? [batch] : batch;
     check('batch', batches, batches.length > 0, 'at least one');
     const native = batches.map((one) => labelledBatch(one, this.#model.t5));
     return withSignal(signal, (stop) =>
-      this.#handle.step(native, { loss, learningRate, clip }, stop),
+      this.#handle.step(native, { loss, learningRate, clip, logitsBytes }, stop),
     );
   }
 
@@ -146,6 +153,7 @@ export class Trainer {
 /** The file in a directory that a Trainer saves. */
 export const checkpointName = 'trainer.safetensors';
 
+const stepKeys = ['loss', 'epoch', 'learningRate', 'clip', 'logitsBytes', 'signal'];
 const optionKeys = ['optimizer', 'weightDecay', 'betas', 'eps', 'seed', 'decay'];
 
 const isFinite0 = (value: unknown) => Number.isFinite(value) && (value as number) >= 0;
@@ -154,7 +162,12 @@ const isFinite0 = (value: unknown) => Number.isFinite(value) && (value as number
 interface TrainerHandle {
   step(
     batches: NativeBatch[],
-    options: { loss: NativeLoss; learningRate: number; clip: number | undefined },
+    options: {
+      loss: NativeLoss;
+      learningRate: number;
+      clip: number | undefined;
+      logitsBytes: number;
+    },
     stop: Stop | undefined,
   ): Promise<StepResult>;
   save(path: string, note: string): Promise<void>;

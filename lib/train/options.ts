@@ -1,7 +1,7 @@
 import { check, checkKeys } from '../check.ts';
 import type { Example } from '../data/examples.ts';
 import type { Dtype, Model } from '../model/index.ts';
-import { type LossConfig, nativeLoss } from '../model/loss.ts';
+import { defaultLogitsBytes, type LossConfig, nativeLoss } from '../model/loss.ts';
 
 export interface TrainOptions {
   /** Passes over the examples. */
@@ -29,6 +29,8 @@ export interface TrainOptions {
   accumulate?: number;
   /** The dtype that the model has to have. */
   precision?: Dtype;
+  /** Most bytes that logits may take; beyond them loss and last product go some rows at a time. Default 2²⁸. */
+  logitsBytes?: number;
   /** Longer prompts lose their end, but not the end token. Default 256. */
   maxInputTokens?: number;
   /** Longer completions likewise. Default 256. */
@@ -60,6 +62,7 @@ export interface Settings {
   optimizer: 'adamw';
   accumulate: number;
   precision: Dtype;
+  logitsBytes: number;
   maxInputTokens: number;
   maxOutputTokens: number;
 }
@@ -95,6 +98,7 @@ const defaults = {
   optimizer: 'adamw',
   accumulate: 1,
   precision: undefined,
+  logitsBytes: defaultLogitsBytes,
   maxInputTokens: 256,
   maxOutputTokens: 256,
 };
@@ -104,7 +108,8 @@ const others = ['validation', 'evaluateEvery', 'out', 'checkpointEvery', 'resume
 function checkSettings(settings: Settings, dtype: Dtype): void {
   const { learningRate, loss, seed, schedule, warmup, weightDecay, clip } = settings;
   const { optimizer, precision } = settings;
-  for (const name of ['epochs', 'batchSize', 'accumulate'] as const) count(name, settings[name]);
+  for (const name of ['epochs', 'batchSize', 'accumulate', 'logitsBytes'] as const)
+    count(name, settings[name]);
   // One token and the end.
   for (const name of ['maxInputTokens', 'maxOutputTokens'] as const) count(name, settings[name], 2);
   check('learningRate', learningRate, learningRate > 0 && learningRate < Infinity, 'above 0');

@@ -44,6 +44,15 @@ void loss_and_gradient_of_cpu(const Tensor& logits, const Tensor& labels,
   });
 }
 
+void loss_and_gradient(const Tensor& logits, const Tensor& labels, const LossOptions& options,
+                       Tensor& losses, Tensor& gradient) {
+  if (logits.is_cpu()) {
+    loss_and_gradient_of_cpu(logits, labels, options, losses, gradient);
+  } else {
+    loss_and_gradient_of_cuda(logits, dtype_of(logits), labels, options, losses, gradient);
+  }
+}
+
 struct LossSum : torch::autograd::Function<LossSum> {
   static Tensor forward(AutogradContext* context, const Tensor& logits, const Tensor& labels,
                         const LossOptions& options, Logits fate) {
@@ -51,11 +60,7 @@ struct LossSum : torch::autograd::Function<LossSum> {
     const auto rows = labels.contiguous();
     auto gradient = fate == Logits::overwrite ? source : at::empty_like(source);
     auto losses = at::empty({rows.numel()}, source.options().dtype(torch::kFloat));
-    if (source.is_cpu()) {
-      loss_and_gradient_of_cpu(source, rows, options, losses, gradient);
-    } else {
-      loss_and_gradient_of_cuda(source, dtype_of(source), rows, options, losses, gradient);
-    }
+    loss_and_gradient(source, rows, options, losses, gradient);
     if (fate == Logits::overwrite) logits.unsafeGetTensorImpl()->bump_version();
     context->saved_data["gradient"] = gradient;
     return losses.sum(torch::kDouble).mul_(options.scale);
@@ -72,7 +77,90 @@ struct LossSum : torch::autograd::Function<LossSum> {
   }
 };
 
+// hidden [rows, d] x weight^T, as float32, into `logits`.
+void multiply(const Tensor& hidden, const Tensor& weight, Tensor logits) {
+  if (hidden.scalar_type() == torch::kFloat) {
+    at::mm_out(logits, hidden, weight.t());
+  } else if (hidden.is_cuda()) {
+    at::mm_out(logits, hidden, weight.t(), torch::kFloat);
+  } else {
+    // On the CPU a product of bfloat16 is bfloat16: a few classes at a time are widened instead.
+    constexpr int64_t step = 4096;
+    const auto wide = hidden.to(torch::kFloat);
+    for (int64_t begin = 0; begin < weight.size(0); begin += step) {
+      const auto some = weight.slice(0, begin, begin + step).to(torch::kFloat);
+      logits.slice(1, begin, begin + step).copy_(at::mm(wide, some.t()));
+    }
+  }
+}
+
+// sum += gradient^T x hidden, in float32; `rounded` is the gradient in the dtype of hidden
+void add_weight_gradient(Tensor& sum, const Tensor& gradient, const Tensor& rounded,
+                         const Tensor& hidden) {
+  if (hidden.is_cuda() && hidden.scalar_type() != torch::kFloat) {
+    at::addmm_out(sum, sum, rounded.t(), hidden, torch::kFloat);
+  } else {
+    sum.addmm_(gradient.t(), hidden.to(torch::kFloat));
+  }
+}
+
+struct LinearLossSum : torch::autograd::Function<LinearLossSum> {
+  static Tensor forward(AutogradContext* context, const Tensor& hidden, const Tensor& weight,
+                        const Tensor& labels, const LossOptions& options, int64_t logits_bytes) {
+    const auto source = hidden.detach().reshape({-1, hidden.size(-1)}).contiguous();
+    const auto matrix = weight.detach();
+    const auto targets = labels.reshape(-1).contiguous();
+    const auto rows = source.size(0), classes = matrix.size(0);
+    const auto in_float = source.options().dtype(torch::kFloat);
+    const auto chunks = std::clamp<int64_t>(
+        (rows * classes * 4 + logits_bytes - 1) / std::max<int64_t>(1, logits_bytes), 1, rows);
+    const auto chunk = (rows + chunks - 1) / chunks;
+
+    const bool learns = hidden.requires_grad() || weight.requires_grad();
+    auto losses = at::empty({rows}, in_float);
+    auto logits = at::empty({chunk, classes}, in_float);
+    auto hidden_gradient = learns ? at::empty_like(source) : Tensor();
+    auto weight_gradient = learns ? at::zeros(matrix.sizes(), in_float) : Tensor();
+    for (int64_t begin = 0; begin < rows; begin += chunk) {
+      const auto end = std::min(begin + chunk, rows);
+      const auto some = source.slice(0, begin, end);
+      auto own = logits.slice(0, 0, end - begin);
+      auto own_losses = losses.slice(0, begin, end);
+      multiply(some, matrix, own);
+      loss_and_gradient(own, targets.slice(0, begin, end), options, own_losses, own);
+      if (!learns) continue;
+      const auto rounded = own.to(source.scalar_type());
+      auto own_gradient = hidden_gradient.slice(0, begin, end);
+      at::mm_out(own_gradient, rounded, matrix);
+      add_weight_gradient(weight_gradient, own, rounded, some);
+    }
+    if (learns) {
+      context->saved_data["hidden"] = hidden_gradient.view(hidden.sizes());
+      context->saved_data["weight"] = weight_gradient;
+    }
+    return losses.sum(torch::kDouble).mul_(options.scale);
+  }
+
+  static tensor_list backward(AutogradContext* context, tensor_list upstream) {
+    TORCH_CHECK(!context->saved_data.empty(), "the loss was differentiated twice");
+    auto hidden = context->saved_data["hidden"].toTensor();
+    auto weight = context->saved_data["weight"].toTensor();
+    context->saved_data.clear();
+    const double factor = upstream[0].item<double>();
+    if (factor != 1) {
+      hidden.mul_(factor);
+      weight.mul_(factor);
+    }
+    return {hidden, weight, Tensor(), Tensor(), Tensor()};
+  }
+};
+
 }  // namespace
+
+Tensor linear_loss_sum(const Tensor& hidden, const Tensor& weight, const Tensor& labels,
+                       const LossOptions& options, int64_t logits_bytes) {
+  return LinearLossSum::apply(hidden, weight, labels, options, logits_bytes);
+}
 
 Tensor loss_sum(const Tensor& logits, const Tensor& labels, const LossOptions& options,
                 Logits fate) {

@@ -28,12 +28,17 @@ int64_t count_rows(const LabelledBatch& batch, const LossOptions& options) {
   return all ? batch.labels.numel() : count_labels(batch, options.ignore_index);
 }
 
-Tensor loss_of(T5& model, const LabelledBatch& batch, const LossOptions& options, bool training,
-               OptionalGenerator generator) {
+Tensor loss_of(T5& model, const LabelledBatch& batch, const LossOptions& options,
+               int64_t logits_bytes, bool training, OptionalGenerator generator) {
   const auto& [input_ids, attention_mask, decoder_input_ids] = batch.inputs;
-  const auto logits =
-      model.forward(input_ids, attention_mask, decoder_input_ids, training, std::move(generator));
-  return loss_sum(logits, batch.labels.to(logits.device()), options, Logits::overwrite);
+  const auto labels = batch.labels.to(model.device());
+  const auto& weight = model.head_weight();
+  const auto hidden = model.before_head(input_ids, attention_mask, decoder_input_ids, training,
+                                        std::move(generator));
+  if (labels.numel() * weight.size(0) * weight.element_size() > logits_bytes) {
+    return linear_loss_sum(hidden, weight, labels, options, logits_bytes);
+  }
+  return loss_sum(at::linear(hidden, weight), labels, options, Logits::overwrite);
 }
 
 std::vector<Tensor> pick(const std::vector<Tensor>& all, const std::vector<size_t>& indices) {
@@ -61,10 +66,10 @@ struct Gradients {
 };
 
 Gradients gradients_in(T5& model, const LabelledBatch& batch, const LossOptions& options,
-                       const std::vector<Tensor>& parameters, at::Generator generator,
-                       const StopFlag& stop) {
+                       int64_t logits_bytes, const std::vector<Tensor>& parameters,
+                       at::Generator generator, const StopFlag& stop) {
   stop.check();
-  const auto loss = loss_of(model, batch, options, true, std::move(generator));
+  const auto loss = loss_of(model, batch, options, logits_bytes, true, std::move(generator));
   stop.check();
   auto gradients = torch::autograd::grad({loss}, parameters);
   // The optimizer walks weights and gradients side by side, whatever their strides say.
@@ -101,13 +106,14 @@ void check_finite(int64_t step, double loss, double norm) {
 
 }  // namespace
 
-MeanLoss mean_loss(T5& model, const LabelledBatch& batch, LossOptions options) {
+MeanLoss mean_loss(T5& model, const LabelledBatch& batch, LossOptions options,
+                   int64_t logits_bytes) {
   options.scale = 1.0 / double(std::max<int64_t>(1, count_rows(batch, options)));
   const auto count = part_count(model, batch.labels.size(0));
   std::vector<Tensor> losses(count);
   in_parts(model, count, [&](int64_t i) {
     const at::NoGradGuard no_grad;
-    losses[i] = loss_of(model, rows_of(batch, i, count), options, false, {});
+    losses[i] = loss_of(model, rows_of(batch, i, count), options, logits_bytes / count, false, {});
   });
   return {at::stack(losses).sum().item<double>(), count_labels(batch, options.ignore_index)};
 }
@@ -138,7 +144,7 @@ StepResult Trainer::step(const std::vector<LabelledBatch>& batches, const StepOp
 
   const auto drawn = generator_.get_state();
   try {
-    const auto [loss, gradients] = gradients_of(batches, options.loss, stop);
+    const auto [loss, gradients] = gradients_of(batches, options.loss, options.logits_bytes, stop);
     const double norm = norm_of(gradients);
     check_finite(steps_ + 1, loss, norm);
     const double shrink = options.clip ? *options.clip / (norm + 1e-6) : 1;
@@ -153,7 +159,7 @@ StepResult Trainer::step(const std::vector<LabelledBatch>& batches, const StepOp
 
 // The mean loss of all batches together and its gradient, float32, for each parameter.
 std::pair<double, Trainer::Tensors> Trainer::gradients_of(const std::vector<LabelledBatch>& batches,
-                                                          LossOptions options,
+                                                          LossOptions options, int64_t logits_bytes,
                                                           const StopFlag& stop) {
   Tensors parameters;
   for (const auto& [name, parameter] : model_->parameters()) parameters.push_back(parameter);
@@ -168,8 +174,8 @@ std::pair<double, Trainer::Tensors> Trainer::gradients_of(const std::vector<Labe
     std::vector<Gradients> parts(count);
     const auto generators = generators_for(generator_, count);
     in_parts(*model_, count, [&](int64_t i) {
-      parts[i] =
-          gradients_in(*model_, rows_of(batch, i, count), options, parameters, generators[i], stop);
+      parts[i] = gradients_in(*model_, rows_of(batch, i, count), options, logits_bytes / count,
+                              parameters, generators[i], stop);
     });
     for (auto& part : parts) losses.push_back(part.loss);
     const size_t first = sum.empty();

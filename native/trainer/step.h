@@ -35,6 +35,8 @@ struct StepOptions {
   LossOptions loss;  // without scale: the step's loss is a mean
   double learning_rate;
   std::optional<double> clip;  // highest norm of the gradient
+  // What logits may take. Larger ones are never there as a whole: see linear_loss_sum.
+  int64_t logits_bytes;
 };
 
 struct StepResult {
@@ -49,7 +51,8 @@ struct MeanLoss {
 };
 
 // The loss without dropout and without gradients for the weights; 0 where no label counts.
-MeanLoss mean_loss(T5& model, const LabelledBatch& batch, LossOptions options);
+MeanLoss mean_loss(T5& model, const LabelledBatch& batch, LossOptions options,
+                   int64_t logits_bytes);
 
 // AdamW runs on float32 whatever the model's dtype is: a bfloat16 model gets float32 weights beside
 // its own, and is their rounding after every step. A gradient of bfloat16 is widened as it comes,
@@ -79,7 +82,8 @@ class Trainer {
 
   void allocate();
   std::pair<double, Tensors> gradients_of(const std::vector<LabelledBatch>& batches,
-                                          LossOptions options, const StopFlag& stop);
+                                          LossOptions options, int64_t logits_bytes,
+                                          const StopFlag& stop);
   void for_parameters(const std::function<void(const Indices&)>& work) const;
   double norm_of(const Tensors& gradients) const;
   void update(const Tensors& gradients, double shrink, double learning_rate);

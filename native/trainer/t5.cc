@@ -182,11 +182,11 @@ Tensor T5::feed_forward(const T5FeedForward& layer, const Tensor& hidden,
   return hidden + dropout(output, drop.rate, drop.generator);
 }
 
-Tensor T5::head(const Tensor& hidden) const {
-  const auto scaled =
-      config_.scale_decoder_outputs ? hidden * std::pow(double(config_.d_model), -0.5) : hidden;
-  return at::linear(scaled, lm_head_);
+Tensor T5::scaled(const Tensor& hidden) const {
+  return config_.scale_decoder_outputs ? hidden * std::pow(double(config_.d_model), -0.5) : hidden;
 }
+
+Tensor T5::head(const Tensor& hidden) const { return at::linear(scaled(hidden), lm_head_); }
 
 Tensor T5::additive_mask(const Tensor& attention_mask) const {
   if (!attention_mask.defined()) return {};
@@ -254,10 +254,18 @@ Tensor T5::encode(const Tensor& input_ids, const Tensor& attention_mask) const {
 
 Tensor T5::forward(const Tensor& input_ids, const Tensor& attention_mask,
                    const Tensor& decoder_input_ids, bool training, OptionalGenerator generator) {
-  const T5Dropout drop{training ? config_.dropout_rate : 0, generator};
+  return at::linear(
+      before_head(input_ids, attention_mask, decoder_input_ids, training, std::move(generator)),
+      lm_head_);
+}
+
+Tensor T5::before_head(const Tensor& input_ids, const Tensor& attention_mask,
+                       const Tensor& decoder_input_ids, bool training,
+                       OptionalGenerator generator) {
+  const T5Dropout drop{training ? config_.dropout_rate : 0, std::move(generator)};
   const auto mask = additive_mask(attention_mask);
   const auto encoded = run_stack(encoder_, input_ids, mask, {}, drop, config_.num_layers);
-  return head(
+  return scaled(
       run_stack(decoder_, decoder_input_ids, mask, encoded, drop, config_.num_decoder_layers));
 }
 

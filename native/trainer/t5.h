@@ -94,6 +94,12 @@ class T5 {
                         const torch::Tensor& decoder_input_ids, bool training,
                         OptionalGenerator generator);
 
+  // The same up to what head_weight() is multiplied with: [batch, target length, d_model].
+  torch::Tensor before_head(const torch::Tensor& input_ids, const torch::Tensor& attention_mask,
+                            const torch::Tensor& decoder_input_ids, bool training,
+                            OptionalGenerator generator);
+  const torch::Tensor& head_weight() const { return lm_head_; }  // [vocabulary, d_model]
+
   // Hidden states of one side [batch, length, d_model], without dropout: layer 0 is the
   // embedding, layer n the output of block n, the last one after the final norm. The decoder's
   // where decoder_input_ids is defined.
@@ -121,6 +127,7 @@ class T5 {
   torch::Tensor position_bias(const T5Stack& stack, const torch::Tensor& distances) const;
 
  private:
+  torch::Tensor scaled(const torch::Tensor& hidden) const;
   torch::Tensor parameter(const std::string& name, at::IntArrayRef shape, double deviation);
   T5Stack make_stack(const std::string& name, int64_t layers, bool is_decoder);
   T5Attention make_attention(const std::string& name, bool has_bias);

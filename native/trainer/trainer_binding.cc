@@ -130,12 +130,13 @@ const std::shared_ptr<Trainer>& TrainerHandle::trainer(Napi::Env env) const {
   return trainer_;
 }
 
-// step(batches, { loss, learningRate, clip? }, stop?): Promise<{ loss, gradientNorm, tokens }>
+// step(batches, { loss, learningRate, clip?, logitsBytes }, stop?): Promise<{ loss, gradientNorm,
+// tokens }>
 Napi::Value TrainerHandle::step(const Napi::CallbackInfo& info) {
   const auto trainer = this->trainer(info.Env());
   const auto js = info[1].As<Napi::Object>();
   StepOptions options{loss_from_js(js.Get("loss")), js.Get("learningRate").ToNumber().DoubleValue(),
-                      std::nullopt};
+                      std::nullopt, js.Get("logitsBytes").ToNumber().Int64Value()};
   if (const auto clip = js.Get("clip"); clip.IsNumber()) {
     options.clip = clip.ToNumber().DoubleValue();
   }
@@ -181,13 +182,15 @@ Napi::Value read_note_of(const Napi::CallbackInfo& info) {
       [](Napi::Env env, const std::string& note) { return Napi::String::New(env, note); });
 }
 
-// meanLoss(model, batch, loss, stop?): Promise<{ loss, tokens }>
+// meanLoss(model, batch, loss, logitsBytes, stop?): Promise<{ loss, tokens }>
 Napi::Value mean_loss_of(const Napi::CallbackInfo& info) {
   const auto model = ModelHandle::model_of(info[0]);
   return run(
-      info.Env(), info[3],
-      [model, batch = batch_from_js(info[1], model->config()), options = loss_from_js(info[2])](
-          const StopFlag&) { return mean_loss(*model, batch, options); },
+      info.Env(), info[4],
+      [model, batch = batch_from_js(info[1], model->config()), options = loss_from_js(info[2]),
+       logits_bytes = info[3].ToNumber().Int64Value()](const StopFlag&) {
+        return mean_loss(*model, batch, options, logits_bytes);
+      },
       [](Napi::Env env, const MeanLoss& mean) { return loss_to_js(env, mean.loss, mean.tokens); });
 }
 

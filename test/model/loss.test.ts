@@ -110,6 +110,34 @@ test('names what is wrong with its arguments', async () => {
   );
 });
 
+for (const tie of [true, false]) {
+  for (const dtype of ['float32', 'bfloat16'] as const) {
+    test(`trains alike with the logits of some rows at a time: ${dtype}${tie ? ', tied' : ''}`, async () => {
+      const shape = { ...config, tie_word_embeddings: tie, dropout_rate: 0.1 };
+      const run = async (logitsBytes?: number) => {
+        using model = Model.create(shape, { seed: 3, dtype });
+        using trainer = new Trainer(model, { seed: 3 });
+        const found: number[] = [];
+        for (const loss of losses) {
+          const options = { loss, epoch: 2, learningRate: 1e-3, logitsBytes };
+          const step = await trainer.step({ inputIds, labels }, options);
+          found.push(step.loss, step.gradientNorm);
+        }
+        const { data } = await model.logits({ inputIds, labels });
+        return { found, data };
+      };
+      const whole = await run();
+      // One row, three of eight, and a limit that no batch of this size reaches.
+      for (const logitsBytes of [1, 3 * 4 * config.vocab_size, 1e6]) {
+        const { found, data } = await run(logitsBytes);
+        isClose(found, whole.found, dtype === 'float32' ? 3e-6 : 0.02);
+        isClose(data, whole.data, dtype === 'float32' ? 2e-5 : 0.03);
+        if (logitsBytes === 1e6) assert.equal(data, whole.data);
+      }
+    });
+  }
+}
+
 const memory = suite('a step');
 const clear = '/proc/self/clear_refs';
 const peak = async () =>
@@ -126,31 +154,40 @@ if (canMeasure) {
     memory(
       `needs memory for the logits once, whose place the gradient takes: ${dtype}`,
       async () => {
-        const vocabulary = 32128;
-        const shape = { ...config, vocab_size: vocabulary, d_model: 8, d_ff: 8 };
-        using model = Model.create(shape, { seed: 1, dtype });
-        using trainer = new Trainer(model, { seed: 1 });
-        const rows = 16;
-        const length = 64;
-        const row = (i: number) => Array.from({ length }, (_, j) => 2 + 31 * i + j);
-        const batch = {
-          inputIds: Array.from({ length: rows }, (_, i) => row(i)),
-          labels: Array.from({ length: rows }, (_, i) => row(i)),
-        };
-        const options = { loss: { name: 'dece' }, epoch: 1, learningRate: 1e-3 } as const;
-        await trainer.step({ inputIds: [[1]], labels: [[1]] }, options);
-        await writeFile(clear, '5');
-        const before = await resident();
-        await trainer.step(batch, options);
-        const bytes = rows * length * vocabulary * (dtype === 'float32' ? 4 : 2);
-        const share = ((await peak()) - before) / bytes;
+        const share = await shareOfLogits(dtype);
         assert.ok(share > 0.9, `${share} times the logits: the measurement is off`);
         assert.ok(share < 1.5, `${share} times the logits`);
       },
     );
+    memory(`needs memory for some of the logits only, where it is told so: ${dtype}`, async () => {
+      const share = await shareOfLogits(dtype, 2 ** 24); // of 131 or 66 MB
+      assert.ok(share < (dtype === 'float32' ? 0.4 : 0.8), `${share} times the logits`);
+    });
   }
 } else {
   memory.skip('needs memory for the logits once: this system does not tell the peak', () => {});
+}
+
+/** The most memory that a step needs besides what was there before, over that of the logits. */
+async function shareOfLogits(dtype: 'float32' | 'bfloat16', logitsBytes?: number): Promise<number> {
+  const vocabulary = 32128;
+  const shape = { ...config, vocab_size: vocabulary, d_model: 8, d_ff: 8 };
+  using model = Model.create(shape, { seed: 1, dtype });
+  using trainer = new Trainer(model, { seed: 1 });
+  const rows = 16;
+  const length = 64;
+  const row = (i: number) => Array.from({ length }, (_, j) => 2 + 31 * i + j);
+  const batch = {
+    inputIds: Array.from({ length: rows }, (_, i) => row(i)),
+    labels: Array.from({ length: rows }, (_, i) => row(i)),
+  };
+  const options = { loss: { name: 'dece' }, epoch: 1, learningRate: 1e-3, logitsBytes } as const;
+  await trainer.step({ inputIds: [[1]], labels: [[1]] }, options);
+  await writeFile(clear, '5');
+  const before = await resident();
+  await trainer.step(batch, options);
+  const bytes = rows * length * vocabulary * (dtype === 'float32' ? 4 : 2);
+  return ((await peak()) - before) / bytes;
 }
 
 test.run();
