@@ -1,5 +1,6 @@
 import { loadavg } from 'node:os';
 import { kernels } from '../native.ts';
+import { seeded, shuffle } from '../random.ts';
 import { quantile, referenceLoss, relativeError } from './float64.ts';
 import { type Dtype, makeProblem, ownProviders, type Problem, type Provider } from './providers.ts';
 import { startTorch, type Torch } from './torch.ts';
@@ -131,7 +132,8 @@ export async function measure(
     missing.push(wrong);
   }
   for (let round = 0; round < rounds; round++) {
-    for (const { provider, times } of providers) {
+    // In another order each time: what ran before leaves its mark on caches and clock.
+    for (const { provider, times } of shuffle(providers, seeded(round))) {
       signal?.throwIfAborted();
       provider.prepare();
       times.push(await provider.run());

@@ -5,6 +5,7 @@ import { csv } from '../data/csv.ts';
 import { writeWhole } from '../data/files.ts';
 import type { Environment } from '../environment.ts';
 import { escapeHtml, htmlPage, prose } from './escape.ts';
+import { apart } from './plots.ts';
 import { align } from './table.ts';
 import { bytes } from './words.ts';
 
@@ -177,16 +178,24 @@ function plot(measurements: readonly Measurement[]): string {
       }),
     }))
     .filter(({ points }) => points.length > 0);
+  const top = Math.max(1, ...drawn.flatMap(({ points }) => points.map(({ share }) => share)));
+  const { height, marginTop, marginBottom } = { height: 320, marginTop: 20, marginBottom: 30 };
+  const inner = height - marginTop - marginBottom;
+  drawn.sort((a, b) => b.points.at(-1)!.share - a.points.at(-1)!.share);
+  const ends = drawn.map(({ points }) => (1 - points.at(-1)!.share / top) * inner);
+  const places = apart(ends, 16, inner);
   const { document } = parseHTML('<!doctype html><html><body></body></html>');
   const svg = Plot.plot({
     document: document as never, // linkedom's, without the types of a browser
     width: 760,
-    height: 320,
+    height,
+    marginTop,
+    marginBottom,
     marginRight: 190,
     marginLeft: 50,
     style: { fontFamily: 'inherit', fontSize: '13px', background: 'none', overflow: 'visible' },
     x: { type: classes.length > 1 ? 'log' : 'point', domain: classes },
-    y: { domain: [0, Math.max(1, ...drawn.flatMap(({ points }) => points.map((p) => p.share)))] },
+    y: { domain: [0, top] },
     marks: [
       Plot.gridY({ ticks: 5, stroke: 'var(--grid)', strokeOpacity: 1 }),
       Plot.axisX(classes, { tickFormat: String, label: 'classes', color: 'var(--faint)' }),
@@ -197,7 +206,7 @@ function plot(measurements: readonly Measurement[]): string {
         color: 'var(--faint)',
         tickFormat: (share: number) => `${Math.round(100 * share)} %`,
       }),
-      ...drawn.flatMap(({ points, color, dashes, label }) => [
+      ...drawn.flatMap(({ points, color, dashes, label }, i) => [
         Plot.line(points, {
           x: 'classes',
           y: 'share',
@@ -210,6 +219,7 @@ function plot(measurements: readonly Measurement[]): string {
           x: 'classes',
           y: 'share',
           dx: 9,
+          dy: places[i]! - ends[i]!,
           textAnchor: 'start',
           fill: color,
           fontWeight: 600,
