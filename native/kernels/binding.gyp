@@ -37,8 +37,8 @@
           "target_name": "rows_avx2",
           "type": "static_library",
           "sources": ["rows_avx2.cc"],
-          "cflags_cc": ["-mavx2", "-mfma"],
-          "xcode_settings": { "OTHER_CFLAGS": ["-mavx2", "-mfma"] },
+          "cflags_cc": ["-mavx2", "-mfma", "-mf16c"],
+          "xcode_settings": { "OTHER_CFLAGS": ["-mavx2", "-mfma", "-mf16c"] },
         },
         {
           "target_name": "rows_avx512",

@@ -28,6 +28,7 @@ Isa choose_isa() {
      __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
          __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"),
      rows_avx512},
+    // Processors with these two have F16C.
     {"avx2", __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"), rows_avx2},
 #endif
     {"portable", true, rows_portable},

@@ -10,7 +10,7 @@ set_source_files_properties(${KERNEL_SOURCES} PROPERTIES COMPILE_OPTIONS "${KERN
 
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64)$")
   set_source_files_properties(${CMAKE_CURRENT_LIST_DIR}/rows_avx2.cc PROPERTIES
-    COMPILE_OPTIONS "${KERNEL_FLAGS};-mavx2;-mfma")
+    COMPILE_OPTIONS "${KERNEL_FLAGS};-mavx2;-mfma;-mf16c")
   set_source_files_properties(${CMAKE_CURRENT_LIST_DIR}/rows_avx512.cc PROPERTIES
     COMPILE_OPTIONS "${KERNEL_FLAGS};-mavx512f;-mavx512bw;-mavx512dq;-mavx512vl;-mfma")
   list(APPEND KERNEL_SOURCES

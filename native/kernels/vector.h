@@ -92,15 +92,29 @@ struct BFloat16 {
     return (Vec)(__builtin_convertvector(read<Halves>(from), Bits) << 16);
   }
   static Halves pack(Vec v) {
+    // A NaN that comes of arithmetic has no low bits that could carry it over into an infinity.
     const Bits bits = (Bits)v;
-    const Bits rounded = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
-    const Bits quiet_nan = bits >> 16 | 0x40;
-    return __builtin_convertvector(v == v ? rounded : quiet_nan, Halves);
+    return __builtin_convertvector((bits + 0x7fff + (bits >> 16 & 1)) >> 16, Halves);
   }
 };
 
 struct Float16 {
   using Storage = uint16_t;
+#if defined(__AVX512F__)
+  static Vec load(const uint16_t* from) {
+    return (Vec)_mm512_cvtph_ps((__m256i)read<Halves>(from));
+  }
+  static Halves pack(Vec v) {
+    return (Halves)_mm512_cvtps_ph((__m512)v, _MM_FROUND_TO_NEAREST_INT);
+  }
+#elif defined(__F16C__)
+  static Vec load(const uint16_t* from) {
+    return (Vec)_mm256_cvtph_ps((__m128i)read<Halves>(from));
+  }
+  static Halves pack(Vec v) {
+    return (Halves)_mm256_cvtps_ph((__m256)v, _MM_FROUND_TO_NEAREST_INT);
+  }
+#else
   static Vec load(const uint16_t* from) {
     const Bits half = __builtin_convertvector(read<Halves>(from), Bits);
     // The exponent of a half moved to where a float has it is too small by 112; multiplying puts
@@ -120,6 +134,7 @@ struct Float16 {
     half = magnitude > 0x7f800000 ? Bits{} + 0x7e00 : half;   // NaN
     return __builtin_convertvector(half | (bits >> 16 & 0x8000), Halves);
   }
+#endif
 };
 
 // `count` < lanes values; the other lanes are `rest`.
