@@ -55,12 +55,11 @@ constexpr int64_t least_per_thread = 1 << 17;
 // others at the end.
 constexpr int64_t classes_per_piece = 1 << 16;
 
-// From how many bytes on a gradient is written past the caches: more than they hold, so that what
-// is in a line before it is written over need not be read. The caller's next step would not find it
-// there anyway.
+// From how many bytes on a float32 gradient is written past the caches: more than they hold, so
+// that what is in a line before it is written over need not be read. The caller's next step would
+// not find it there anyway. With 16 bits arithmetic takes longer than memory: nothing would be
+// gained.
 constexpr int64_t least_past_caches = 16 << 20;
-
-int64_t element_size(DType dtype) { return dtype == DType::float32 ? 4 : 2; }
 
 struct AlignedDelete {
   void operator()(float* data) const { ::operator delete[](data, std::align_val_t{64}); }
@@ -75,8 +74,8 @@ void loss_and_gradient_cpu(const void* logits, DType dtype, const int64_t* label
                            void* gradient, int threads, const std::atomic<bool>* stop) {
   if (rows == 0) return;
   Plan plan = make_plan(options, classes);
-  plan.past_caches =
-      gradient != logits && rows * classes * element_size(dtype) >= least_past_caches;
+  plan.past_caches = gradient != logits && dtype == DType::float32 &&
+                     rows * classes * int64_t(sizeof(float)) >= least_past_caches;
   const RowsFunction run = isa().rows;
   threads = team_size(threads, rows * classes, least_per_thread);
   const int64_t size = scratch_size(classes);
