@@ -1,4 +1,4 @@
-// Formats the C++ and CUDA sources under native/, or with --check fails where one is not formatted.
+// Formats the C++ and CUDA sources, or with --check fails where one is not formatted.
 
 import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
@@ -7,11 +7,15 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const files = readdirSync(join(root, 'native'), { recursive: true, encoding: 'utf8' })
+const files = ['native', 'test/cuda']
+  .flatMap((folder) =>
+    readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).map((file) =>
+      join(folder, file),
+    ),
+  )
   .filter(
     (file) => /\.(cc|cu|h|inc)$/.test(file) && !/(^|[\\/])(build|node_modules)[\\/]/.test(file),
-  )
-  .map((file) => join('native', file));
+  );
 const packageJson = createRequire(import.meta.url).resolve('clang-format/package.json');
 const mode = process.argv.includes('--check') ? ['--dry-run', '--Werror'] : ['-i'];
 const { status } = spawnSync(

@@ -1,6 +1,7 @@
-// As much of CUDA as native/kernels/dece_loss.cu uses, on the CPU: the threads of a cluster of blocks
-// take turns, and one that waits for others hands on. It shows that a kernel computes what it should
-// and waits for what it needs, not that a GPU orders memory as it believes, nor how fast it is.
+// As much of CUDA as native/kernels/dece_loss.cu uses, on the CPU: the threads of a cluster of
+// blocks take turns, and one that waits for others hands on. It shows that a kernel computes what
+// it should and waits for what it needs, not that a GPU orders memory as it believes, nor how fast
+// it is.
 #pragma once
 
 #include <ucontext.h>
@@ -169,9 +170,7 @@ inline const char* cudaGetErrorString(cudaError_t) { return ""; }
 
 enum { cudaDevAttrComputeCapabilityMajor };
 inline void cudaGetDevice(int* device) { *device = 0; }
-inline void cudaDeviceGetAttribute(int* value, int, int) {
-  *value = emulation::compute_capability;
-}
+inline void cudaDeviceGetAttribute(int* value, int, int) { *value = emulation::compute_capability; }
 
 enum { cudaLaunchAttributeClusterDimension };
 struct cudaLaunchAttribute {
