@@ -25,7 +25,12 @@ export function define(command: Command): void {
       shapes('512x32128'),
     )
     .option('--threads <number>', 'of every provider', count, availableParallelism())
-    .option('--rounds <number>', 'how often each is timed', count, 30)
+    .option(
+      '--rounds <number>',
+      'how often each is timed; PyTorch in every third of them',
+      count,
+      30,
+    )
     .option('--no-torch', 'do not look for PyTorch')
     .option('--out <directory>', 'where loss.csv and loss.html go (default: nowhere)')
     .action(async ({ json, out, ...options }: Options) => {
