@@ -1,8 +1,10 @@
 import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
 import { mkdir, mkdtemp, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
 import { promisify } from 'node:util';
-import { sha256Of } from '../data/files.ts';
 import { buildCommand } from '../native.ts';
 import {
   cacheDirectory,
@@ -130,7 +132,9 @@ with urllib.request.urlopen(sys.argv[1], timeout=60) as source, open(sys.argv[2]
 async function verify(path: string, { sha256, bytes }: Wheel): Promise<void> {
   const size = (await stat(path)).size;
   if (size < bytes) throw new Error(`the file ends after ${size} of ${bytes} bytes`);
-  const found = await sha256Of(path);
+  const hash = createHash('sha256');
+  await pipeline(createReadStream(path), hash);
+  const found = hash.digest('hex');
   if (found !== sha256) throw new Error(`the file has sha256 ${found}: expected ${sha256}`);
 }
 
