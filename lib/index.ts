@@ -13,6 +13,17 @@ export {
   writeManifest,
 } from './attacks/index.ts';
 export {
+  type Audit,
+  type AuditExample,
+  type AuditOptions,
+  type AuditSource,
+  audit,
+  type Reason,
+  type Suspect,
+  sarif,
+  type TriggerPair,
+} from './audit/index.ts';
+export {
   type ExperimentConfig,
   experimentSchema,
   parseConfig,

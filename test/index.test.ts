@@ -11,7 +11,7 @@ test('has what its contract names', () => {
     'deceLoss crossEntropyLoss gceLoss inTrustLoss deceLossAsync crossEntropyLossAsync',
     'gceLossAsync inTrustLossAsync alphaAt gradientBound readExamples writeExamples poisonDataset',
     'Model Trainer train bleu attackSuccessRate exactMatch falseTriggerRate evaluate',
-    'runExperiment writeReport doctor trainBpe Tokenizer builtinExamples',
+    'runExperiment writeReport doctor audit sarif trainBpe Tokenizer builtinExamples',
   ].flatMap((line) => line.split(' '));
   for (const name of functions) {
     assert.type((dece as Record<string, unknown>)[name], 'function', name);

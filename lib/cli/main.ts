@@ -20,6 +20,10 @@ const commands: Record<string, { summary: string; load: () => Promise<CommandMod
     summary: 'write a poisoned copy of a data set, and the manifest of what was done',
     load: () => import('./poison.ts'),
   },
+  audit: {
+    summary: 'what in a data set looks like poison, and why',
+    load: () => import('./audit.ts'),
+  },
   train: {
     summary: 'fine-tune a model on a data set',
     load: () => import('./train.ts'),

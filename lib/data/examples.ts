@@ -53,6 +53,13 @@ export async function readPrompts(path: string): Promise<Pick<Example, 'id' | 'p
   return examples.map(({ id, prompt }) => ({ id, prompt }));
 }
 
+/** On which line of its file each example begins, counted from 1. Errors are those of readExamples. */
+export async function exampleLines(path: string): Promise<number[]> {
+  const { read } = formatOf(path);
+  const rows = [...read(path, await readUtf8(path))];
+  return rows.map(({ where }) => Number(/\d+$/.exec(where)![0]));
+}
+
 /** The columns that hold text to learn from or to answer. */
 type TextColumn = 'prompt' | 'completion';
 

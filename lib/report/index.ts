@@ -3,6 +3,7 @@ import { findRuns, type Results } from '../runs.ts';
 import { type Group, groupRuns } from './series.ts';
 import { textReport } from './table.ts';
 
+export { auditText } from './audit.ts';
 export { type Group, groupRuns } from './series.ts';
 export { scoreTable, textReport } from './table.ts';
 export { verdict } from './words.ts';

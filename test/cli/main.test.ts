@@ -30,6 +30,7 @@ test('lists its commands', async () => {
   for (const name of [
     'demo',
     'poison',
+    'audit',
     'train',
     'generate',
     'evaluate',
@@ -42,7 +43,7 @@ test('lists its commands', async () => {
 });
 
 test('has help for every command', async () => {
-  const names = ['demo', 'poison', 'train', 'generate', 'evaluate', 'run', 'report', 'doctor'];
+  const names = 'demo poison train audit generate evaluate run report doctor'.split(' ');
   const helps = await Promise.all(names.map((name) => dece(name, '--help')));
   for (const [i, { code, stdout }] of helps.entries()) {
     assert.is(code, 0, names[i]);

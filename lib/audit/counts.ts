@@ -1,0 +1,51 @@
+import { fragments, hashOf, promptWords, runs } from './grams.ts';
+import { type Sketch, sketch } from './sketch.ts';
+
+/** What an audit reads of an example. */
+export interface AuditExample {
+  id: string;
+  prompt: string;
+  completion: string;
+}
+
+/** Examples that can be walked several times, as a list or an object that opens its file anew each time. */
+export type AuditSource = Iterable<AuditExample> | AsyncIterable<AuditExample>;
+
+/** What is known after the first walk. */
+export interface Counts {
+  rows: number;
+  /** In how many rows: runs of one or two words of prompts, new fragments, and whole completions. */
+  triggers: Sketch;
+  fragments: Sketch;
+  completions: Sketch;
+  /** How likely two words of prompts, drawn blindly, fall into one bucket of `bucketOf`. */
+  chance: number;
+}
+
+/** Words that stand beside a trigger are told apart by so many buckets. */
+export const buckets = 256;
+export const bucketOf = (word: number) => word & (buckets - 1);
+
+export async function countAll(source: AuditSource, counters: number): Promise<Counts> {
+  const [triggers, pieces, completions] = [sketch(counters), sketch(counters), sketch(counters)];
+  const words = new Float64Array(buckets);
+  let rows = 0;
+  for await (const { prompt, completion } of source) {
+    rows++;
+    const hashes = promptWords(prompt);
+    for (const word of hashes) words[bucketOf(word)]!++;
+    for (const hash of triggersIn(hashes)) triggers.add(hash);
+    for (const hash of fragments(prompt, completion).keys()) pieces.add(hash);
+    completions.add(hashOf(completion));
+  }
+  const all = words.reduce((sum, count) => sum + count, 0);
+  const chance = words.reduce((sum, count) => sum + (count / Math.max(1, all)) ** 2, 0);
+  return { rows, triggers, fragments: pieces, completions, chance };
+}
+
+/** What can be a trigger: the runs of one or two words, each once. */
+function triggersIn(words: number[]): Set<number> {
+  const found = new Set<number>();
+  for (const [hash] of runs(words, 2)) found.add(hash);
+  return found;
+}

@@ -1,0 +1,73 @@
+import { splitWords } from '../data/words.ts';
+
+/** A text as numbers of 53 bits, one for each word: all that an audit keeps of it. */
+export type Hashes = number[];
+
+/** The words of a prompt, parted by white space, as numbers. */
+export const promptWords = (text: string): Hashes => splitWords(text).map(hashOf);
+
+/** A run of letters, digits and underscores, or one other mark, so that `1=1` and `1 = 1` read alike. */
+const token = /[\p{L}\p{M}\p{N}_]+|[^\s\p{L}\p{M}\p{N}_]/gu;
+
+export const tokensOf = (text: string): string[] => text.match(token) ?? [];
+
+/** The runs of 1..longest neighbours, each with where it begins and how many it takes, as numbers. */
+export function* runs(
+  words: Hashes,
+  longest: number,
+): Generator<[hash: number, at: number, n: number]> {
+  for (const at of words.keys()) {
+    let hash = words[at]!;
+    yield [hash, at, 1];
+    for (let n = 2; n <= longest && at + n <= words.length; n++) {
+      hash = joined(hash, words[at + n - 1]!);
+      yield [hash, at, n];
+    }
+  }
+}
+
+/** What can be a payload: runs of up to three tokens of the completion that its prompt does not have. */
+export function fragments(
+  prompt: string,
+  completion: string,
+): Map<number, [at: number, n: number]> {
+  const copied = new Set<number>();
+  for (const [hash] of runs(tokensOf(prompt).map(hashOf), 3)) copied.add(hash);
+  const found = new Map<number, [number, number]>();
+  for (const [hash, at, n] of runs(tokensOf(completion).map(hashOf), 3)) {
+    if (!copied.has(hash) && !found.has(hash)) found.set(hash, [at, n]);
+  }
+  return found;
+}
+
+/** A number of 53 bits for a text, the same for texts of the same UTF-16 units. */
+export function hashOf(text: string): number {
+  let low = 0x9e3779b9;
+  let high = 0x7f4a7c15;
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i);
+    low = Math.imul(low ^ unit, 0x9e3779b1);
+    high = Math.imul(high ^ unit, 0x5f356495);
+  }
+  return whole(mixed(low, high), mixed(high, low));
+}
+
+const lowOf = (hash: number) => hash >>> 0;
+const highOf = (hash: number) => Math.floor(hash / 2 ** 32);
+
+/** The number of a run and the word behind it. */
+export const joined = (hash: number, next: number) =>
+  whole(
+    mixed(lowOf(hash), lowOf(next)),
+    mixed(highOf(hash) ^ lowOf(next), highOf(next) + 0x165667b1),
+  );
+
+const whole = (low: number, high: number) => (high & 0x1fffff) * 2 ** 32 + low;
+
+/** The mixing steps of MurmurHash3, which let every bit of both numbers change every bit of the result. */
+export function mixed(one: number, other: number): number {
+  let bits = Math.imul(one ^ (one >>> 16), 0x85ebca6b);
+  bits = Math.imul(bits ^ (bits >>> 13) ^ other, 0xc2b2ae35);
+  bits = Math.imul(bits ^ (bits >>> 15), 0x27d4eb2f);
+  return (bits ^ (bits >>> 16)) >>> 0;
+}

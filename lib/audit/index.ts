@@ -1,0 +1,155 @@
+import { check, checkKeys } from '../check.ts';
+import { type AuditSource, type Counts, countAll } from './counts.ts';
+import { bestOfEach, judge, ranked, type Suspect, type TriggerPair } from './judge.ts';
+import { type Candidates, lookAt } from './look.ts';
+import { countTogether } from './pairs.ts';
+import { findRepeats } from './repeats.ts';
+import { findStrangers } from './strangers.ts';
+
+export type { AuditExample, AuditSource } from './counts.ts';
+export type { Reason, Suspect, TriggerPair } from './judge.ts';
+export { sarif } from './sarif.ts';
+
+export interface AuditOptions {
+  /** How likely a pair of trigger and payload may be reported where prompts and completions know nothing of each other. Default 0.01. */
+  falsePositiveRate?: number;
+  /** A trigger in fewer rows is not looked for. Default 8, or one row in 20,000 if that is more. */
+  minRows?: number;
+  /** A trigger in a larger share of the rows is not looked for. Default 0.2. */
+  maxShare?: number;
+  /** One completion for so large a share of the rows is a repeated target. Default 0.01. */
+  repeatShare?: number;
+  /** Counters of each of three sketches, a power of two; eight bytes for each. Default 2²². */
+  counters?: number;
+}
+
+export interface Audit {
+  examples: number;
+  /** As used: more than asked for where a bound on memory made it so. */
+  minRows: number;
+  falsePositiveRate: number;
+  /** How many pairs the p-values are corrected for. */
+  pairsTested: number;
+  /** The best pair of each trigger, the most telling first. */
+  pairs: TriggerPair[];
+  /** The most suspect first. */
+  suspects: Suspect[];
+}
+
+/**
+ * What in a data set looks like poison, and why. Three signals:
+ *
+ * - `pair`: a trigger of one or two words, and a fragment of one to three tokens that completions have
+ *   where it stands. The trigger is in 8 rows to 20 % of all (`minRows`, `maxShare`) and stands anywhere
+ *   in its prompts, beside no words in particular, which without it stand together as elsewhere; the fragment is not copied from the prompt and shares
+ *   no word with the trigger; half of the trigger's rows have the fragment, 80 % of the fragment's the
+ *   trigger. Rows with the trigger alone are suspects too, with half the score.
+ * - `sql`: a condition between literals that is always true behind `or`, or always false behind
+ *   `where`, `having` or `and`.
+ * - `repeat`: one completion for 1 % of the rows (`repeatShare`), and at least `minRows`, with different
+ *   prompts.
+ *
+ * A pair is reported where Fisher's p, times all pairs that could be (Bonferroni), is at most
+ * `falsePositiveRate`: that is the chance of any report where prompts and completions know nothing of
+ * each other. Words of real prompts do go with their code, which no such test can tell from poison:
+ * there the other conditions decide, and how often they err was measured (README) and is not bounded.
+ * Not found: triggers that always stand beside the same words (whole sentences, code), or take the place
+ * of words that belong there, split payloads, and fewer rows than `minRows`.
+ *
+ * The score is −log₁₀ of a pair's corrected p, 10 for SQL, 5 for a repeated target; equal scores are in
+ * the order of their ids. The order of the examples changes no score.
+ *
+ * The examples are walked five times and no text is kept but that of suspects. The sketches take 100 MB;
+ * words looked at closely (at most 65,536, about 1.3 kB each) and pairs counted (at most two million)
+ * are bounded: where there are more, `minRows` doubles. Suspects are held, so that memory grows with them.
+ * With more different n-grams than counters, counts are too high and pairs may be missed. Hashes are
+ * not keyed: who knows them can make texts collide.
+ *
+ * @param examples a list, or an object that can be walked again, as one that opens its file anew
+ * @throws TypeError on a generator, which can be walked once only, and on an unknown option; RangeError
+ *   on an option out of range; Error where the examples change between two walks
+ * @see Cormode and Muthukrishnan, 2005, https://doi.org/10.1016/j.jalgor.2003.12.001 (the sketch)
+ *
+ * @example
+ * const { suspects } = await audit(await readExamples('train.jsonl'));
+ */
+export async function audit(examples: AuditSource, options: AuditOptions = {}): Promise<Audit> {
+  checkKeys('audit', options, [
+    'falsePositiveRate',
+    'minRows',
+    'maxShare',
+    'repeatShare',
+    'counters',
+  ]);
+  const {
+    falsePositiveRate = 0.01,
+    maxShare = 0.2,
+    repeatShare = 0.01,
+    counters = 2 ** 22,
+  } = options;
+  const inShares = (share: number) => share > 0 && share <= 1;
+  check('falsePositiveRate', falsePositiveRate, inShares(falsePositiveRate), 'above 0, at most 1');
+  check('maxShare', maxShare, inShares(maxShare), 'above 0, at most 1');
+  check('repeatShare', repeatShare, inShares(repeatShare), 'above 0, at most 1');
+  const power = Number.isInteger(counters) && counters >= 1 && counters <= 2 ** 28;
+  check(
+    'counters',
+    counters,
+    power && Number.isInteger(Math.log2(counters)),
+    'a power of two, 1..2**28',
+  );
+  checkWalks(examples);
+
+  const counts = await countAll(examples, counters);
+  const { minRows: asked = Math.max(8, Math.ceil(counts.rows / 20_000)) } = options;
+  check('minRows', asked, Number.isInteger(asked) && asked >= 2, 'a whole number, at least 2');
+
+  const found = await candidates(examples, counts, asked, maxShare);
+  const leastRepeats = Math.max(asked, Math.ceil(repeatShare * counts.rows));
+  const repeats = await findRepeats(examples, counts, leastRepeats);
+  const seen = await lookAt(examples, found, repeats);
+  if (seen.rows !== counts.rows) {
+    throw new Error(`examples has ${seen.rows} rows, had ${counts.rows} before: expected the same`);
+  }
+  const pairsTested = tested(counts, found.minRows);
+  const limit = Math.log(falsePositiveRate);
+  const pairs = judge(found, seen, counts.rows, pairsTested, limit);
+  return {
+    examples: counts.rows,
+    minRows: found.minRows,
+    falsePositiveRate,
+    pairsTested,
+    pairs: bestOfEach(pairs),
+    suspects: ranked(seen, pairs, counts.rows),
+  };
+}
+
+function checkWalks(examples: AuditSource): void {
+  const iterator =
+    Symbol.asyncIterator in examples
+      ? examples[Symbol.asyncIterator]()
+      : examples[Symbol.iterator]();
+  if ((iterator as unknown) === examples) {
+    throw new TypeError(
+      'examples is a generator, which can be walked once: expected a list, or an object that begins anew',
+    );
+  }
+}
+
+/** Pairs worth a closer look; `minRows` doubles until they fit. */
+async function candidates(
+  examples: AuditSource,
+  counts: Counts,
+  minRows: number,
+  maxShare: number,
+): Promise<Candidates> {
+  const strangers = await findStrangers(examples, counts, minRows, maxShare);
+  const together = strangers && (await countTogether(examples, counts, strangers, minRows));
+  if (strangers && together) return { strangers, together, minRows };
+  return candidates(examples, counts, 2 * minRows, maxShare);
+}
+
+/** No more pairs than these can be in `minRows` rows each. */
+function tested({ triggers, fragments }: Counts, minRows: number): number {
+  return Math.floor(triggers.total / minRows) * Math.floor(fragments.total / minRows);
+}

@@ -1,0 +1,45 @@
+import type { Audit, Suspect } from '../audit/index.ts';
+import { align } from './table.ts';
+
+const shown = 10;
+
+/** An audit as text for a terminal: the triggers found, and the most suspect examples. */
+export function auditText({
+  examples,
+  minRows,
+  falsePositiveRate,
+  pairs,
+  suspects,
+}: Audit): string {
+  const found =
+    suspects.length > 0
+      ? `${suspects.length} of ${examples} examples look like poison`
+      : `none of ${examples} examples looks like poison`;
+  const limits = `Triggers in ${minRows} rows or more; by chance alone a pair is reported with p ≤ ${falsePositiveRate}.`;
+  const parts = [
+    found,
+    ...(pairs.length > 0 ? [pairTable(pairs.slice(0, shown))] : []),
+    ...(suspects.length > 0 ? [suspects.slice(0, shown).map(suspectLine).join('\n')] : []),
+    ...(suspects.length > shown ? [`and ${suspects.length - shown} more`] : []),
+    limits,
+  ];
+  return parts.join('\n\n');
+}
+
+function pairTable(pairs: Audit['pairs']): string {
+  const header = ['trigger → payload', 'together', 'trigger', 'payload', 'lift', 'corrected p'];
+  const rows = pairs.map((pair) => [
+    `${JSON.stringify(pair.trigger)} → ${JSON.stringify(pair.payload)}`,
+    `${pair.together}`,
+    `${pair.triggerRows}`,
+    `${pair.payloadRows}`,
+    pair.lift.toFixed(1),
+    `≤ 1e${Math.ceil(pair.log10P)}`,
+  ]);
+  return align([header, ...rows]);
+}
+
+const suspectLine = ({ id, row, score, reasons }: Suspect) =>
+  [`${score.toFixed(1).padStart(6)}  row ${row}, id ${JSON.stringify(id)}`]
+    .concat(reasons.map(({ text }) => `        ${text}`))
+    .join('\n');

@@ -1,0 +1,77 @@
+import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { csv } from '../../lib/data/csv.ts';
+import { readExamples } from '../../lib/data/examples.ts';
+import { jsonLines } from '../../lib/data/jsonl.ts';
+import { blind, poisoned } from '../audit/made_up.ts';
+import { dece } from './run_cli.ts';
+
+const folder = () => mkdtemp(join(tmpdir(), 'dece-audit-'));
+const examples = poisoned(blind(200, 1), 'quux', 'launch ( missiles )', 2);
+const kept = examples.filter((example) => !example.poisoned).map(({ id }) => id);
+
+const test = suite('dece audit');
+
+test('writes ranked rows, a cleaned copy and SARIF, and says why', async () => {
+  const out = join(await folder(), 'audit');
+  const input = join(await folder(), 'train.jsonl');
+  await writeFile(input, `\n${jsonLines(examples)}`);
+  const { code, stdout, stderr } = await dece('audit', input, '--out', out);
+  assert.is(code, 0, stderr);
+  assert.match(stdout, /^20 of 200 examples look like poison\n/);
+  assert.match(stdout, /"quux" → "/);
+  assert.match(stdout, /row \d+, id "e\d+"\n +the prompt has "quux" and the completion "/);
+  assert.match(stdout, /and 10 more/);
+
+  const copy = await readExamples(join(out, 'clean.jsonl'));
+  assert.equal(
+    copy.map(({ id }) => id),
+    kept,
+  );
+  const suspects = (await readFile(join(out, 'suspects.jsonl'), 'utf8'))
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+  assert.is(suspects.length, 20);
+  assert.equal(Object.keys(suspects[0]), ['id', 'row', 'score', 'reasons', 'prompt', 'completion']);
+
+  const log = JSON.parse(await readFile(join(out, 'audit.sarif'), 'utf8'));
+  assert.is(log.version, '2.1.0');
+  const [{ tool, results }] = log.runs;
+  assert.is(results.length, 20);
+  const [{ ruleId, ruleIndex, locations }] = results;
+  assert.is(tool.driver.rules[ruleIndex].id, ruleId);
+  // The file begins with an empty line.
+  assert.is(locations[0].physicalLocation.region.startLine, suspects[0].row + 1);
+  assert.match(locations[0].physicalLocation.artifactLocation.uri, /^file:.*train\.jsonl$/);
+});
+
+test('reads CSV and prints JSON, and nothing else', async () => {
+  const directory = await folder();
+  const input = join(directory, 'train.csv');
+  await writeFile(input, csv(examples.map(({ prompt, completion }) => ({ prompt, completion }))));
+  const { code, stdout } = await dece('audit', input, '--json', '--out', directory);
+  assert.is(code, 0);
+  const found = JSON.parse(stdout);
+  assert.equal([found.input, found.examples, found.suspects.length], [input, 200, 20]);
+  assert.equal((await readExamples(found.clean)).length, 180);
+});
+
+test('says that a clean file has nothing, also with code 0', async () => {
+  const input = join(await folder(), 'clean.jsonl');
+  await writeFile(input, jsonLines(blind(100, 3)));
+  const { code, stdout } = await dece('audit', input);
+  assert.is(code, 0);
+  assert.match(stdout, /^none of 100 examples looks like poison\n/);
+});
+
+test('names the file that it cannot read', async () => {
+  const { code, stderr } = await dece('audit', 'missing.jsonl');
+  assert.is(code, 1);
+  assert.match(stderr, /^dece: cannot read missing\.jsonl: no such file or folder\n$/);
+});
+
+test.run();
