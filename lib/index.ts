@@ -61,12 +61,29 @@ export {
 } from './experiment/index.ts';
 export * from './loss.ts';
 export {
+  type Attempts,
+  accuracy,
   attackSuccessRate,
   type BleuOptions,
+  type Bootstrap,
+  type BootstrapOptions,
   bleu,
   exactMatch,
+  type F1,
+  type F1Options,
+  type FilterQuality,
+  f1,
   falseTriggerRate,
+  filterQuality,
+  type Label,
+  type Mcnemar,
+  mcnemar,
+  meanPassAtK,
+  meanReciprocalRank,
+  pairedBootstrap,
+  passAtK,
   type SuccessRate,
+  smallestDetectableRate,
   wilson,
 } from './metrics/index.ts';
 export {

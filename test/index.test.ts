@@ -11,6 +11,8 @@ test('has what its contract names', () => {
     'deceLoss crossEntropyLoss gceLoss inTrustLoss deceLossAsync crossEntropyLossAsync',
     'gceLossAsync inTrustLossAsync alphaAt gradientBound readExamples writeExamples poisonDataset',
     'Model Trainer train bleu attackSuccessRate exactMatch falseTriggerRate evaluate',
+    'accuracy f1 passAtK meanPassAtK meanReciprocalRank filterQuality pairedBootstrap mcnemar',
+    'smallestDetectableRate wilson',
     'runExperiment writeReport doctor audit sarif trainBpe Tokenizer builtinExamples',
   ].flatMap((line) => line.split(' '));
   for (const name of functions) {

@@ -1,3 +1,4 @@
+export { accuracy } from './accuracy.ts';
 export {
   attackSuccessRate,
   falseTriggerRate,
@@ -7,4 +8,12 @@ export {
 } from './attack_success.ts';
 export { type BleuOptions, bleu } from './bleu.ts';
 export { exactMatch } from './exact_match.ts';
+export { type F1, type F1Options, f1 } from './f1.ts';
+export { type FilterQuality, filterQuality } from './filter_quality.ts';
+export type { Label } from './labels.ts';
+export { type Mcnemar, mcnemar } from './mcnemar.ts';
+export { meanReciprocalRank } from './mean_reciprocal_rank.ts';
+export { type Bootstrap, type BootstrapOptions, pairedBootstrap } from './paired_bootstrap.ts';
+export { type Attempts, meanPassAtK, passAtK } from './pass_at_k.ts';
+export { smallestDetectableRate } from './smallest_detectable_rate.ts';
 export { wilson } from './wilson.ts';
