@@ -10,6 +10,7 @@ import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
   chmodSync,
+  copyFileSync,
   existsSync,
   linkSync,
   mkdirSync,
@@ -22,7 +23,7 @@ import {
 } from 'node:fs';
 import { createRequire } from 'node:module';
 import { availableParallelism, totalmem } from 'node:os';
-import { dirname, join, relative } from 'node:path';
+import { basename, dirname, join, relative } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 
@@ -52,7 +53,7 @@ const parts = {
   dist: {
     inputs: () => hash(['lib', 'tsconfig.json', 'package-lock.json']),
     stamp: join(root, 'dist', '.stamp'),
-    outputs: () => files(join(root, 'lib')).map(distOf),
+    outputs: () => [...files(join(root, 'lib')).map(distOf), ...grammars().map(grammarOutput)],
     make: makeDist,
   },
   kernels: {
@@ -123,13 +124,33 @@ async function makeDist() {
   const tsc = join(dirname(require.resolve('typescript/package.json')), 'bin', 'tsc');
   await run('tsc', process.execPath, [tsc]);
   // Not emptied beforehand: a program may be running from it.
-  const made = new Set(files(join(root, 'lib')).map(distOf));
+  copyGrammars();
+  const made = new Set([...files(join(root, 'lib')).map(distOf), ...grammars().map(grammarOutput)]);
   for (const path of files(join(root, 'dist'))) {
     if (!made.has(path.replace(/\.d\.ts$/, '.js'))) rmSync(path);
   }
   checkImports();
   const main = join(root, 'dist/cli/main.js');
   if (existsSync(main)) chmodSync(main, 0o755);
+}
+
+/** The syntax of each language that lib/code/grammar.ts reads, as its package compiled it. */
+function grammars() {
+  const languages = ['python', 'java', 'javascript', 'c', 'cpp', 'go', 'php', 'ruby', 'c-sharp'];
+  return languages.map((language) => {
+    const directory = join(root, 'node_modules', `tree-sitter-${language}`);
+    return join(directory, `tree-sitter-${language.replace('-', '_')}.wasm`);
+  });
+}
+
+/** @param {string} path of a compiled grammar */
+function grammarOutput(path) {
+  return join(root, 'dist/grammars', basename(path));
+}
+
+function copyGrammars() {
+  mkdirSync(join(root, 'dist/grammars'), { recursive: true });
+  for (const path of grammars()) copyFileSync(path, grammarOutput(path));
 }
 
 /** tsc forgets to rename what is imported within a function that it rewrites, as one with `using`. */

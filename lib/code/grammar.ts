@@ -1,0 +1,77 @@
+import { readFile } from 'node:fs/promises';
+import { Language as Compiled, type Node, Parser } from 'web-tree-sitter';
+import { choose } from '../check.ts';
+
+export type { Node } from 'web-tree-sitter';
+
+/** The file of a language's grammar in `dist/grammars`, which scripts/build.js fills. */
+const files = {
+  python: 'tree-sitter-python',
+  java: 'tree-sitter-java',
+  javascript: 'tree-sitter-javascript',
+  c: 'tree-sitter-c',
+  cpp: 'tree-sitter-cpp',
+  go: 'tree-sitter-go',
+  php: 'tree-sitter-php',
+  ruby: 'tree-sitter-ruby',
+  'c-sharp': 'tree-sitter-c_sharp',
+} as const;
+
+export type Language = keyof typeof files;
+export const languages = Object.keys(files) as Language[];
+
+/**
+ * Reads source code into a syntax tree.
+ *
+ * A tree lives outside JavaScript's memory and is freed when `use` returns: `use` takes from it what
+ * it needs and keeps no node. Code that does not parse gives a tree with `ERROR` nodes
+ * (`root.hasError`), not an error.
+ */
+export type Grammar = <Result>(source: string, use: (root: Node) => Result) => Result;
+
+const loaded = new Map<Language, Promise<Grammar>>();
+
+/**
+ * The grammar of a language, loaded at the first call.
+ *
+ * @throws RangeError on an unknown language; Error where the grammars were not built
+ * @see https://tree-sitter.github.io
+ *
+ * @example
+ * const python = await grammarOf('python');
+ * const broken = python('def f(:', (root) => root.hasError);
+ */
+export async function grammarOf(language: Language): Promise<Grammar> {
+  choose(files, language, 'language');
+  let grammar = loaded.get(language);
+  if (grammar === undefined) {
+    grammar = load(language);
+    grammar.catch(() => loaded.delete(language)); // a later call tries again
+    loaded.set(language, grammar);
+  }
+  return grammar;
+}
+
+let initialised: Promise<void> | undefined;
+
+async function load(language: Language): Promise<Grammar> {
+  // lib/code and dist/code are both two folders below the package.
+  const file = new URL(`../../dist/grammars/${files[language]}.wasm`, import.meta.url);
+  const bytes = await readFile(file).catch((error) => {
+    throw new Error(`cannot read ${file.pathname}: build it with \`npm run build\``, {
+      cause: error,
+    });
+  });
+  initialised ??= Parser.init();
+  await initialised;
+  const parser = new Parser().setLanguage(await Compiled.load(bytes));
+  return (source, use) => {
+    const tree = parser.parse(source);
+    if (tree === null) throw new Error(`the ${language} parser gave no tree`);
+    try {
+      return use(tree.rootNode);
+    } finally {
+      tree.delete();
+    }
+  };
+}
