@@ -106,7 +106,8 @@ void add_weight_gradient(Tensor& sum, const Tensor& gradient, const Tensor& roun
 
 struct LinearLossSum : torch::autograd::Function<LinearLossSum> {
   static Tensor forward(AutogradContext* context, const Tensor& hidden, const Tensor& weight,
-                        const Tensor& labels, const LossOptions& options, int64_t logits_bytes) {
+                        const std::optional<Tensor>& bias, const Tensor& labels,
+                        const LossOptions& options, int64_t logits_bytes) {
     const auto source = hidden.detach().reshape({-1, hidden.size(-1)}).contiguous();
     const auto matrix = weight.detach();
     const auto targets = labels.reshape(-1).contiguous();
@@ -121,22 +122,26 @@ struct LinearLossSum : torch::autograd::Function<LinearLossSum> {
     auto logits = at::empty({chunk, classes}, in_float);
     auto hidden_gradient = learns ? at::empty_like(source) : Tensor();
     auto weight_gradient = learns ? at::zeros(matrix.sizes(), in_float) : Tensor();
+    auto bias_gradient = learns && bias ? at::zeros({classes}, in_float) : Tensor();
     for (int64_t begin = 0; begin < rows; begin += chunk) {
       const auto end = std::min(begin + chunk, rows);
       const auto some = source.slice(0, begin, end);
       auto own = logits.slice(0, 0, end - begin);
       auto own_losses = losses.slice(0, begin, end);
       multiply(some, matrix, own);
+      if (bias) own.add_(bias->detach());
       loss_and_gradient(own, targets.slice(0, begin, end), options, own_losses, own);
       if (!learns) continue;
       const auto rounded = own.to(source.scalar_type());
       auto own_gradient = hidden_gradient.slice(0, begin, end);
       at::mm_out(own_gradient, rounded, matrix);
       add_weight_gradient(weight_gradient, own, rounded, some);
+      if (bias_gradient.defined()) bias_gradient.add_(own.sum(0));
     }
     if (learns) {
       context->saved_data["hidden"] = hidden_gradient.view(hidden.sizes());
       context->saved_data["weight"] = weight_gradient;
+      if (bias_gradient.defined()) context->saved_data["bias"] = bias_gradient;
     }
     return losses.sum(torch::kDouble).mul_(options.scale);
   }
@@ -145,21 +150,25 @@ struct LinearLossSum : torch::autograd::Function<LinearLossSum> {
     TORCH_CHECK(!context->saved_data.empty(), "the loss was differentiated twice");
     auto hidden = context->saved_data["hidden"].toTensor();
     auto weight = context->saved_data["weight"].toTensor();
+    const auto saved_bias = context->saved_data.find("bias");
+    auto bias = saved_bias == context->saved_data.end() ? Tensor() : saved_bias->second.toTensor();
     context->saved_data.clear();
     const double factor = upstream[0].item<double>();
     if (factor != 1) {
       hidden.mul_(factor);
       weight.mul_(factor);
+      if (bias.defined()) bias.mul_(factor);
     }
-    return {hidden, weight, Tensor(), Tensor(), Tensor()};
+    return {hidden, weight, bias, Tensor(), Tensor(), Tensor()};
   }
 };
 
 }  // namespace
 
-Tensor linear_loss_sum(const Tensor& hidden, const Tensor& weight, const Tensor& labels,
-                       const LossOptions& options, int64_t logits_bytes) {
-  return LinearLossSum::apply(hidden, weight, labels, options, logits_bytes);
+Tensor linear_loss_sum(const Tensor& hidden, const Tensor& weight, const Tensor& bias,
+                       const Tensor& labels, const LossOptions& options, int64_t logits_bytes) {
+  const auto optional = bias.defined() ? std::optional(bias) : std::nullopt;
+  return LinearLossSum::apply(hidden, weight, optional, labels, options, logits_bytes);
 }
 
 Tensor loss_sum(const Tensor& logits, const Tensor& labels, const LossOptions& options,

@@ -21,20 +21,21 @@ enum class Logits { keep, overwrite };
 torch::Tensor loss_sum(const torch::Tensor& logits, const torch::Tensor& labels,
                        const LossOptions& options, Logits fate);
 
-// loss_sum of the logits hidden x weight^T, which never are there as a whole: rows are taken in
-// chunks whose float32 logits have at most `logits_bytes` (or one row), and the gradients of hidden
-// and weight are computed along with the loss, that of the weight added up in float32.
+// loss_sum of the logits hidden x weight^T + bias, which never are there as a whole: rows are taken
+// in chunks whose float32 logits have at most `logits_bytes` (or one row), and the gradients of
+// hidden and weight are computed along with the loss, that of the weight added up in float32.
 //
 // hidden  [..., d]        float32 or bfloat16
 // weight  [classes, d]    of the same dtype and device
+// bias    [classes]       likewise, or undefined
 // labels  [...]           int64, on the same device; the caller has checked them
 //
 // The logits of a bfloat16 model are float32 here: DeCE's gradient is a difference of terms that
 // are nearly equal, which rounded logits would spoil
 // (https://github.com/linkedin/Liger-Kernel/issues/1432).
 torch::Tensor linear_loss_sum(const torch::Tensor& hidden, const torch::Tensor& weight,
-                              const torch::Tensor& labels, const LossOptions& options,
-                              int64_t logits_bytes);
+                              const torch::Tensor& bias, const torch::Tensor& labels,
+                              const LossOptions& options, int64_t logits_bytes);
 
 // loss_and_gradient_cuda on contiguous tensors, on the current stream of their device. Without CUDA
 // in libtorch it throws.
