@@ -1,0 +1,205 @@
+import { check, choose } from '../../check.ts';
+import type { AddedToken } from './added.ts';
+import type { Part } from './part.ts';
+import { piecesOf, vocabularyOf } from './sentencepiece.ts';
+
+/** What a directory without tokenizer.json has. */
+export interface OlderFiles {
+  /** tokenizer_config.json, with special_tokens_map.json. */
+  config: Part;
+  /** added_tokens.json: ids by token. */
+  added: Readonly<Record<string, number>>;
+  /** vocab.json and merges.txt, or tokenizer.model. */
+  source: { vocab: Readonly<Record<string, number>>; merges: string } | { model: Buffer };
+}
+
+export interface Converted {
+  json: Part;
+  /** The settings, with what the family takes for granted. */
+  config: Part;
+}
+
+interface Family {
+  /** tokenizer.model, or vocab.json and merges.txt. */
+  isSentencePiece: boolean;
+  /** Special tokens and settings where the files do not say. */
+  defaults: Part;
+}
+
+const end = '<|endoftext|>';
+const gpt2 = {
+  isSentencePiece: false,
+  defaults: { unk_token: end, bos_token: end, eos_token: end },
+};
+const llama = {
+  isSentencePiece: true,
+  defaults: { unk_token: '<unk>', bos_token: '<s>', eos_token: '</s>', add_bos_token: true },
+};
+
+const families: Readonly<Record<string, Family>> = {
+  GPT2Tokenizer: gpt2,
+  CodeGenTokenizer: gpt2,
+  RobertaTokenizer: {
+    isSentencePiece: false,
+    defaults: {
+      bos_token: '<s>',
+      eos_token: '</s>',
+      sep_token: '</s>',
+      cls_token: '<s>',
+      unk_token: '<unk>',
+      pad_token: '<pad>',
+      mask_token: { content: '<mask>', lstrip: true },
+    },
+  },
+  LlamaTokenizer: llama,
+  CodeLlamaTokenizer: {
+    ...llama,
+    defaults: {
+      ...llama.defaults,
+      additional_special_tokens: ['▁<PRE>', '▁<MID>', '▁<SUF>', '▁<EOT>'],
+    },
+  },
+};
+
+/** By `model_type` of a config.json, where no file names the tokenizer's class. */
+const classes: Readonly<Record<string, string>> = {
+  roberta: 'RobertaTokenizer',
+  gpt2: 'GPT2Tokenizer',
+  codegen: 'CodeGenTokenizer',
+  llama: 'LlamaTokenizer',
+};
+
+/**
+ * A tokenizer.json made of older files, as transformers converts its slow tokenizers.
+ *
+ * @param model the config.json of the model, which may name the class of the tokenizer
+ * @throws RangeError that names the class, or the file that does not fit it
+ */
+export function convert({ config, added, source }: OlderFiles, model: Part): Converted {
+  const named =
+    config.tokenizer_class ?? model.tokenizer_class ?? classes[String(model.model_type)];
+  const name = typeof named === 'string' ? named.replace(/Fast$/, '') : (named as string);
+  const family = choose(families, name, 'tokenizer_class');
+  const isSentencePiece = 'model' in source;
+  const file = isSentencePiece ? 'tokenizer.model' : 'vocab.json';
+  const fits = family.isSentencePiece === isSentencePiece;
+  check('tokenizer_class', named, fits, `one that goes with ${file}`);
+  const settings = { ...family.defaults, ...config };
+  if ('mask_token' in family.defaults && typeof settings.mask_token === 'string') {
+    settings.mask_token = { content: settings.mask_token, lstrip: true };
+  }
+  const json = isSentencePiece
+    ? sentencePiece(source.model, settings)
+    : byteLevel(source.vocab, source.merges, settings);
+  const { vocab } = json.model as { vocab: Record<string, number> };
+  const tokens = addedTokens(vocab, settings, added, json.added_tokens as AddedToken[]);
+  const ids = { ...vocab, ...Object.fromEntries(tokens.map(({ content, id }) => [content, id])) };
+  return {
+    json: { ...json, added_tokens: tokens, post_processor: frameOf(settings, ids) },
+    config: settings,
+  };
+}
+
+/** GPT-2's way, whose words are bytes. */
+function byteLevel(vocab: Readonly<Record<string, number>>, merges: string, settings: Part): Part {
+  const lines = merges.split(/\r?\n/).filter((line) => line !== '' && !/^#version/.test(line));
+  return {
+    model: { type: 'BPE', vocab, merges: lines },
+    pre_tokenizer: { type: 'ByteLevel', add_prefix_space: settings.add_prefix_space === true },
+    decoder: { type: 'ByteLevel' },
+    added_tokens: [],
+  };
+}
+
+/** Llama's way: spaces are `▁`, what no piece has is bytes. */
+function sentencePiece(bytes: Buffer, settings: Part): Part {
+  const { pieces, unknown } = piecesOf(bytes);
+  const { vocab, merges } = vocabularyOf(pieces);
+  const legacy = settings.legacy !== false;
+  const prefix = settings.add_prefix_space !== false;
+  const mark = { type: 'Replace', pattern: { String: ' ' }, content: '▁' };
+  const space = { type: 'Replace', pattern: { String: '▁' }, content: ' ' };
+  const strip = { type: 'Strip', content: ' ', start: 1, stop: 0 };
+  const normalizers = prefix ? [{ type: 'Prepend', prepend: '▁' }, mark] : [mark];
+  const scheme = prefix ? 'first' : 'never';
+  const steps = [space, { type: 'ByteFallback' }, { type: 'Fuse' }];
+  return {
+    model: { type: 'BPE', vocab, merges, unk_token: unknown, fuse_unk: true, byte_fallback: true },
+    normalizer: legacy ? { type: 'Sequence', normalizers } : null,
+    pre_tokenizer: legacy ? null : { type: 'Metaspace', prepend_scheme: scheme, split: false },
+    decoder: { type: 'Sequence', decoders: prefix ? [...steps, strip] : steps },
+    added_tokens: pieces.flatMap(({ text, kind }, id) =>
+      kind === 'control' || kind === 'user'
+        ? [{ id, content: text, normalized: false, special: kind === 'control' }]
+        : [],
+    ),
+  };
+}
+
+const roles = ['bos', 'eos', 'unk', 'sep', 'pad', 'cls', 'mask'];
+
+const contentOf = (token: unknown) =>
+  typeof token === 'string' ? token : (token as AddedToken).content;
+
+/** Tokens that files add to the vocabulary, then special ones that it still lacks, with the next ids. */
+function addedTokens(
+  vocab: Readonly<Record<string, number>>,
+  settings: Part,
+  added: Readonly<Record<string, number>>,
+  known: readonly AddedToken[],
+): AddedToken[] {
+  const more = settings.additional_special_tokens ?? settings.extra_special_tokens ?? [];
+  const special = [
+    ...roles.map((role) => settings[`${role}_token`]),
+    ...(more as unknown[]),
+  ].filter((token) => token !== undefined && token !== null);
+  const names = new Set(special.map(contentOf));
+  const tokens = new Map(known.map((token) => [token.content, token]));
+  for (const token of listed(settings, added, names)) tokens.set(token.content, token);
+  const ids = [...Object.values(vocab), ...Array.from(tokens.values(), ({ id }) => id)];
+  let next = ids.reduce((largest, id) => Math.max(largest, id), -1) + 1;
+  for (const token of special) {
+    const content = contentOf(token);
+    const options = typeof token === 'string' ? {} : (token as AddedToken);
+    const old = tokens.get(content);
+    const id = old?.id ?? vocab[content] ?? next++;
+    tokens.set(content, { normalized: false, ...options, ...old, content, id, special: true });
+  }
+  return [...tokens.values()];
+}
+
+/** The tokens that tokenizer_config.json lists by id, else those of added_tokens.json. */
+function listed(
+  settings: Part,
+  added: Readonly<Record<string, number>>,
+  special: ReadonlySet<string>,
+): AddedToken[] {
+  const byId = settings.added_tokens_decoder as Record<string, AddedToken> | undefined;
+  const tokens =
+    byId === undefined
+      ? Object.entries(added).map(([content, id]) => {
+          const isSpecial = special.has(content);
+          return { id, content, special: isSpecial, normalized: !isSpecial };
+        })
+      : Object.entries(byId).map(([id, token]) => ({ ...token, id: Number(id) }));
+  return tokens.toSorted((one, other) => one.id - other.id);
+}
+
+function frameOf(settings: Part, ids: Readonly<Record<string, number>>): Part {
+  const named = (role: string): [string, number] => {
+    const content = contentOf(settings[`${role}_token`]);
+    return [content, ids[content]!];
+  };
+  if (settings.cls_token && settings.sep_token) {
+    return { type: 'RobertaProcessing', cls: named('cls'), sep: named('sep') };
+  }
+  const tokens: Record<string, object> = {};
+  const special = (role: string) => {
+    if (settings[`add_${role}_token`] !== true || !settings[`${role}_token`]) return [];
+    const [content, id] = named(role);
+    tokens[content] = { ids: [id] };
+    return [{ SpecialToken: { id: content } }];
+  };
+  const single = [...special('bos'), { Sequence: { id: 'A' } }, ...special('eos')];
+  return { type: 'TemplateProcessing', single, special_tokens: tokens };
+}
