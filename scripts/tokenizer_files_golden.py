@@ -1,22 +1,27 @@
 """Writes directories into test/fixtures/tokenizers that have no tokenizer.json, only the older files of
-RoBERTa, GPT-2, CodeGen, CodeT5 and Llama, and what transformers makes of texts with them.
+RoBERTa, GPT-2, CodeGen, CodeT5, Llama and GLM-4, and what transformers (tiktoken for GLM-4) makes of texts
+with them.
 
-  python3 -m pip install transformers==4.46.3 sentencepiece protobuf
+  python3 -m pip install transformers==4.46.3 sentencepiece protobuf tiktoken
   python3 scripts/tokenizer_files_golden.py
 
 The version is one that still converts such files as it did when the study was made. Run
 scripts/tokenizer_models_golden.py before: the texts are its texts.
 """
 
+import base64
 import json
 import shutil
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import sentencepiece
+import tiktoken
 import transformers
-from tokenizer_models_golden import CODE, FOLDER, digest, texts, write
+from tokenizer_models_golden import CODE, FOLDER, TIKTOKEN, digest, texts, write
 from transformers import AutoTokenizer
+from transformers.models.gpt2.tokenization_gpt2 import bytes_to_unicode
 
 def lines(path, merges):
     path.write_text("#version: 0.2\n" + "".join(f"{left} {right}\n" for left, right in merges), encoding="utf-8")
@@ -52,6 +57,37 @@ def sentences(name, config, **options):
             max_sentence_length=100000, num_threads=1, minloglevel=2, **options,
         )
         shutil.copy(Path(temporary) / "out.model", folder / "tokenizer.model")
+
+
+def ranks(name, source, config):
+    """tokenizer.model as tiktoken's, of the vocabulary of a tokenizer.json: ranks are ids."""
+    folder = FOLDER / name
+    write(folder / "tokenizer_config.json", config)
+    vocab = json.loads((FOLDER / source / "tokenizer.json").read_text())["model"]["vocab"]
+    byte_of = {letter: byte for byte, letter in bytes_to_unicode().items()}
+    tokens = {bytes(byte_of[letter] for letter in token): rank for token, rank in vocab.items()}
+    with open(folder / "tokenizer.model", "wb") as file:
+        for token, rank in sorted(tokens.items(), key=lambda item: item[1]):
+            file.write(base64.b64encode(token) + b" %d\n" % rank)
+    return tokens
+
+
+GLM_SPECIAL = {name: 700 + i for i, name in enumerate(["<|endoftext|>", "[MASK]", "[gMASK]", "<sop>", "<|user|>"])}
+
+
+class Tiktoken:
+    """tiktoken with the face of a tokenizer of tokenizers, as ChatGLM4Tokenizer uses it."""
+
+    def __init__(self, tokens):
+        self.encoding = tiktoken.Encoding("glm", pat_str=TIKTOKEN, mergeable_ranks=tokens, special_tokens=GLM_SPECIAL)
+
+    def encode(self, text):
+        prefix = [GLM_SPECIAL["[gMASK]"], GLM_SPECIAL["<sop>"]]
+        return SimpleNamespace(ids=prefix + self.encoding.encode(text, allowed_special="all"))
+
+    def decode(self, ids, skip_special_tokens=True):
+        kept = [each for each in ids if not (skip_special_tokens and each in GLM_SPECIAL.values())]
+        return self.encoding.decode(kept)
 
 
 def build():
@@ -103,4 +139,9 @@ if __name__ == "__main__":
         assert tokenizer.is_fast
         answers[name] = "".join(digest(tokenizer.backend_tokenizer, text) for text in texts())
         ids[name] = {role: getattr(tokenizer, f"{role}_token_id") for role in ROLES}
+    listed = {str(each): token(name, special=True, normalized=False) for name, each in GLM_SPECIAL.items()}
+    tokens = ranks("files-glm4", "glm4", {"tokenizer_class": "ChatGLM4Tokenizer", "added_tokens_decoder": listed})
+    glm4 = Tiktoken(tokens)
+    answers["files-glm4"] = "".join(digest(glm4, text) for text in texts())
+    ids["files-glm4"] = {"eos": 700, "pad": 700, "bos": None}
     write(FOLDER / "files.json", {"transformers": transformers.__version__, "answers": answers, "ids": ids})

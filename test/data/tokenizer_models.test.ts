@@ -194,8 +194,13 @@ test('says what is wrong with older files, and how a tokenizer.json is made of t
   );
   await write('config.json', '{"model_type": "roberta"}');
   await fails(
-    /tokenizer_class is "?RobertaTokenizer"?: expected one that goes with tokenizer\.model; /,
+    /tokenizer_class is "?RobertaTokenizer"?: expected one that goes with SentencePiece; /,
   );
+  await write('tokenizer.model', 'YQ== 0\nYg== 1\nYWI=\n');
+  await write('config.json', '{"model_type": "chatglm"}');
+  await fails(/tokenizer\.model cannot be converted: line 3 is no token in base64 and its rank; /);
+  await write('tokenizer.model', 'YQ== 0\nYg== 1\n');
+  await fails(/: \[gMASK\] is undefined: expected a token of the vocabulary or of added_tokens; /);
   await rm(directory, { recursive: true });
 });
 

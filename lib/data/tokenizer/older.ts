@@ -2,6 +2,7 @@ import { check, choose } from '../../check.ts';
 import type { AddedToken } from './added.ts';
 import type { Part } from './part.ts';
 import { piecesOf, vocabularyOf } from './sentencepiece.ts';
+import { isTiktoken, tiktoken } from './tiktoken.ts';
 
 /** What a directory without tokenizer.json has. */
 export interface OlderFiles {
@@ -20,19 +21,20 @@ export interface Converted {
 }
 
 interface Family {
-  /** tokenizer.model, or vocab.json and merges.txt. */
-  isSentencePiece: boolean;
+  form: 'vocab.json' | 'SentencePiece' | 'tiktoken';
   /** Special tokens and settings where the files do not say. */
   defaults: Part;
+  /** Special tokens before each text, where settings do not add them. */
+  prefix?: readonly string[];
 }
 
 const end = '<|endoftext|>';
-const gpt2 = {
-  isSentencePiece: false,
+const gpt2: Family = {
+  form: 'vocab.json',
   defaults: { unk_token: end, bos_token: end, eos_token: end },
 };
-const llama = {
-  isSentencePiece: true,
+const llama: Family = {
+  form: 'SentencePiece',
   defaults: { unk_token: '<unk>', bos_token: '<s>', eos_token: '</s>', add_bos_token: true },
 };
 
@@ -40,7 +42,7 @@ const families: Readonly<Record<string, Family>> = {
   GPT2Tokenizer: gpt2,
   CodeGenTokenizer: gpt2,
   RobertaTokenizer: {
-    isSentencePiece: false,
+    form: 'vocab.json',
     defaults: {
       bos_token: '<s>',
       eos_token: '</s>',
@@ -59,6 +61,11 @@ const families: Readonly<Record<string, Family>> = {
       additional_special_tokens: ['▁<PRE>', '▁<MID>', '▁<SUF>', '▁<EOT>'],
     },
   },
+  ChatGLM4Tokenizer: {
+    form: 'tiktoken',
+    defaults: { eos_token: end, pad_token: end },
+    prefix: ['[gMASK]', '<sop>'],
+  },
 };
 
 /** By `model_type` of a config.json, where no file names the tokenizer's class. */
@@ -67,6 +74,7 @@ const classes: Readonly<Record<string, string>> = {
   gpt2: 'GPT2Tokenizer',
   codegen: 'CodeGenTokenizer',
   llama: 'LlamaTokenizer',
+  chatglm: 'ChatGLM4Tokenizer',
 };
 
 /**
@@ -80,24 +88,27 @@ export function convert({ config, added, source }: OlderFiles, model: Part): Con
     config.tokenizer_class ?? model.tokenizer_class ?? classes[String(model.model_type)];
   const name = typeof named === 'string' ? named.replace(/Fast$/, '') : (named as string);
   const family = choose(families, name, 'tokenizer_class');
-  const isSentencePiece = 'model' in source;
-  const file = isSentencePiece ? 'tokenizer.model' : 'vocab.json';
-  const fits = family.isSentencePiece === isSentencePiece;
-  check('tokenizer_class', named, fits, `one that goes with ${file}`);
-  const settings = { ...family.defaults, ...config };
+  const form =
+    'vocab' in source ? 'vocab.json' : isTiktoken(source.model) ? 'tiktoken' : 'SentencePiece';
+  check('tokenizer_class', named, family.form === form, `one that goes with ${form}`);
+  const none = Object.fromEntries(roles.map((role) => [`${role}_token`, null]));
+  const settings: Record<string, unknown> = { ...none, ...family.defaults, ...config };
   if ('mask_token' in family.defaults && typeof settings.mask_token === 'string') {
     settings.mask_token = { content: settings.mask_token, lstrip: true };
   }
-  const json = isSentencePiece
-    ? sentencePiece(source.model, settings)
-    : byteLevel(source.vocab, source.merges, settings);
+  const json = partsOf(source, settings);
   const { vocab } = json.model as { vocab: Record<string, number> };
   const tokens = addedTokens(vocab, settings, added, json.added_tokens as AddedToken[]);
   const ids = { ...vocab, ...Object.fromEntries(tokens.map(({ content, id }) => [content, id])) };
   return {
-    json: { ...json, added_tokens: tokens, post_processor: frameOf(settings, ids) },
+    json: { ...json, added_tokens: tokens, post_processor: frameOf(settings, ids, family.prefix) },
     config: settings,
   };
+}
+
+function partsOf(source: OlderFiles['source'], settings: Part): Part {
+  if ('vocab' in source) return byteLevel(source.vocab, source.merges, settings);
+  return isTiktoken(source.model) ? tiktoken(source.model) : sentencePiece(source.model, settings);
 }
 
 /** GPT-2's way, whose words are bytes. */
@@ -185,7 +196,11 @@ function listed(
   return tokens.toSorted((one, other) => one.id - other.id);
 }
 
-function frameOf(settings: Part, ids: Readonly<Record<string, number>>): Part {
+function frameOf(
+  settings: Part,
+  ids: Readonly<Record<string, number>>,
+  prefix: readonly string[] = [],
+): Part {
   const named = (role: string): [string, number] => {
     const content = contentOf(settings[`${role}_token`]);
     return [content, ids[content]!];
@@ -194,12 +209,16 @@ function frameOf(settings: Part, ids: Readonly<Record<string, number>>): Part {
     return { type: 'RobertaProcessing', cls: named('cls'), sep: named('sep') };
   }
   const tokens: Record<string, object> = {};
-  const special = (role: string) => {
-    if (settings[`add_${role}_token`] !== true || !settings[`${role}_token`]) return [];
-    const [content, id] = named(role);
-    tokens[content] = { ids: [id] };
-    return [{ SpecialToken: { id: content } }];
+  const item = (content: string) => {
+    check(content, undefined, content in ids, 'a token of the vocabulary or of added_tokens');
+    tokens[content] = { ids: [ids[content]] };
+    return { SpecialToken: { id: content } };
   };
-  const single = [...special('bos'), { Sequence: { id: 'A' } }, ...special('eos')];
+  const special = (role: string) => {
+    const token = settings[`${role}_token`];
+    return settings[`add_${role}_token`] === true && token ? [item(contentOf(token))] : [];
+  };
+  const text = { Sequence: { id: 'A' } };
+  const single = [...prefix.map(item), ...special('bos'), text, ...special('eos')];
   return { type: 'TemplateProcessing', single, special_tokens: tokens };
 }
