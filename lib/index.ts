@@ -36,7 +36,7 @@ export { trainBpe } from './data/bpe.ts';
 export { type BuiltinOptions, builtinExamples } from './data/builtin/index.ts';
 export { findDataset } from './data/datasets.ts';
 export { type Example, readExamples, writeExamples } from './data/examples.ts';
-export { Tokenizer } from './data/tokenizer.ts';
+export { type DecodeOptions, Tokenizer, type TokenizerOptions } from './data/tokenizer.ts';
 export { type DefenseConfig, defenseSchema, defenses, lossOf } from './defenses/index.ts';
 export { type DoctorReport, doctor } from './doctor.ts';
 export { type Environment, environment } from './environment.ts';

@@ -1,0 +1,37 @@
+import { make, type Part, regexOf } from './part.ts';
+
+export type Normalize = (text: string) => string;
+
+/** A text as the `normalizer` of a tokenizer.json changes it, before it is cut into words. */
+export function normalizer(part: unknown): Normalize {
+  return part === null || part === undefined ? (text) => text : make(table, part, 'normalizer');
+}
+
+const form = (name: string) => () => (text: string) => text.normalize(name);
+
+const table: Readonly<Record<string, (part: Part) => Normalize>> = {
+  Sequence: ({ normalizers }) => {
+    const steps = (normalizers as Part[]).map(normalizer);
+    return (text) => steps.reduce((changed, step) => step(changed), text);
+  },
+  Prepend:
+    ({ prepend }) =>
+    (text) =>
+      text === '' ? '' : `${prepend}${text}`,
+  Replace: ({ pattern, content }) => {
+    const regex = regexOf(pattern);
+    return (text) => text.replace(regex, () => content as string);
+  },
+  NFC: form('NFC'),
+  NFD: form('NFD'),
+  NFKC: form('NFKC'),
+  NFKD: form('NFKD'),
+  // Letter by letter: of a whole text, JavaScript makes the last sigma of a word another letter.
+  Lowercase: () => (text) => Array.from(text, (letter) => letter.toLowerCase()).join(''),
+  StripAccents: () => (text) => text.replace(/\p{M}/gu, ''),
+  Strip: ({ strip_left, strip_right }) => {
+    const left = strip_left ? /^\p{White_Space}+/u : /^(?!)/u;
+    const right = strip_right ? /\p{White_Space}+$/u : /(?!)$/u;
+    return (text) => text.replace(left, '').replace(right, '');
+  },
+};
