@@ -35,7 +35,15 @@ export {
 export { trainBpe } from './data/bpe.ts';
 export { type BuiltinOptions, builtinExamples } from './data/builtin/index.ts';
 export { findDataset } from './data/datasets.ts';
-export { type Example, readExamples, writeExamples } from './data/examples.ts';
+export {
+  type Example,
+  type LabelledExample,
+  readExamples,
+  readLabelledExamples,
+  streamExamples,
+  streamLabelledExamples,
+  writeExamples,
+} from './data/examples.ts';
 export { Tokenizer } from './data/tokenizer.ts';
 export { type DefenseConfig, defenseSchema, defenses, lossOf } from './defenses/index.ts';
 export { type DoctorReport, doctor } from './doctor.ts';

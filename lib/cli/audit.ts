@@ -15,7 +15,7 @@ interface Options {
 
 export function define(command: Command): void {
   command
-    .argument('<file>', 'examples: .jsonl or .csv, also .gz')
+    .argument('<file>', 'examples: .jsonl, .csv or .parquet, also .gz')
     .option('--out <directory>', 'where ranked rows, a cleaned copy and SARIF go')
     .option(
       '--min-rows <number>',
@@ -43,7 +43,7 @@ export function define(command: Command): void {
 
 async function write(out: string, input: string, examples: Example[], result: Audit) {
   const { sarif } = await import('../audit/index.ts');
-  const { exampleLines, writeExamples } = await import('../data/examples.ts');
+  const { streamWithLines, writeExamples } = await import('../data/examples.ts');
   const { writeWhole } = await import('../data/files.ts');
   const ending = /\.[^./\\]+(\.gz)?$/i.exec(input)![0];
   const files = {
@@ -56,7 +56,8 @@ async function write(out: string, input: string, examples: Example[], result: Au
     const { prompt, completion } = examples[suspect.row - 1]!;
     return { ...suspect, prompt, completion };
   });
-  const lines = await exampleLines(input);
+  const lines: number[] = [];
+  for await (const { line } of streamWithLines(input)) lines.push(line);
   const log = sarif(result, uriOf(input), ({ row }) => lines[row - 1]!);
 
   await mkdir(out, { recursive: true });

@@ -16,7 +16,10 @@ export function define(command: Command): void {
   command
     .argument('<model>', 'a directory with config.json and model.safetensors')
     .argument('[prompt]', 'what to answer')
-    .option('--input <file>', 'prompts to answer, as `prompt` in .jsonl or .csv, also .gz')
+    .option(
+      '--input <file>',
+      'prompts to answer, as `prompt` in .jsonl, .csv or .parquet, also .gz',
+    )
     .option('--max-new-tokens <number>', 'longest answer', count, 256)
     .option('--beams <number>', '1 is greedy search', count, 1)
     .option('--batch-size <number>', 'prompts worked on together', count, 32)

@@ -13,7 +13,7 @@ interface Options {
 
 export function define(command: Command): void {
   command
-    .argument('<in>', 'examples: .jsonl or .csv, also .gz')
+    .argument('<in>', 'examples: .jsonl, .csv or .parquet, also .gz')
     .argument('<out>', 'the poisoned copy; its manifest goes beside it')
     .addOption(
       new Option('--attack <name>', 'how').choices(['ripple', 'badpre']).makeOptionMandatory(),
