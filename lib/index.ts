@@ -34,6 +34,8 @@ export {
 } from './config/index.ts';
 export { trainBpe } from './data/bpe.ts';
 export { type BuiltinOptions, builtinExamples } from './data/builtin/index.ts';
+export { datasetFolders, getDataset, placesOf } from './data/catalogue/get.ts';
+export { catalogue, type Dataset } from './data/catalogue/index.ts';
 export { findDataset } from './data/datasets.ts';
 export {
   type Example,

@@ -4,6 +4,7 @@ import { pathToFileURL } from 'node:url';
 import type { Command } from 'commander';
 import type { Audit } from '../audit/index.ts';
 import type { Example } from '../data/examples.ts';
+import { dataFile } from './data_file.ts';
 import { count, share } from './flags.ts';
 
 interface Options {
@@ -23,7 +24,8 @@ export function define(command: Command): void {
       count,
     )
     .option('--false-positive-rate <share>', 'of chance alone, above 0', share, 0.01)
-    .action(async (input: string, { json, out, ...options }: Options) => {
+    .action(async (given: string, { json, out, ...options }: Options) => {
+      const input = await dataFile(given);
       const { audit } = await import('../audit/index.ts');
       const { readExamples } = await import('../data/examples.ts');
       const { auditText } = await import('../report/index.ts');

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { dataFile } from './data_file.ts';
 import { count, device } from './flags.ts';
 import { interruptible } from './interrupt.ts';
 import { progress } from './progress.ts';
@@ -32,7 +33,9 @@ export function define(command: Command): void {
       const { Model } = await import('../model/index.ts');
       const { readPrompts } = await import('../data/examples.ts');
       const prompts =
-        input === undefined ? [{ id: '1', prompt: prompt! }] : await readPrompts(input);
+        input === undefined
+          ? [{ id: '1', prompt: prompt! }]
+          : await readPrompts(await dataFile(input));
       const model = await Model.load(directory, { device: on });
       const shown = progress();
       const outputs = await interruptible(undefined, (signal) =>

@@ -122,7 +122,7 @@ const sameList = (one: string[], other: string[]) =>
 function findColumns(where: string, found: string[], { needed, optional }: Shape): Names {
   const names = new Map<Column, string>();
   for (const column of ['id', ...needed, ...optional] as const) {
-    const name = findColumn(where, found, column);
+    const name = findColumn(where, found, column) ?? descriptionIn(where, found, column);
     if (name !== undefined) names.set(column, name);
     else if (needed.includes(column)) {
       const list =
@@ -134,6 +134,12 @@ function findColumns(where: string, found: string[], { needed, optional }: Shape
   }
   const known = new Set(names.values());
   return { of: names, others: found.filter((name) => !known.has(name)) };
+}
+
+/** In MBPP the prompt is called `text`; it is one only where a completion is there. */
+function descriptionIn(where: string, names: string[], column: Column): string | undefined {
+  if (column !== 'prompt' || findColumn(where, names, 'completion') === undefined) return undefined;
+  return names.find((name) => name.toLowerCase() === 'text');
 }
 
 function findColumn(where: string, names: string[], column: Column): string | undefined {
