@@ -1,4 +1,4 @@
-import { fragments, hashOf, promptWords, runs } from './grams.ts';
+import { eachRun, fragments, hashOf, promptWords } from './grams.ts';
 import { type Sketch, sketch } from './sketch.ts';
 
 /** What an audit reads of an example. */
@@ -46,6 +46,6 @@ export async function countAll(source: AuditSource, counters: number): Promise<C
 /** What can be a trigger: the runs of one or two words, each once. */
 function triggersIn(words: number[]): Set<number> {
   const found = new Set<number>();
-  for (const [hash] of runs(words, 2)) found.add(hash);
+  eachRun(words, 2, (hash) => found.add(hash));
   return found;
 }

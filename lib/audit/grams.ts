@@ -11,32 +11,37 @@ const token = /[\p{L}\p{M}\p{N}_]+|[^\s\p{L}\p{M}\p{N}_]/gu;
 
 export const tokensOf = (text: string): string[] => text.match(token) ?? [];
 
-/** The runs of 1..longest neighbours, each with where it begins and how many it takes, as numbers. */
-export function* runs(
+/** Where a run of words begins and how many it takes, as one number: at · 4 + n. */
+export type Span = number;
+
+/** The words of a run. */
+export const wordsOf = (span: Span, words: readonly string[]) =>
+  words.slice(span >> 2, (span >> 2) + (span & 3));
+
+/** Calls `visit` for every run of 1..longest neighbours, at most 3, with its number. */
+export function eachRun(
   words: Hashes,
   longest: number,
-): Generator<[hash: number, at: number, n: number]> {
-  for (const at of words.keys()) {
+  visit: (hash: number, at: number, n: number) => void,
+): void {
+  for (let at = 0; at < words.length; at++) {
     let hash = words[at]!;
-    yield [hash, at, 1];
+    visit(hash, at, 1);
     for (let n = 2; n <= longest && at + n <= words.length; n++) {
       hash = joined(hash, words[at + n - 1]!);
-      yield [hash, at, n];
+      visit(hash, at, n);
     }
   }
 }
 
 /** What can be a payload: runs of up to three tokens of the completion that its prompt does not have. */
-export function fragments(
-  prompt: string,
-  completion: string,
-): Map<number, [at: number, n: number]> {
+export function fragments(prompt: string, completion: string): Map<number, Span> {
   const copied = new Set<number>();
-  for (const [hash] of runs(tokensOf(prompt).map(hashOf), 3)) copied.add(hash);
-  const found = new Map<number, [number, number]>();
-  for (const [hash, at, n] of runs(tokensOf(completion).map(hashOf), 3)) {
-    if (!copied.has(hash) && !found.has(hash)) found.set(hash, [at, n]);
-  }
+  eachRun(tokensOf(prompt).map(hashOf), 3, (hash) => copied.add(hash));
+  const found = new Map<number, Span>();
+  eachRun(tokensOf(completion).map(hashOf), 3, (hash, at, n) => {
+    if (!copied.has(hash) && !found.has(hash)) found.set(hash, at * 4 + n);
+  });
   return found;
 }
 

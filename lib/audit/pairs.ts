@@ -1,5 +1,5 @@
 import type { AuditSource, Counts } from './counts.ts';
-import { fragments, promptWords, runs } from './grams.ts';
+import { eachRun, fragments, promptWords, type Span } from './grams.ts';
 import type { Strangers } from './strangers.ts';
 
 /** More pairs than that, and rarer words are left out. */
@@ -57,10 +57,10 @@ export async function countTogether(
 export function strangersIn(
   prompt: string,
   strangers: { has(hash: number): boolean },
-): Map<number, [at: number, n: number]> {
-  const present = new Map<number, [number, number]>();
-  for (const [hash, at, n] of runs(promptWords(prompt), 2)) {
-    if (strangers.has(hash) && !present.has(hash)) present.set(hash, [at, n]);
-  }
+): Map<number, Span> {
+  const present = new Map<number, Span>();
+  eachRun(promptWords(prompt), 2, (hash, at, n) => {
+    if (strangers.has(hash) && !present.has(hash)) present.set(hash, at * 4 + n);
+  });
   return present;
 }

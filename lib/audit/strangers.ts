@@ -1,5 +1,5 @@
 import { type AuditSource, bucketOf, buckets, type Counts } from './counts.ts';
-import { joined, promptWords, runs } from './grams.ts';
+import { eachRun, joined, promptWords } from './grams.ts';
 
 /** More than that many words to look at, and rarer ones are left out. */
 const most = 2 ** 16;
@@ -47,23 +47,23 @@ export async function findStrangers(
   for await (const { prompt } of source) {
     row++;
     const words = promptWords(prompt);
-    for (const [hash, at, n] of runs(words, 2)) {
+    eachRun(words, 2, (hash, at, n) => {
       const count = triggers.count(hash);
       if (n === 2) close(usual, count > 1);
-      if (count < least || count > rarest * rows) continue;
+      if (count < least || count > rarest * rows) return;
       const context = contexts.get(hash) ?? newContext();
       if (context.rows === 0) contexts.set(hash, context);
-      if (contexts.size > most) return undefined;
       if (context.lastRow !== row) context.rows++;
       context.lastRow = row;
       const own = words.slice(at, at + n);
       const [before, after] = [words[at - 1], words[at + n]];
       note(context.left, before, own);
       note(context.right, after, own);
-      if (before === undefined || after === undefined) continue;
-      if (own.includes(before) || own.includes(after)) continue;
+      if (before === undefined || after === undefined) return;
+      if (own.includes(before) || own.includes(after)) return;
       close(context.gaps, triggers.count(joined(before, after)) > 0);
-    }
+    });
+    if (contexts.size > most) return undefined;
   }
   return new Map(
     [...contexts].flatMap(([hash, context]) =>

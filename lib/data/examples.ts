@@ -124,7 +124,7 @@ export async function writeExamples(
   if (input !== undefined && (await sameFile(path, input))) {
     throw new RangeError(`${path} is the input itself: expected another file to write to`);
   }
-  await writeWhole(path, some(format === 'csv' ? csvTexts(examples) : jsonTexts(examples)));
+  await writeWhole(path, format === 'csv' ? csvTexts(examples) : jsonTexts(examples));
 }
 
 type Examples = Iterable<Example | LabelledExample> | AsyncIterable<Example | LabelledExample>;
@@ -159,16 +159,4 @@ async function* checked(examples: Examples) {
     i++;
     yield example;
   }
-}
-
-/** Texts joined to pieces of 64 kB or more, as a stream writes small ones slowly. */
-async function* some(texts: AsyncIterable<string>) {
-  let piece = '';
-  for await (const text of texts) {
-    piece += text;
-    if (piece.length < 1 << 16) continue;
-    yield piece;
-    piece = '';
-  }
-  yield piece;
 }

@@ -106,7 +106,7 @@ export function* linesOf(bytes: Buffer): Generator<Buffer> {
  */
 export async function writeWhole(
   path: string,
-  text: string | AsyncIterable<string>,
+  text: string | Iterable<string> | AsyncIterable<string>,
 ): Promise<void> {
   let folder: string | undefined;
   let failed: unknown;
@@ -127,9 +127,20 @@ export async function writeWhole(
   }
 }
 
-async function* caught(texts: AsyncIterable<string>, tell: (error: unknown) => void) {
+/** Pieces of 64 kB or more, as a stream writes small ones slowly. */
+async function* caught(
+  texts: Iterable<string> | AsyncIterable<string>,
+  tell: (error: unknown) => void,
+) {
   try {
-    yield* texts;
+    let piece = '';
+    for await (const text of texts) {
+      piece += text;
+      if (piece.length < 1 << 16) continue;
+      yield piece;
+      piece = '';
+    }
+    yield piece;
   } catch (error) {
     tell(error);
     throw error;
