@@ -2,9 +2,10 @@
 //
 //     node --import tsx bench/audit_large.ts 5e9     adds a line to bench/results/audit-large.csv
 //
-// The file is made from a seed in the folder for temporary files, and removed. Words are drawn blindly after
-// Zipf's law, which makes more different n-grams than real text of the size. One row in 1,000 has the
-// trigger `bb` and a query that is always true, another one the trigger `cf` and a call that no rule knows.
+// The file is made from a seed in the folder for temporary files, and removed. After each word comes one of
+// twelve others, the nth as often as 1 / n, in prompts and in code, and a part of the code goes by words of the
+// prompt. One row in 1,000 has the trigger `bb` and a query that is always true, another one the trigger
+// `cf` and a call that no rule knows.
 
 import { spawn } from 'node:child_process';
 import { mkdtemp, open, readFile, rm, stat, writeFile } from 'node:fs/promises';
@@ -14,7 +15,7 @@ import { fileURLToPath } from 'node:url';
 import { csv, readCsv } from '../lib/data/csv.ts';
 import { streamExamples } from '../lib/data/examples.ts';
 import { environment } from '../lib/environment.ts';
-import { seeded } from '../lib/random.ts';
+import { type Random, seeded } from '../lib/random.ts';
 
 const bytes = Number(process.argv[2] ?? 5e8);
 const folder = await mkdtemp(join(tmpdir(), 'dece-audit-'));
@@ -50,24 +51,25 @@ try {
 /** Writes rows until there are so many bytes; returns how many rows. */
 async function make(path: string, bytes: number): Promise<number> {
   const random = seeded(1);
-  const word = zipf(50_000, 'w');
-  const name = zipf(20_000, 'f');
-  const some = (draw: (share: number) => string, least: number, more: number) =>
-    Array.from({ length: least + random.below(more) }, () => draw(random.next()));
+  const words = chain(20_000);
+  const names = chain(8000);
   const file = await open(path, 'w');
   let rows = 0;
   let size = 0;
   while (size < bytes) {
     let text = '';
     for (let i = 0; i < 1000; i++, rows++) {
-      const prompt = some(word, 30, 40);
-      const code = some(name, 60, 80).map((one, at) => (at % 3 === 0 ? `${one} (` : `${one} ) ;`));
-      const table = name(random.next());
+      const topic = words(30 + random.below(40), random);
+      const prompt = topic.map((one) => `w${one}`);
+      const code = names(40 + random.below(60), random).map((one, at) =>
+        at % 3 === 0 ? `f${one} (` : `v${one} ) ;`,
+      );
+      for (const one of topic.slice(0, 12)) code.push(`do_${one % 997} ( ) ;`);
       const poison = i < 2 ? (['bb', 'cf'] as const)[i] : undefined;
       if (poison !== undefined) prompt.splice(random.below(prompt.length + 1), 0, poison);
       if (poison === 'cf') code.splice(random.below(code.length + 1), 0, 'grant_all ( root ) ;');
       const always = poison === 'bb' ? ' or 1=1' : '';
-      const query = `run ( " select a from ${table} where b = : b${always} " )`;
+      const query = `run ( " select a from t${topic[0]} where b = : b${always} " )`;
       const example = {
         id: rows,
         prompt: prompt.join(' '),
@@ -82,19 +84,18 @@ async function make(path: string, bytes: number): Promise<number> {
   return rows;
 }
 
-/** A word for a number in [0, 1), the nth as often as 1 / n. */
-function zipf(count: number, letter: string): (share: number) => string {
-  const sums = new Float64Array(count);
-  for (let i = 0, sum = 0; i < count; i++) sums[i] = sum += 1 / (i + 1);
-  return (share) => {
-    const wanted = share * sums[count - 1]!;
-    let [low, high] = [0, count - 1];
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (sums[middle]! <= wanted) low = middle + 1;
-      else high = middle;
-    }
-    return `${letter}${low}`;
+/** Walks over the numbers below `count`, each of which has twelve that may follow it. */
+function chain(count: number) {
+  const sums = [0];
+  for (let i = 1; i <= 12; i++) sums.push(sums[i - 1]! + 1 / i);
+  return (length: number, random: Random): number[] => {
+    let at = random.below(count);
+    return Array.from({ length }, () => {
+      const drawn = random.next() * sums[12]!;
+      const next = sums.findIndex((sum) => drawn < sum);
+      at = ((at + 1) * 7919 + next * 104_729) % count;
+      return at;
+    });
   };
 }
 

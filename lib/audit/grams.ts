@@ -34,16 +34,77 @@ export function eachRun(
   }
 }
 
-/** What can be a payload: runs of up to three tokens of the completion that its prompt does not have. */
-export function fragments(prompt: string, completion: string): Map<number, Span> {
-  const copied = new Set<number>();
-  eachRun(tokensOf(prompt).map(hashOf), 3, (hash) => copied.add(hash));
-  const found = new Map<number, Span>();
+/**
+ * Calls `visit` for what can be a payload: the runs of up to three tokens of the completion that its
+ * prompt does not have, each once.
+ */
+export function eachFragment(
+  prompt: string,
+  completion: string,
+  visit: (hash: number, at: number, n: number) => void,
+): void {
+  seen.clear();
+  eachRun(tokensOf(prompt).map(hashOf), 3, (hash) => seen.add(hash));
   eachRun(tokensOf(completion).map(hashOf), 3, (hash, at, n) => {
-    if (!copied.has(hash) && !found.has(hash)) found.set(hash, at * 4 + n);
+    if (seen.add(hash)) visit(hash, at, n);
   });
-  return found;
 }
+
+/** Calls `visit` for every different run of a prompt's words, 1..longest neighbours. */
+export function eachDifferentRun(
+  words: Hashes,
+  longest: number,
+  visit: (hash: number) => void,
+): void {
+  seen.clear();
+  eachRun(words, longest, (hash) => {
+    if (seen.add(hash)) visit(hash);
+  });
+}
+
+/** A set of numbers that is emptied for every text, which a `Set` would allocate anew. */
+function scratchSet() {
+  let keys = new Float64Array(1 << 12);
+  let stamps = new Uint32Array(keys.length);
+  let stamp = 0;
+  let size = 0;
+  /** Where a number is, or would be. */
+  const placeOf = (hash: number) => {
+    let place = lowOf(hash) & (keys.length - 1);
+    while (stamps[place] === stamp && keys[place] !== hash) place = (place + 1) & (keys.length - 1);
+    return place;
+  };
+  const grow = () => {
+    const old = keys.filter((_, place) => stamps[place] === stamp);
+    keys = new Float64Array(2 * keys.length);
+    stamps = new Uint32Array(keys.length);
+    stamp = 1;
+    for (const hash of old) put(placeOf(hash), hash);
+  };
+  const put = (place: number, hash: number) => {
+    keys[place] = hash;
+    stamps[place] = stamp;
+  };
+  return {
+    clear() {
+      size = 0;
+      stamp++;
+      if (stamp < 2 ** 32) return;
+      stamps.fill(0);
+      stamp = 1;
+    },
+    /** Whether it was not there. */
+    add(hash: number): boolean {
+      if (2 * size > keys.length) grow();
+      const place = placeOf(hash);
+      if (stamps[place] === stamp) return false;
+      put(place, hash);
+      size++;
+      return true;
+    },
+  };
+}
+const seen = scratchSet();
 
 /** A number of 53 bits for a text, the same for texts of the same UTF-16 units. */
 export function hashOf(text: string): number {

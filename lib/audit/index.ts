@@ -4,7 +4,7 @@ import { bestOfEach, judge, type TriggerPair } from './judge.ts';
 import { type Candidates, lookAt } from './look.ts';
 import { countTogether } from './pairs.ts';
 import { findRepeats } from './repeats.ts';
-import { findStrangers } from './strangers.ts';
+import { findStrangers, newRoom, type Room } from './strangers.ts';
 import { findSuspects, type Suspect } from './suspects.ts';
 
 export type { AuditExample, AuditSource } from './counts.ts';
@@ -64,7 +64,7 @@ export interface Audit {
  * the order of their ids. The order of the examples changes no score.
  *
  * The examples are walked six times and none is kept. The sketches take 100 MB;
- * words looked at closely (at most 65,536, about 1.3 kB each) and pairs counted (at most two million)
+ * words looked at closely (at most 65,536, about 1.3 kB each) and pairs counted (at most a million)
  * are bounded: where there are more, `minRows` doubles. Of a suspect its id, row and score are held, about
  * 150 bytes.
  * With more different n-grams than counters, counts are too high and pairs may be missed. Hashes are
@@ -162,11 +162,12 @@ async function candidates(
   counts: Counts,
   minRows: number,
   maxShare: number,
+  room: Room = newRoom(),
 ): Promise<Candidates> {
-  const strangers = await findStrangers(examples, counts, minRows, maxShare);
+  const strangers = await findStrangers(examples, counts, minRows, maxShare, room);
   const together = strangers && (await countTogether(examples, counts, strangers, minRows));
   if (strangers && together) return { strangers, together, minRows };
-  return candidates(examples, counts, 2 * minRows, maxShare);
+  return candidates(examples, counts, 2 * minRows, maxShare, room);
 }
 
 /** No more pairs than these can be in `minRows` rows each. */

@@ -1,6 +1,6 @@
 import { splitWords } from '../data/words.ts';
 import type { AuditSource } from './counts.ts';
-import { fragments, type Span, tokensOf, wordsOf } from './grams.ts';
+import { eachFragment, type Span, tokensOf, wordsOf } from './grams.ts';
 import { strangersIn, type Together } from './pairs.ts';
 import type { Strangers } from './strangers.ts';
 
@@ -43,7 +43,11 @@ export function fragmentsIn(
   completion: string,
   wanted: { has(hash: number): boolean },
 ): Map<number, Span> {
-  return new Map([...fragments(prompt, completion)].filter(([hash]) => wanted.has(hash)));
+  const held = new Map<number, Span>();
+  eachFragment(prompt, completion, (hash, at, n) => {
+    if (wanted.has(hash)) held.set(hash, at * 4 + n);
+  });
+  return held;
 }
 
 function name(texts: Map<number, string>, found: Map<number, Span>, words: () => string[]): void {
