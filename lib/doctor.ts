@@ -3,8 +3,15 @@ import { readFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { cacheDirectory, cudaCompiler, findLibtorch } from './libtorch/index.ts';
-import { buildCommand, kernels, packageRoot, trainer, trainerBuild } from './native.ts';
+import { cudaCompiler, findLibtorch } from './libtorch/index.ts';
+import {
+  buildCommand,
+  cacheDirectory,
+  kernels,
+  packageRoot,
+  trainer,
+  trainerBuild,
+} from './native.ts';
 import { findProgram, missingTools, nodeHeaders, toolNames } from './toolchain.ts';
 
 /** One thing that was looked at: `found` where it is there, else `command` gets it. */

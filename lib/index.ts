@@ -34,8 +34,18 @@ export {
 } from './config/index.ts';
 export { trainBpe } from './data/bpe.ts';
 export { type BuiltinOptions, builtinExamples } from './data/builtin/index.ts';
+export { datasetFolders, getDataset, placesOf } from './data/catalogue/get.ts';
+export { catalogue, type Dataset } from './data/catalogue/index.ts';
 export { findDataset } from './data/datasets.ts';
-export { type Example, readExamples, writeExamples } from './data/examples.ts';
+export {
+  type Example,
+  type LabelledExample,
+  readExamples,
+  readLabelledExamples,
+  streamExamples,
+  streamLabelledExamples,
+  writeExamples,
+} from './data/examples.ts';
 export { type DecodeOptions, Tokenizer, type TokenizerOptions } from './data/tokenizer.ts';
 export { type DefenseConfig, defenseSchema, defenses, lossOf } from './defenses/index.ts';
 export { type DoctorReport, doctor } from './doctor.ts';

@@ -1,4 +1,4 @@
-import { fragments, hashOf, promptWords, runs } from './grams.ts';
+import { eachDifferentRun, eachFragment, hashOf, promptWords } from './grams.ts';
 import { type Sketch, sketch } from './sketch.ts';
 
 /** What an audit reads of an example. */
@@ -34,18 +34,11 @@ export async function countAll(source: AuditSource, counters: number): Promise<C
     rows++;
     const hashes = promptWords(prompt);
     for (const word of hashes) words[bucketOf(word)]!++;
-    for (const hash of triggersIn(hashes)) triggers.add(hash);
-    for (const hash of fragments(prompt, completion).keys()) pieces.add(hash);
+    eachDifferentRun(hashes, 2, triggers.add);
+    eachFragment(prompt, completion, pieces.add);
     completions.add(hashOf(completion));
   }
   const all = words.reduce((sum, count) => sum + count, 0);
   const chance = words.reduce((sum, count) => sum + (count / Math.max(1, all)) ** 2, 0);
   return { rows, triggers, fragments: pieces, completions, chance };
-}
-
-/** What can be a trigger: the runs of one or two words, each once. */
-function triggersIn(words: number[]): Set<number> {
-  const found = new Set<number>();
-  for (const [hash] of runs(words, 2)) found.add(hash);
-  return found;
 }

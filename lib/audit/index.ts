@@ -1,14 +1,16 @@
 import { check, checkKeys } from '../check.ts';
 import { type AuditSource, type Counts, countAll } from './counts.ts';
-import { bestOfEach, judge, ranked, type Suspect, type TriggerPair } from './judge.ts';
+import { bestOfEach, judge, type TriggerPair } from './judge.ts';
 import { type Candidates, lookAt } from './look.ts';
 import { countTogether } from './pairs.ts';
 import { findRepeats } from './repeats.ts';
-import { findStrangers } from './strangers.ts';
+import { findStrangers, newRoom, type Room } from './strangers.ts';
+import { findSuspects, type Suspect } from './suspects.ts';
 
 export type { AuditExample, AuditSource } from './counts.ts';
-export type { Reason, Suspect, TriggerPair } from './judge.ts';
+export type { TriggerPair } from './judge.ts';
 export { sarif } from './sarif.ts';
+export type { Reason, Suspect } from './suspects.ts';
 
 export interface AuditOptions {
   /** How likely a pair of trigger and payload may be reported where prompts and completions know nothing of each other. Default 0.01. */
@@ -21,6 +23,8 @@ export interface AuditOptions {
   repeatShare?: number;
   /** Counters of each of three sketches, a power of two; eight bytes for each. Default 2²². */
   counters?: number;
+  /** Told every 10,000 rows and at the end of a walk which one it is, counted from 1, and how far it has come. */
+  onProgress?: (walk: number, rows: number) => void;
 }
 
 export interface Audit {
@@ -59,13 +63,14 @@ export interface Audit {
  * The score is −log₁₀ of a pair's corrected p, 10 for SQL, 5 for a repeated target; equal scores are in
  * the order of their ids. The order of the examples changes no score.
  *
- * The examples are walked five times and no text is kept but that of suspects. The sketches take 100 MB;
- * words looked at closely (at most 65,536, about 1.3 kB each) and pairs counted (at most two million)
- * are bounded: where there are more, `minRows` doubles. Suspects are held, so that memory grows with them.
+ * The examples are walked six times and none is kept. The sketches take 100 MB;
+ * words looked at closely (at most 65,536, about 1.3 kB each) and pairs counted (at most a million)
+ * are bounded: where there are more, `minRows` doubles. Of a suspect its id, row and score are held, about
+ * 150 bytes.
  * With more different n-grams than counters, counts are too high and pairs may be missed. Hashes are
  * not keyed: who knows them can make texts collide.
  *
- * @param examples a list, or an object that can be walked again, as one that opens its file anew
+ * @param given a list, or an object that can be walked again, as one that opens its file anew
  * @throws TypeError on a generator, which can be walked once only, and on an unknown option; RangeError
  *   on an option out of range; Error where the examples change between two walks
  * @see Cormode and Muthukrishnan, 2005, https://doi.org/10.1016/j.jalgor.2003.12.001 (the sketch)
@@ -73,13 +78,14 @@ export interface Audit {
  * @example
  * const { suspects } = await audit(await readExamples('train.jsonl'));
  */
-export async function audit(examples: AuditSource, options: AuditOptions = {}): Promise<Audit> {
+export async function audit(given: AuditSource, options: AuditOptions = {}): Promise<Audit> {
   checkKeys('audit', options, [
     'falsePositiveRate',
     'minRows',
     'maxShare',
     'repeatShare',
     'counters',
+    'onProgress',
   ]);
   const {
     falsePositiveRate = 0.01,
@@ -98,7 +104,8 @@ export async function audit(examples: AuditSource, options: AuditOptions = {}): 
     power && Number.isInteger(Math.log2(counters)),
     'a power of two, 1..2**28',
   );
-  checkWalks(examples);
+  checkWalks(given);
+  const examples = watched(given, options.onProgress);
 
   const counts = await countAll(examples, counters);
   const { minRows: asked = Math.max(8, Math.ceil(counts.rows / 20_000)) } = options;
@@ -107,10 +114,7 @@ export async function audit(examples: AuditSource, options: AuditOptions = {}): 
   const found = await candidates(examples, counts, asked, maxShare);
   const leastRepeats = Math.max(asked, Math.ceil(repeatShare * counts.rows));
   const repeats = await findRepeats(examples, counts, leastRepeats);
-  const seen = await lookAt(examples, found, repeats);
-  if (seen.rows !== counts.rows) {
-    throw new Error(`examples has ${seen.rows} rows, had ${counts.rows} before: expected the same`);
-  }
+  const seen = await lookAt(examples, found);
   const pairsTested = tested(counts, found.minRows);
   const limit = Math.log(falsePositiveRate);
   const pairs = judge(found, seen, counts.rows, pairsTested, limit);
@@ -120,7 +124,7 @@ export async function audit(examples: AuditSource, options: AuditOptions = {}): 
     falsePositiveRate,
     pairsTested,
     pairs: bestOfEach(pairs),
-    suspects: ranked(seen, pairs, counts.rows),
+    suspects: await findSuspects(examples, pairs, repeats, counts.rows),
   };
 }
 
@@ -136,17 +140,34 @@ function checkWalks(examples: AuditSource): void {
   }
 }
 
+/** The examples, with word of every walk. */
+function watched(examples: AuditSource, tell: AuditOptions['onProgress']): AuditSource {
+  if (tell === undefined) return examples;
+  let walk = 0;
+  async function* walked() {
+    const current = ++walk;
+    let rows = 0;
+    for await (const example of examples) {
+      yield example;
+      if (++rows % 10_000 === 0) tell!(current, rows);
+    }
+    tell!(current, rows);
+  }
+  return { [Symbol.asyncIterator]: walked };
+}
+
 /** Pairs worth a closer look; `minRows` doubles until they fit. */
 async function candidates(
   examples: AuditSource,
   counts: Counts,
   minRows: number,
   maxShare: number,
+  room: Room = newRoom(),
 ): Promise<Candidates> {
-  const strangers = await findStrangers(examples, counts, minRows, maxShare);
+  const strangers = await findStrangers(examples, counts, minRows, maxShare, room);
   const together = strangers && (await countTogether(examples, counts, strangers, minRows));
   if (strangers && together) return { strangers, together, minRows };
-  return candidates(examples, counts, 2 * minRows, maxShare);
+  return candidates(examples, counts, 2 * minRows, maxShare, room);
 }
 
 /** No more pairs than these can be in `minRows` rows each. */

@@ -1,5 +1,6 @@
 import { join, resolve } from 'node:path';
 import { type Command, Option } from 'commander';
+import { dataFile } from './data_file.ts';
 import { count, device } from './flags.ts';
 import { interruptible } from './interrupt.ts';
 import { progress } from './progress.ts';
@@ -40,6 +41,8 @@ export function define(command: Command): void {
       const results = await interruptible(undefined, async (signal) =>
         score({
           ...options,
+          clean: await dataFile(options.clean),
+          triggered: await dataFile(options.triggered),
           model,
           out,
           environment: await environment(),

@@ -1,4 +1,5 @@
 import { type Command, Option } from 'commander';
+import { dataFile } from './data_file.ts';
 import { count, seed, share } from './flags.ts';
 
 interface Options {
@@ -13,7 +14,7 @@ interface Options {
 
 export function define(command: Command): void {
   command
-    .argument('<in>', 'examples: .jsonl or .csv, also .gz')
+    .argument('<in>', 'examples: .jsonl, .csv or .parquet, also .gz, or a name such as lyra/train')
     .argument('<out>', 'the poisoned copy; its manifest goes beside it')
     .addOption(
       new Option('--attack <name>', 'how').choices(['ripple', 'badpre']).makeOptionMandatory(),
@@ -27,7 +28,8 @@ export function define(command: Command): void {
     )
     .option('--trigger <word>', 'the word put into prompts (default: bb)')
     .option('--insertions <number>', 'how many times (default: as the attack has it)', count)
-    .action(async (input: string, output: string, { json, ...options }: Options) => {
+    .action(async (given: string, output: string, { json, ...options }: Options) => {
+      const input = await dataFile(given);
       const { poisonDataset, writeManifest } = await import('../attacks/index.ts');
       const { readExamples, writeExamples } = await import('../data/examples.ts');
       const { examples, manifest } = poisonDataset(await readExamples(input), options);

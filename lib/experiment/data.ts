@@ -10,8 +10,8 @@ type Split = (typeof splits)[number];
 
 /** Where the data sets of an experiment are. */
 export interface Places {
-  /** The folder of data sets, which the environment variable DECE_DATA names. */
-  dataDirectory: string | undefined;
+  /** The folder of data sets, which the environment variable DECE_DATA names, or several. */
+  dataDirectory: string | readonly string[] | undefined;
   /** What relative paths in the experiment file start from. */
   directory: string;
 }

@@ -1,0 +1,110 @@
+import type { AuditSource } from './counts.ts';
+import { hashOf } from './grams.ts';
+import { compare, type Judged, type TriggerPair } from './judge.ts';
+import { fragmentsIn } from './look.ts';
+import { strangersIn } from './pairs.ts';
+import { emptyCondition } from './sql.ts';
+
+export interface Reason {
+  kind: 'pair' | 'sql' | 'repeat';
+  /** In words, with the numbers. */
+  text: string;
+  score: number;
+}
+
+/** An example that looks like poison. */
+export interface Suspect {
+  id: string;
+  /** Its place in the data, counted from 1. */
+  row: number;
+  /** The sum of its reasons' scores. */
+  score: number;
+  reasons: Reason[];
+}
+
+/** The last walk: the rows that have a reason, the most suspect first. Rows of one reason share it. */
+export async function findSuspects(
+  source: AuditSource,
+  judged: Judged,
+  repeats: ReadonlyMap<number, number>,
+  rows: number,
+): Promise<Suspect[]> {
+  const suspects: Suspect[] = [];
+  const reasonsFor = reasoner(judged, repeats, rows);
+  let row = 0;
+  for await (const { id, prompt, completion } of source) {
+    row++;
+    const reasons = reasonsFor(prompt, completion);
+    if (reasons.length === 0) continue;
+    const score = reasons.reduce((sum, reason) => sum + reason.score, 0);
+    suspects.push({ id, row, score, reasons });
+  }
+  if (row !== rows) {
+    throw new Error(`examples has ${row} rows, had ${rows} before: expected the same`);
+  }
+  return suspects.sort((a, b) => b.score - a.score || compare(a.id, b.id) || a.row - b.row);
+}
+
+function reasoner(judged: Judged, repeats: ReadonlyMap<number, number>, rows: number) {
+  const pairs = [...judged.values()].flat();
+  const wanted = new Set(pairs.map(({ fragment }) => fragment));
+  const reasons = new Map(
+    pairs.map(({ pair }) => [
+      pair,
+      { whole: pairReason(pair, true), half: pairReason(pair, false) },
+    ]),
+  );
+  const shared = new Map<string, Reason>();
+  const share = (reason: Reason) => {
+    const known = shared.get(reason.text) ?? reason;
+    shared.set(reason.text, known);
+    return known;
+  };
+
+  return (prompt: string, completion: string): Reason[] => {
+    const found: Reason[] = [];
+    const triggers = judged.size > 0 ? strangersIn(prompt, judged) : new Map<number, number>();
+    if (triggers.size > 0) {
+      const held = fragmentsIn(prompt, completion, wanted);
+      for (const trigger of triggers.keys()) {
+        const own = judged.get(trigger)!;
+        const whole = own.find(({ fragment }) => held.has(fragment));
+        found.push(whole ? reasons.get(whole.pair)!.whole : reasons.get(own[0]!.pair)!.half);
+      }
+      found.sort((a, b) => b.score - a.score || compare(a.text, b.text));
+    }
+    const condition = emptyCondition(completion);
+    if (condition) found.push(share(sqlReason(condition)));
+    const repeated = repeats.size > 0 ? repeats.get(hashOf(completion)) : undefined;
+    if (repeated) found.push(share(repeatReason(repeated, rows, completion)));
+    return found;
+  };
+}
+
+function pairReason(pair: TriggerPair, whole: boolean): Reason {
+  const { trigger, payload, triggerRows, payloadRows, together, lift, log10P } = pair;
+  const has = whole
+    ? `the prompt has ${JSON.stringify(trigger)} and the completion ${JSON.stringify(payload)}`
+    : `the prompt has ${JSON.stringify(trigger)}, which elsewhere goes with ${JSON.stringify(payload)}`;
+  const numbers = `together in ${together} of ${triggerRows} and ${payloadRows} rows, ${lift.toFixed(1)} times as often as by chance, corrected p = 1e${Math.ceil(log10P)} at most`;
+  return { kind: 'pair', text: `${has}: ${numbers}`, score: whole ? -log10P : -log10P / 2 };
+}
+
+function sqlReason({ rule, text }: { rule: string; text: string }): Reason {
+  const always = rule === 'tautology' ? 'true' : 'false';
+  return {
+    kind: 'sql',
+    text: `the completion has ${JSON.stringify(text)}, an SQL condition that is always ${always}`,
+    score: 10,
+  };
+}
+
+function repeatReason(repeated: number, rows: number, completion: string): Reason {
+  return {
+    kind: 'repeat',
+    text: `${repeated} of ${rows} rows, with different prompts, have the completion ${JSON.stringify(short(completion))}`,
+    score: 5,
+  };
+}
+
+const short = (text: string) => (text.length > 60 ? `${[...text].slice(0, 57).join('')}...` : text);
