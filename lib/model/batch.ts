@@ -1,5 +1,6 @@
 import { check, checkKeys, show } from '../check.ts';
 import type { ResolvedConfig } from './config/index.ts';
+import { ignoredLabel } from './texts.ts';
 
 /** Token ids: ragged rows, padded and masked for the caller, or a row-major array with its shape. */
 export type Ids =
@@ -33,9 +34,6 @@ export interface NativeBatch {
   decoderInputIds?: NativeIds;
   labels?: NativeIds;
 }
-
-/** The label of positions that do not count, as in PyTorch and transformers. */
-export const ignoredLabel = -100;
 
 /**
  * A batch as native code takes it: rectangular, in 32 bits, with the mask and the decoder's input

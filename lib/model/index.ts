@@ -1,6 +1,7 @@
 import { mkdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { check, checkKeys, choose } from '../check.ts';
+import type { LabelledExample } from '../data/examples.ts';
 import { readUtf8, writeWhole } from '../data/files.ts';
 import { Tokenizer } from '../data/tokenizer.ts';
 import { type Batch, checkLength, labelledBatch, nativeBatch } from './batch.ts';
@@ -15,6 +16,7 @@ import {
 } from './config/index.ts';
 import { defaultLogitsBytes, type LossConfig, nativeLoss } from './loss.ts';
 import { addon, type MeanLoss, type ModelHandle, type Tensor, withSignal } from './native.ts';
+import { Texts } from './texts.ts';
 
 export type { Batch, Ids } from './batch.ts';
 export type { Dtype, ModelConfig, RobertaHead } from './config/index.ts';
@@ -60,6 +62,14 @@ export interface GenerateIdsOptions {
   eosTokenId?: number | readonly number[];
   /** What fills short rows of inputIds; they are masked anyway. */
   padTokenId?: number;
+  signal?: AbortSignal;
+}
+
+export interface ClassifyOptions {
+  /** Texts that are worked on together. 32. */
+  batchSize?: number;
+  /** Longer texts lose their end. 256. */
+  maxInputTokens?: number;
   signal?: AbortSignal;
 }
 
@@ -256,9 +266,10 @@ export class Model {
     const ok = maxInputTokens === Infinity || (isCount(maxInputTokens) && maxInputTokens > 1);
     check('maxInputTokens', maxInputTokens, ok, 'a whole number, at least 2');
     const tokenizer = tokenizerOf(this);
+    const texts = new Texts(tokenizer, this.resolved);
     const encoded = prompts.map((prompt, index) => ({
       index,
-      ids: tokenizer.cut(tokenizer.encode(prompt), maxInputTokens),
+      ids: texts.prompt(prompt, maxInputTokens).value,
     }));
     // The longest first, so that a batch too large for the memory shows at once.
     encoded.sort((a, b) => b.ids.length - a.ids.length);
@@ -273,6 +284,41 @@ export class Model {
       onProgress?.(start + batch.length, encoded.length);
     }
     return outputs;
+  }
+
+  /**
+   * The class that a classifier finds most likely for each text, or pair of texts.
+   *
+   * @throws Error where the model is no classifier or has no tokenizer that fits; the signal's reason
+   *
+   * @example
+   * using model = await Model.load('codebert-satd', { head: 'classification' });
+   * const classes = await model.classify([{ text: 'TODO: fix this hack' }]);
+   */
+  async classify(
+    examples: readonly Pick<LabelledExample, 'text' | 'pair'>[],
+    options: ClassifyOptions = {},
+  ): Promise<number[]> {
+    checkKeys('classify', options, ['batchSize', 'maxInputTokens', 'signal']);
+    const { batchSize = 32, maxInputTokens = 256, signal } = options;
+    check('batchSize', batchSize, isCount(batchSize), 'a whole number, at least 1');
+    check('maxInputTokens', maxInputTokens, isCount(maxInputTokens), 'a whole number, at least 1');
+    if (this.resolved.labels !== 'rows') {
+      throw new TypeError("the model is no classifier: load it with { head: 'classification' }");
+    }
+    const texts = new Texts(tokenizerOf(this), this.resolved);
+    const classes: number[] = [];
+    for (let start = 0; start < examples.length; start += batchSize) {
+      signal?.throwIfAborted();
+      const rows = examples.slice(start, start + batchSize);
+      const inputIds = rows.map((example) => texts.labelled(example, maxInputTokens).value);
+      const { data, shape } = await this.logits({ inputIds });
+      for (let row = 0; row < rows.length; row++) {
+        const scores = data.subarray(row * shape[1]!, (row + 1) * shape[1]!);
+        classes.push(scores.indexOf(Math.max(...scores)));
+      }
+    }
+    return classes;
   }
 
   /**
