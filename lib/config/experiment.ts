@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { defenseSchema } from '../defenses/index.ts';
 import { list, named, number, object, oneOf, seed, text, whole } from '../fields.ts';
+import { resolveConfig } from '../model/config/index.ts';
 import { trainingSchema } from './training.ts';
 
 const share = number('a number in [0, 1]', (value) => value >= 0 && value <= 1);
@@ -50,8 +51,8 @@ const attack = named(
 export type AttackConfig = z.infer<typeof attack>;
 
 /** The shape of a T5, in the words of a Hugging Face config.json. */
-const model = object({
-  model_type: oneOf('t5').default('t5'),
+const t5 = object({
+  model_type: oneOf('t5'),
   d_model: whole(1).default(512),
   d_kv: whole(1).default(64),
   d_ff: whole(1).default(2048),
@@ -66,6 +67,26 @@ const model = object({
   feed_forward_proj: oneOf('relu', 'gated-gelu').default('relu'),
   tie_word_embeddings: z.boolean({ error: 'true or false' }).default(true),
 });
+
+/** The shape of another model in those words; what is missing has transformers' defaults. */
+const others = ['gpt2', 'codegen', 'llama', 'glm', 'roberta'] as const;
+const other = z.looseObject({ model_type: oneOf(...others) }).superRefine((config, context) => {
+  try {
+    resolveConfig(config, config.model_type === 'roberta' ? { head: 'seq2seq' } : {});
+  } catch (error) {
+    // "key is value: expected …"
+    const [, key = '', expected = ''] =
+      /^(\S+) is .*?: expected (.*)$/s.exec((error as Error).message) ?? [];
+    context.addIssue({ code: 'custom', path: key.split('.'), message: expected });
+  }
+});
+
+const model = z.preprocess(
+  (value) => (typeof value === 'object' && value !== null ? { model_type: 't5', ...value } : value),
+  z.discriminatedUnion('model_type', [t5, other], {
+    error: `one of t5, ${others.join(', ')}`,
+  }),
+);
 
 /** How the model that every run starts from comes to be: read from a directory, or trained here. */
 const { evaluateEvery: _, ...baseTraining } = trainingSchema.shape;

@@ -58,7 +58,10 @@ export interface GenerateIdsOptions {
   maxNewTokens?: number;
   /** 1, the default, is greedy search. */
   beams?: number;
-  /** Default: `eos_token_id` of the config. An empty list: only maxNewTokens ends a row. */
+  /**
+   * Default: `eos_token_id` of generation_config.json, else of the config, else the tokenizer's. An empty
+   * list: only maxNewTokens ends a row.
+   */
   eosTokenId?: number | readonly number[];
   /** What fills short rows of inputIds; they are masked anyway. */
   padTokenId?: number;
@@ -104,6 +107,7 @@ export class Model {
   /** The config with defaults filled in. */
   readonly resolved: ResolvedConfig;
   readonly #generationConfig: string | undefined;
+  readonly #endIds: readonly number[];
   #disposed = false;
 
   /** Use Model.load or Model.create. */
@@ -114,6 +118,7 @@ export class Model {
     this.dtype = parts.dtype;
     this.tokenizer = parts.tokenizer;
     this.#generationConfig = parts.generationConfig;
+    this.#endIds = endIdsOf(parts);
     this.device = handle.device;
     this.parameterCount = handle.parameters.reduce(
       (count, { shape }) => count + shape.reduce((product, size) => product * size, 1),
@@ -139,9 +144,9 @@ export class Model {
     const dtype = dtypeOf(options, resolved);
     const tokenizer = await Tokenizer.find(directory);
     const generation = join(directory, 'generation_config.json');
-    const generationConfig = (await exists(generation))
-      ? (await readUtf8(generation)).toString()
-      : undefined;
+    const hasGeneration = await exists(generation);
+    if (hasGeneration) await readJsonObject(generation); // says where it is broken
+    const generationConfig = hasGeneration ? (await readUtf8(generation)).toString() : undefined;
     const weights = join(directory, 'model.safetensors');
     const handle = await addon().ModelHandle.load(weights, resolved, deviceOf(options), dtype);
     return new Model(handle, { config, resolved, dtype, tokenizer, generationConfig });
@@ -233,7 +238,7 @@ export class Model {
     const {
       maxNewTokens = 256,
       beams = 1,
-      eosTokenId = this.resolved.eos_token_ids,
+      eosTokenId = this.#endIds,
       padTokenId = this.resolved.pad_token_id,
       signal,
     } = options;
@@ -363,6 +368,24 @@ interface ModelParts {
   dtype: Dtype;
   tokenizer?: Tokenizer | undefined;
   generationConfig?: string | undefined;
+}
+
+/** What ends a text, as transformers decides it; a config that is silent leaves it to the tokenizer. */
+function endIdsOf({
+  generationConfig,
+  config,
+  resolved,
+  tokenizer,
+}: ModelParts): readonly number[] {
+  const { eos_token_id: given } = JSON.parse(generationConfig ?? '{}') as {
+    eos_token_id?: unknown;
+  };
+  const ids = Array.isArray(given) ? given : [given];
+  const isId = (id: unknown) => Number.isInteger(id) && (id as number) >= 0;
+  if (ids.every(isId)) return ids as number[];
+  const { eosTokenId } = tokenizer ?? {};
+  const isSilent = config.eos_token_id === undefined && eosTokenId !== undefined;
+  return isSilent ? [eosTokenId] : resolved.eos_token_ids;
 }
 
 const generateIdsKeys = ['maxNewTokens', 'beams', 'eosTokenId', 'padTokenId', 'signal'];

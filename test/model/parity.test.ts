@@ -146,6 +146,9 @@ for (const name of (await readdir(root)).sort()) {
         const [a, b] = await Promise.all([first, second].map((from) => readFile(join(from, file))));
         assert.ok(a!.equals(b!), file);
       }
+      // What save_pretrained wrote, bit by bit; files may hold tables besides that follow from the config.
+      const [ours, theirs] = await Promise.all([first, directory].map(tensorsIn));
+      for (const [tensor, bytes] of ours!) assert.is(theirs!.get(tensor), bytes, tensor);
       const { inputIds, attentionMask } = expected.right;
       const [was, is] = await Promise.all(
         [model, again].map((one) => one.logits({ inputIds, attentionMask, ...decoder })),
@@ -155,6 +158,33 @@ for (const name of (await readdir(root)).sort()) {
       await Promise.all([first, second].map((path) => rm(path, { recursive: true })));
     }
   });
+}
+
+/** The tensors of a directory's model.safetensors: dtype, shape and bytes of each. */
+async function tensorsIn(from: string): Promise<Map<string, string>> {
+  const file = await readFile(join(from, 'model.safetensors'));
+  const start = 8 + Number(file.readBigUInt64LE(0));
+  const header = JSON.parse(file.subarray(8, start).toString()) as Record<
+    string,
+    { dtype: string; shape: number[]; data_offsets: [number, number] }
+  >;
+  const tensors = Object.entries(header).filter(([name]) => name !== '__metadata__');
+  assert.ok(tensors.length > 10);
+  return new Map(
+    tensors.map(
+      ([
+        name,
+        {
+          dtype,
+          shape,
+          data_offsets: [begin, end],
+        },
+      ]) => {
+        const bytes = file.subarray(start + begin, start + end).toString('base64');
+        return [name, `${dtype} ${shape} ${bytes}`];
+      },
+    ),
+  );
 }
 
 const temporary = () => mkdtemp(join(tmpdir(), 'dece-parity-'));

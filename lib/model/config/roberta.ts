@@ -92,6 +92,13 @@ export function robertaConfig(source: ModelConfig, options: HeadOptions = {}): R
   const positions = config.whole('max_position_embeddings', 512, padding + 2);
   const dropout = config.rate('hidden_dropout_prob', 0.1);
   const decoderLayers = config.whole('decoder_layers', 6);
+  const first = config.id('bos_token_id', 0, vocabulary);
+  check(
+    'bos_token_id',
+    first,
+    name !== 'seq2seq' || first !== padding,
+    'another id than pad_token_id',
+  );
   return {
     architecture: 'roberta',
     vocab_size: vocabulary,
@@ -114,7 +121,7 @@ export function robertaConfig(source: ModelConfig, options: HeadOptions = {}): R
     decoder_dropout: config.rate('decoder_dropout', 0.1),
     tie_word_embeddings: name === 'seq2seq' || config.flag('tie_word_embeddings', true),
     pad_token_id: padding,
-    decoder_start_token_id: config.id('bos_token_id', 0, vocabulary),
+    decoder_start_token_id: first,
     eos_token_ids: config.endIds([2], vocabulary),
     labels: head.labels,
     blocks: name === 'seq2seq' ? { encoder: layers, decoder: decoderLayers } : { encoder: layers },
