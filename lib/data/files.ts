@@ -55,10 +55,10 @@ export function* linesOf(bytes: Buffer): Generator<Buffer> {
  *
  * @throws Error, in one sentence with the path
  */
-export async function writeWhole(path: string, text: string): Promise<void> {
+export async function writeWhole(path: string, content: string | Buffer): Promise<void> {
   let folder: string | undefined;
   try {
-    const bytes = isGzip(path) ? await promisify(gzip)(text) : text;
+    const bytes = isGzip(path) ? await promisify(gzip)(content) : content;
     folder = await mkdtemp(`${path}.tmp-`);
     const temporary = join(folder, basename(path));
     await writeAndFlush(temporary, bytes);

@@ -1,8 +1,9 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { check, checkKeys, show } from '../check.ts';
-import { readUtf8, writeWhole } from './files.ts';
+import { writeWhole } from './files.ts';
 import { type Codec, codec } from './tokenizer/codec.ts';
+import { hasTokenizer, readTokenizer } from './tokenizer/directory.ts';
 import type { Part } from './tokenizer/part.ts';
 
 const roles = ['pad', 'eos', 'bos', 'unk', 'cls', 'sep', 'mask'] as const;
@@ -64,8 +65,16 @@ export class Tokenizer {
   readonly #known: readonly boolean[];
   readonly #json: object;
   readonly #config: TokenizerConfig;
+  /** What it was read from. */
+  readonly #files: ReadonlyMap<string, Buffer> | undefined;
 
-  private constructor(json: object, config: TokenizerConfig, { pad }: TokenizerOptions) {
+  private constructor(
+    json: object,
+    config: TokenizerConfig,
+    { pad }: TokenizerOptions,
+    files?: ReadonlyMap<string, Buffer>,
+  ) {
+    this.#files = files;
     this.#codec = codec(json as Part, config);
     this.#json = json;
     this.#config = config;
@@ -83,18 +92,20 @@ export class Tokenizer {
   }
 
   /**
-   * Reads tokenizer.json of a directory, with tokenizer_config.json and special_tokens_map.json where
-   * they are.
+   * Reads the tokenizer.json of a directory, or the older vocab.json and merges.txt (GPT-2, CodeGen,
+   * RoBERTa, CodeT5) or tokenizer.model (Llama, GLM-4), with the settings and special tokens beside them.
    *
    * @throws Error, in one sentence with the path, on a file that is missing or is no tokenizer
    */
   static async load(directory: string, options: TokenizerOptions = {}): Promise<Tokenizer> {
     checkKeys('Tokenizer.load', options, ['pad']);
-    const path = join(directory, 'tokenizer.json');
-    const json = await readObject(path);
-    const map = await readObject(join(directory, 'special_tokens_map.json'), {});
-    const config = await readObject(join(directory, 'tokenizer_config.json'), {});
-    return create(path, () => new Tokenizer(json, { ...map, ...config }, options));
+    const { path, json, config, files } = await readTokenizer(directory);
+    return create(path, () => new Tokenizer(json, config, options, files));
+  }
+
+  /** As {@link Tokenizer.load}; undefined where a directory has none of these files. */
+  static async find(directory: string): Promise<Tokenizer | undefined> {
+    return (await hasTokenizer(directory)) ? Tokenizer.load(directory) : undefined;
   }
 
   /**
@@ -140,13 +151,17 @@ export class Tokenizer {
   }
 
   /**
-   * Writes tokenizer.json and tokenizer_config.json, as transformers loads them, into a directory that
-   * is made where it is missing.
+   * Writes the files that were read, byte for byte, or else tokenizer.json and tokenizer_config.json, as
+   * transformers loads them, into a directory that is made where it is missing.
    *
    * @throws Error, in one sentence with the path, where that fails
    */
   async save(directory: string): Promise<void> {
     await mkdir(directory, { recursive: true });
+    if (this.#files !== undefined) {
+      for (const [name, bytes] of this.#files) await writeWhole(join(directory, name), bytes);
+      return;
+    }
     await writeObject(join(directory, 'tokenizer.json'), this.#json);
     await writeObject(join(directory, 'tokenizer_config.json'), {
       tokenizer_class: 'PreTrainedTokenizerFast',
@@ -200,25 +215,6 @@ const withoutSpaces = (text: string) =>
     (cleaned, spaced) => cleaned.replaceAll(spaced, spaced.trim()),
     text,
   );
-
-async function readObject(path: string, missing?: object): Promise<object> {
-  let text: string;
-  try {
-    text = (await readUtf8(path)).toString();
-  } catch (error) {
-    const cause = (error as Error).cause as NodeJS.ErrnoException | undefined;
-    if (cause?.code === 'ENOENT' && missing !== undefined) return missing;
-    throw error;
-  }
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
-    throw new Error(`${path} is not JSON: ${(error as Error).message}`, { cause: error });
-  }
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
-  throw new Error(`${path} holds ${show(text)}: expected a JSON object`);
-}
 
 const writeObject = (path: string, value: object) =>
   writeWhole(path, `${JSON.stringify(value, null, 2)}\n`);

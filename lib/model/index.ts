@@ -71,7 +71,7 @@ export interface GenerateOptions extends GenerateIdsOptions {
 export class Model {
   /** The config as it was read or given. */
   readonly config: ModelConfig;
-  /** Undefined where the directory had no tokenizer.json. */
+  /** Undefined where the directory had no files of one. */
   readonly tokenizer: Tokenizer | undefined;
   readonly dtype: Dtype;
   /** `cpu` or `cuda:N`: what `auto` took. */
@@ -101,7 +101,7 @@ export class Model {
 
   /**
    * The model in a directory of Hugging Face's layout: config.json, model.safetensors and, where
-   * there are, tokenizer.json and generation_config.json.
+   * there are, the files of a tokenizer and generation_config.json.
    *
    * @throws Error, in one sentence, on a directory without weights, on weights that are truncated or
    *   do not fit the config, and on a device that cannot be had
@@ -115,9 +115,7 @@ export class Model {
     const config = await readJsonObject(join(directory, 'config.json'));
     const t5 = t5Config(config);
     const dtype = dtypeOf(options, t5);
-    const tokenizer = (await exists(join(directory, 'tokenizer.json')))
-      ? await Tokenizer.load(directory)
-      : undefined;
+    const tokenizer = await Tokenizer.find(directory);
     const generation = join(directory, 'generation_config.json');
     const generationConfig = (await exists(generation))
       ? (await readUtf8(generation)).toString()

@@ -1,5 +1,8 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -47,13 +50,29 @@ function digest(tokenizer: Tokenizer, text: string): string {
 
 const test = suite('Tokenizer of the models of the study');
 
-for (const [name, answers] of Object.entries(golden.answers)) {
+/** What transformers makes of directories that have no tokenizer.json. */
+const older = JSON.parse(readFileSync(new URL('files.json', folder), 'utf8')) as {
+  answers: Record<string, string>;
+  ids: Record<string, Record<string, number | null>>;
+};
+
+for (const [name, answers] of Object.entries({ ...golden.answers, ...older.answers })) {
   test(`gives the ids and texts that Python gives, with a tokenizer such as ${name}'s`, async () => {
     const tokenizer = await load(name);
     assert.is(answers.length, 4 * golden.count);
     for (const [i, text] of texts.entries()) {
       const answer = answers.slice(4 * i, 4 * i + 4);
       assert.is(digest(tokenizer, text), answer, `text ${i}: ${JSON.stringify(text)}`);
+    }
+  });
+}
+
+for (const [name, ids] of Object.entries(older.ids)) {
+  test(`knows the special tokens of ${name} as transformers does`, async () => {
+    const tokenizer = await load(name);
+    for (const [role, id] of Object.entries(ids)) {
+      const key = `${role}TokenId` as 'padTokenId';
+      assert.is(tokenizer[key], id ?? undefined, role);
     }
   });
 }
@@ -121,6 +140,68 @@ test('tells special tokens apart, and pads with another token only when told to'
     Tokenizer.load(path, { pad: 'unk' }),
     /: pad is "unk": expected eos, bos or unk, of which the tokenizer has that token$/,
   );
+});
+
+test('saves the files that it was read from, byte for byte', async () => {
+  const saved = await mkdtemp(join(tmpdir(), 'dece-tokenizer-'));
+  for (const name of ['files-codet5', 'files-llama-new', 'glm4', 'files-decoder']) {
+    const source = fileURLToPath(new URL(name, folder));
+    const target = join(saved, name);
+    await (await Tokenizer.load(source)).save(target);
+    const files = (await readdir(source)).filter((file) => file !== 'config.json');
+    assert.equal(await readdir(target), files);
+    for (const file of files) {
+      assert.ok(
+        (await readFile(join(target, file))).equals(await readFile(join(source, file))),
+        file,
+      );
+    }
+  }
+  await rm(saved, { recursive: true });
+});
+
+test('says what is wrong with older files, and how a tokenizer.json is made of them', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'dece-tokenizer-'));
+  const write = (name: string, content: string | Buffer) =>
+    writeFile(join(directory, name), content);
+  const fails = (message: RegExp) => rejects(Tokenizer.load(directory), message);
+  assert.is(await Tokenizer.find(directory), undefined);
+  await write('vocab.json', '{"a": 0, "b": 1}');
+  assert.is(await Tokenizer.find(directory), undefined);
+  await write('merges.txt', '#version: 0.2\na b\n');
+  await fails(
+    /vocab\.json cannot be converted: tokenizer_class is undefined: expected one of GPT2/,
+  );
+  await write('config.json', '{"model_type": "gpt2"}');
+  await fails(
+    /vocab\.json is not a tokenizer that can be read: model\.merges\[0\] is "a b": the voc/,
+  );
+  await write('merges.txt', 'a b c\n');
+  await fails(/: model\.merges\[0\] is "a b c": expected two tokens$/);
+  await write('vocab.json', '{"a": 0');
+  await fails(/vocab\.json is not JSON: /);
+  await write('tokenizer.model', Buffer.from([10, 200, 1]));
+  await fails(
+    /tokenizer\.model cannot be converted: tokenizer_class is "?GPT2Tokenizer"?: .*AutoTokenizer/,
+  );
+  await write('config.json', '{"tokenizer_class": "LlamaTokenizerFast"}');
+  await fails(
+    /tokenizer\.model cannot be converted: it breaks off or is damaged; write a tokenizer\.json/,
+  );
+  await write('config.json', '{"model_type": "chatglm", "tokenizer_class": "ChatGLMTokenizer"}');
+  await fails(
+    /tokenizer_class is "ChatGLMTokenizer": expected one of .*; write a tokenizer\.json with/,
+  );
+  await write('config.json', '{"model_type": "roberta"}');
+  await fails(
+    /tokenizer_class is "?RobertaTokenizer"?: expected one that goes with SentencePiece; /,
+  );
+  await write('tokenizer.model', 'YQ== 0\nYg== 1\nYWI=\n');
+  await write('config.json', '{"model_type": "chatglm"}');
+  await fails(/tokenizer\.model cannot be converted: line 3 is no token in base64 and its rank; /);
+  await write('tokenizer.model', 'YQ== 0\nYg== 1\n');
+  await fails(/: \[gMASK\] is undefined: expected a token of the vocabulary or of added_tokens; /);
+  await rm(directory, { recursive: true });
 });
 
 test.run();

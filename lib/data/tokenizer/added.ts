@@ -50,8 +50,9 @@ const isNormalized = ({ normalized, special }: AddedToken) => normalized ?? !spe
 
 // Rust's `\w`, which has no shorter name here.
 const letter = '[\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\p{Join_Control}]';
-const endsInWord = new RegExp(`${letter}$`, 'u');
-const startsInWord = new RegExp(`^${letter}`, 'u');
+const isLetter = new RegExp(letter, 'u');
+const lastOf = (text: string) => text.slice(-2).match(/.$/su)?.[0] ?? '';
+const firstOf = (text: string) => text.match(/^./su)?.[0] ?? '';
 
 class Finder {
   readonly #tokens: ReadonlyMap<string, AddedToken>;
@@ -75,7 +76,7 @@ class Finder {
       const token = this.#tokens.get(match[0])!;
       const before = text.slice(0, match.index);
       const after = text.slice(match.index + match[0].length);
-      if (token.single_word && (endsInWord.test(before) || startsInWord.test(after))) continue;
+      if (token.single_word && isLetter.test(lastOf(before) + firstOf(after))) continue;
       const space = token.lstrip ? spaceAtEnd(before) : 0;
       add(Math.max(done, match.index - space));
       sections.push(token.id);
