@@ -1,4 +1,4 @@
-import { make, type Part, regexOf } from './part.ts';
+import { make, type Part, partsOf, regexOf } from './part.ts';
 
 export type Normalize = (text: string) => string;
 
@@ -10,8 +10,8 @@ export function normalizer(part: unknown): Normalize {
 const form = (name: string) => () => (text: string) => text.normalize(name);
 
 const table: Readonly<Record<string, (part: Part) => Normalize>> = {
-  Sequence: ({ normalizers }) => {
-    const steps = (normalizers as Part[]).map(normalizer);
+  Sequence: (part) => {
+    const steps = partsOf(part, 'normalizers').map(normalizer);
     return (text) => steps.reduce((changed, step) => step(changed), text);
   },
   Prepend:
