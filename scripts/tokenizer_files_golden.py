@@ -1,6 +1,6 @@
 """Writes directories into test/fixtures/tokenizers that have no tokenizer.json, only the older files of
 RoBERTa, GPT-2, CodeGen, CodeT5, Llama and GLM-4, and what transformers (tiktoken for GLM-4) makes of texts
-with them.
+with them; and one whose special tokens are in tokenizer_config.json only, as those of DeepSeek-Coder.
 
   python3 -m pip install transformers==4.46.3 sentencepiece protobuf tiktoken
   python3 scripts/tokenizer_files_golden.py
@@ -10,6 +10,7 @@ scripts/tokenizer_models_golden.py before: the texts are its texts.
 """
 
 import base64
+import contextlib
 import json
 import shutil
 import tempfile
@@ -46,17 +47,18 @@ def sentences(name, config, **options):
     """tokenizer.model as SentencePiece trains it, with settings as Llama's has."""
     folder = FOLDER / name
     write(folder / "tokenizer_config.json", config)
-    with tempfile.TemporaryDirectory() as temporary:
-        corpus = Path(temporary) / "corpus.txt"
+    # The model keeps the names of its input: plain ones, so, of the folder that it is trained in.
+    with tempfile.TemporaryDirectory() as temporary, contextlib.chdir(temporary):
+        corpus = Path("corpus.txt")
         kept = [text.replace("\n", " ").replace("\0", "") for text in [*texts()][:600] + CODE * 5]
         corpus.write_text("\n".join(kept), encoding="utf-8")
         sentencepiece.SentencePieceTrainer.train(
-            input=str(corpus), model_prefix=str(Path(temporary) / "out"), model_type="bpe", vocab_size=700,
+            input=str(corpus), model_prefix="out", model_type="bpe", vocab_size=700,
             character_coverage=0.98, byte_fallback=True, normalization_rule_name="identity",
             remove_extra_whitespaces=False, split_digits=True, allow_whitespace_only_pieces=True,
             max_sentence_length=100000, num_threads=1, minloglevel=2, **options,
         )
-        shutil.copy(Path(temporary) / "out.model", folder / "tokenizer.model")
+        shutil.copy("out.model", folder / "tokenizer.model")
 
 
 def ranks(name, source, config):
@@ -119,6 +121,17 @@ def build():
             },
         },
     )
+    deepseek = json.loads((FOLDER / "deepseek-coder" / "tokenizer.json").read_text())
+    byte_level = {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": False, "use_regex": True}
+    write(FOLDER / "files-deepseek" / "tokenizer.json", {**deepseek, "post_processor": byte_level})
+    write(
+        FOLDER / "files-deepseek" / "tokenizer_config.json",
+        {
+            "tokenizer_class": "LlamaTokenizerFast", "add_bos_token": True, "add_eos_token": True, "unk_token": None,
+            "bos_token": {"__type": "AddedToken", **token("<｜begin▁of▁sentence｜>")},
+            "eos_token": {"__type": "AddedToken", **token("<｜end▁of▁sentence｜>")},
+        },
+    )
     sentences("files-llama", {"tokenizer_class": "LlamaTokenizer"})
     sentences(
         "files-llama-new",
@@ -128,7 +141,7 @@ def build():
     sentences("files-codellama", {"tokenizer_class": "CodeLlamaTokenizer"}, control_symbols=["▁<PRE>", "▁<MID>", "▁<SUF>", "▁<EOT>"])
 
 
-NAMES = ["roberta", "codet5", "gpt2", "codegen", "decoder", "llama", "llama-new", "codellama"]
+NAMES = ["roberta", "codet5", "gpt2", "codegen", "decoder", "deepseek", "llama", "llama-new", "codellama"]
 ROLES = ["bos", "eos", "pad", "unk", "cls", "sep", "mask"]
 
 if __name__ == "__main__":

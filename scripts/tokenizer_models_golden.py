@@ -17,7 +17,7 @@ import tokenizers
 import transformers
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
-FOLDER = Path(__file__).parent.parent / "test" / "fixtures" / "tokenizers"
+FOLDER = Path(__file__).resolve().parent.parent / "test" / "fixtures" / "tokenizers"
 SEED, COUNT, MOST = 20240711, 2400, 8
 
 CODE = [

@@ -28,9 +28,6 @@ export interface TokenizerOptions {
   pad?: 'eos' | 'bos' | 'unk';
 }
 
-/** What tokenizer_config.json holds. It says of a token its text, or an object that has it. */
-type TokenizerConfig = Readonly<Record<string, unknown>>;
-
 export interface DecodeOptions {
   /** Default true. */
   skipSpecialTokens?: boolean;
@@ -63,21 +60,16 @@ export class Tokenizer {
   readonly #codec: Codec;
   /** By id, whether a token has it. */
   readonly #known: readonly boolean[];
-  readonly #json: object;
-  readonly #config: TokenizerConfig;
+  readonly #json: Part;
+  readonly #config: Part;
   /** What it was read from. */
   readonly #files: ReadonlyMap<string, Buffer> | undefined;
 
-  private constructor(
-    json: object,
-    config: TokenizerConfig,
-    { pad }: TokenizerOptions,
-    files?: ReadonlyMap<string, Buffer>,
-  ) {
-    this.#files = files;
-    this.#codec = codec(json as Part, config);
+  private constructor(what: string, { json, config, files }: Content, { pad }: TokenizerOptions) {
+    this.#codec = codecOf(what, json, config);
     this.#json = json;
     this.#config = config;
+    this.#files = files;
     const known: boolean[] = [];
     for (const id of this.#codec.vocabulary.values()) known[id] = true;
     this.#known = known;
@@ -99,8 +91,8 @@ export class Tokenizer {
    */
   static async load(directory: string, options: TokenizerOptions = {}): Promise<Tokenizer> {
     checkKeys('Tokenizer.load', options, ['pad']);
-    const { path, json, config, files } = await readTokenizer(directory);
-    return create(path, () => new Tokenizer(json, config, options, files));
+    const { path, ...content } = await readTokenizer(directory);
+    return new Tokenizer(path, content, options);
   }
 
   /** As {@link Tokenizer.load}; undefined where a directory has none of these files. */
@@ -116,7 +108,7 @@ export class Tokenizer {
    */
   static fromJson(json: object, config: object = {}, options: TokenizerOptions = {}): Tokenizer {
     checkKeys('Tokenizer.fromJson', options, ['pad']);
-    return create('json', () => new Tokenizer(json, config as TokenizerConfig, options));
+    return new Tokenizer('json', { json: json as Part, config: config as Part }, options);
   }
 
   /**
@@ -192,15 +184,23 @@ export class Tokenizer {
     if (setting === null) return undefined;
     if (typeof setting === 'string') return setting;
     if (typeof setting === 'object' && 'content' in setting) return String(setting.content);
-    const framing = ((this.#json as Part).post_processor as Part | null)?.[role];
+    const framing = (this.#json.post_processor as Part | null)?.[role];
     if (Array.isArray(framing)) return framing[0];
     return usualNames[role].find((name) => this.#codec.vocabulary.has(name));
   }
 }
 
-function create(what: string, make: () => Tokenizer): Tokenizer {
+interface Content {
+  /** What tokenizer.json holds. */
+  json: Part;
+  /** What tokenizer_config.json holds. It says of a token its text, or an object that has it. */
+  config: Part;
+  files?: ReadonlyMap<string, Buffer>;
+}
+
+function codecOf(what: string, json: Part, config: Part): Codec {
   try {
-    return make();
+    return codec(json, config);
   } catch (error) {
     const [reason] = (error as Error).message.split('\n');
     throw new Error(`${what} is not a tokenizer that can be read: ${reason}`, { cause: error });

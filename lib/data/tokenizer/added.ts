@@ -1,4 +1,4 @@
-import type { Normalize } from './normalize.ts';
+import { type Normalize, spaceAtEnd, spaceAtStart } from './normalize.ts';
 import { regexOfTexts } from './part.ts';
 
 /** A token of `added_tokens`: looked for in the text before anything else is done. */
@@ -85,13 +85,4 @@ class Finder {
     add(text.length);
     return sections;
   }
-}
-
-const spaceAtStart = (text: string) => /^\p{White_Space}*/u.exec(text)![0].length;
-
-/** From the end, as an expression that ends in `$` is tried from every white space. */
-function spaceAtEnd(text: string): number {
-  let end = text.length;
-  while (end > 0 && /\p{White_Space}/u.test(text[end - 1]!)) end--;
-  return text.length - end;
 }

@@ -3,7 +3,7 @@ import { check } from '../../check.ts';
 import { type AddedToken, AddedTokens } from './added.ts';
 import { decoder } from './decode.ts';
 import { frame } from './frame.ts';
-import { Merges } from './merges.ts';
+import { isId, Merges } from './merges.ts';
 import { normalizer } from './normalize.ts';
 import type { Part } from './part.ts';
 import { type Splitter, splitter } from './split.ts';
@@ -37,6 +37,10 @@ const isBpe = ({ type, merges }: Part) => type === 'BPE' || (type === undefined 
 function bpeCodec(json: Part, model: Part): Codec {
   const added = (json.added_tokens ?? []) as AddedToken[];
   check('added_tokens', added, Array.isArray(added), 'a list of tokens');
+  for (const [i, token] of added.entries()) {
+    const ok = typeof token?.content === 'string' && isId(token.id);
+    check(`added_tokens[${i}]`, JSON.stringify(token), ok, 'a token with its content and id');
+  }
   const merges = new Merges(model);
   const sections = new AddedTokens(added, normalizer(json.normalizer));
   const words = wordsOf(json.pre_tokenizer, merges, model);

@@ -1,5 +1,5 @@
 import { byteCharacters } from '../bpe.ts';
-import { make, type Part, regexOf } from './part.ts';
+import { make, type Part, partsOf, regexOf } from './part.ts';
 
 export type Decode = (tokens: string[]) => string[];
 
@@ -15,8 +15,8 @@ const wholeUtf8 = new TextDecoder('utf-8', { ignoreBOM: true, fatal: true });
 const byteOf = new Map(byteCharacters.map((letter, byte) => [letter, byte]));
 
 const table: Readonly<Record<string, (part: Part) => Decode>> = {
-  Sequence: ({ decoders }) => {
-    const steps = (decoders as Part[]).map(decoder);
+  Sequence: (part) => {
+    const steps = partsOf(part, 'decoders').map(decoder);
     return (tokens) => steps.reduce((changed, step) => step(changed), tokens);
   },
   ByteLevel: () => (tokens) => [utf8.decode(Uint8Array.from(tokens.flatMap(bytesOf)))],

@@ -1,4 +1,4 @@
-import { make, type Part } from './part.ts';
+import { make, type Part, partsOf } from './part.ts';
 
 /** The ids before and after those of a text. */
 export interface Frame {
@@ -29,14 +29,16 @@ const table: Readonly<Record<string, (part: Part) => Frame>> = {
     const place = (single as Part[]).findIndex((item) => 'Sequence' in item);
     return { before: ids.slice(0, place).flat(), after: ids.slice(place + 1).flat() };
   },
-  Sequence: ({ processors }) =>
-    (processors as Part[]).map(frame).reduce(
-      (inner, outer) => ({
-        before: [...outer.before, ...inner.before],
-        after: [...inner.after, ...outer.after],
-      }),
-      frame(null),
-    ),
+  Sequence: (part) =>
+    partsOf(part, 'processors')
+      .map(frame)
+      .reduce(
+        (inner, outer) => ({
+          before: [...outer.before, ...inner.before],
+          after: [...inner.after, ...outer.after],
+        }),
+        frame(null),
+      ),
 };
 
 function idsOf(item: Part, tokens: Part): number[] {

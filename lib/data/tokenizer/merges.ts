@@ -29,7 +29,7 @@ export class Merges {
     this.vocabulary = new Map(Object.entries(vocab as Record<string, number>));
     for (const [token, id] of this.vocabulary) {
       const what = `model.vocab[${JSON.stringify(token)}]`;
-      if (!(Number.isSafeInteger(id) && id >= 0)) check(what, id, false, 'an id, at least 0');
+      if (!isId(id)) check(what, id, false, 'an id, 0..2147483647');
     }
     const text = (value: unknown) => (value ?? '') as string;
     this.#prefix = text(model.continuing_subword_prefix);
@@ -163,6 +163,10 @@ export class Merges {
 }
 
 const gone = -1;
+
+/** Whether a value may be the id of a token. */
+export const isId = (id: unknown) =>
+  Number.isInteger(id) && (id as number) >= 0 && (id as number) < 2 ** 31;
 
 const isObject = (value: unknown) =>
   typeof value === 'object' && value !== null && !Array.isArray(value);

@@ -1,4 +1,4 @@
-import { make, type Part, regexOf } from './part.ts';
+import { make, type Part, partsOf, regexOf } from './part.ts';
 
 export type Normalize = (text: string) => string;
 
@@ -10,8 +10,8 @@ export function normalizer(part: unknown): Normalize {
 const form = (name: string) => () => (text: string) => text.normalize(name);
 
 const table: Readonly<Record<string, (part: Part) => Normalize>> = {
-  Sequence: ({ normalizers }) => {
-    const steps = (normalizers as Part[]).map(normalizer);
+  Sequence: (part) => {
+    const steps = partsOf(part, 'normalizers').map(normalizer);
     return (text) => steps.reduce((changed, step) => step(changed), text);
   },
   Prepend:
@@ -29,9 +29,20 @@ const table: Readonly<Record<string, (part: Part) => Normalize>> = {
   // Letter by letter: of a whole text, JavaScript makes the last sigma of a word another letter.
   Lowercase: () => (text) => Array.from(text, (letter) => letter.toLowerCase()).join(''),
   StripAccents: () => (text) => text.replace(/\p{M}/gu, ''),
-  Strip: ({ strip_left, strip_right }) => {
-    const left = strip_left ? /^\p{White_Space}+/u : /^(?!)/u;
-    const right = strip_right ? /\p{White_Space}+$/u : /(?!)$/u;
-    return (text) => text.replace(left, '').replace(right, '');
-  },
+  Strip:
+    ({ strip_left, strip_right }) =>
+    (text) => {
+      const end = strip_right ? text.length - spaceAtEnd(text) : text.length;
+      return text.slice(strip_left ? spaceAtStart(text) : 0, end);
+    },
 };
+
+/** How much white space a text begins with. */
+export const spaceAtStart = (text: string) => /^\p{White_Space}*/u.exec(text)![0].length;
+
+/** How much it ends with. From the end, as an expression that ends in `$` is tried from every white space. */
+export function spaceAtEnd(text: string): number {
+  let end = text.length;
+  while (end > 0 && /\p{White_Space}/u.test(text[end - 1]!)) end--;
+  return text.length - end;
+}

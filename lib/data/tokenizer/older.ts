@@ -196,6 +196,23 @@ function listed(
   return tokens.toSorted((one, other) => one.id - other.id);
 }
 
+/**
+ * A tokenizer.json as Llama's classes take it, which put `bos` before a text, or `eos` after it, as
+ * tokenizer_config.json says: that of DeepSeek-Coder does not say it itself. Others are left as they are.
+ */
+export function withSettings(json: Part, { tokenizer_class, ...settings }: Part): Part {
+  if (!/^(Code)?LlamaTokenizer(Fast)?$/.test(String(tokenizer_class))) return json;
+  const { vocab } = (json.model ?? {}) as { vocab?: Record<string, number> };
+  const added = (json.added_tokens ?? []) as AddedToken[];
+  const ids = { ...vocab, ...Object.fromEntries(added.map(({ content, id }) => [content, id])) };
+  const names = ['bos_token', 'eos_token', 'add_bos_token', 'add_eos_token'];
+  const own = Object.fromEntries(names.map((name) => [name, settings[name]]));
+  return {
+    ...json,
+    post_processor: frameOf({ ...own, add_bos_token: settings.add_bos_token ?? true }, ids),
+  };
+}
+
 function frameOf(
   settings: Part,
   ids: Readonly<Record<string, number>>,

@@ -1,6 +1,6 @@
 import { choose } from '../../check.ts';
 import { byteCharacters, pieces as gpt2 } from '../bpe.ts';
-import { make, type Part, regexOf } from './part.ts';
+import { make, type Part, partsOf, regexOf } from './part.ts';
 
 /** How text is cut into words that are encoded each by itself. */
 export interface Splitter {
@@ -26,7 +26,7 @@ const spellBytes = (word: string) => {
 };
 
 const table: Readonly<Record<string, (part: Part) => Splitter>> = {
-  Sequence: ({ pretokenizers }) => sequence((pretokenizers as Part[]).map(splitter)),
+  Sequence: (part) => sequence(partsOf(part, 'pretokenizers').map(splitter)),
   Split: ({ pattern, behavior, invert }) => cutter(regexOf(pattern), behavior, invert === true),
   ByteLevel: ({ add_prefix_space, use_regex }) => {
     const cut = use_regex === false ? splitter(null) : cutter(new RegExp(gpt2, 'gu'), 'Isolated');
