@@ -1,5 +1,6 @@
 import type { Counts } from './counts.ts';
 import { joined, promptWords } from './grams.ts';
+import { compare } from './judge.ts';
 
 /** A row whose prompt is unlike the others. This alone makes no row a suspect. */
 export interface Odd {
@@ -20,7 +21,7 @@ export function oddest(counts: Counts, most: number): Oddest {
   const perplexityOf = model(counts);
   let found: Odd[] = [];
   const rank = () => {
-    found.sort((a, b) => b.perplexity - a.perplexity || a.row - b.row);
+    found.sort((a, b) => b.perplexity - a.perplexity || compare(a.id, b.id) || a.row - b.row);
     found = found.slice(0, most);
   };
   let least = 0;
@@ -28,7 +29,7 @@ export function oddest(counts: Counts, most: number): Oddest {
     add(id, row, prompt) {
       if (most === 0) return;
       const perplexity = perplexityOf(prompt);
-      if (found.length >= most && perplexity <= least) return;
+      if (found.length >= most && perplexity < least) return;
       found.push({ id, row, perplexity });
       if (found.length < 2 * most) return;
       rank();

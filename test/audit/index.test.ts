@@ -103,9 +103,11 @@ test('knows one completion for many different prompts, not for one prompt', asyn
 
 test('finds the same whatever the order of the rows', async () => {
   const examples = poisoned(clean, 'quux', 'or 1=1', 2);
-  const withoutRows = ({ suspects, ...found }: Audit) => ({
+  const bare = ({ row: _, ...item }: { row: number }) => item;
+  const withoutRows = ({ suspects, oddest, ...found }: Audit) => ({
     ...found,
-    suspects: suspects.map(({ row: _, ...suspect }) => suspect),
+    suspects: suspects.map(bare),
+    oddest: oddest.map(bare),
   });
   const expected = await audit(examples);
   assert.equal(await audit(examples), expected);
