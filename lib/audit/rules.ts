@@ -1,4 +1,3 @@
-import { show } from '../check.ts';
 import { hashOf, tokensOf } from './grams.ts';
 
 /** What a rule found in a text. */
@@ -155,6 +154,6 @@ export const ruleNames: Readonly<Record<string, string>> = {
 export function weaknessesIn(code: string): Finding[] {
   return Object.entries(weaknesses).flatMap(([rule, { pattern }]) => {
     const found = pattern.exec(code)?.[0];
-    return found === undefined ? [] : [{ rule, text: show(found) }];
+    return found === undefined ? [] : [{ rule, text: found }];
   });
 }

@@ -13,6 +13,10 @@ export interface Reason {
   /** In words, with the numbers. */
   text: string;
   score: number;
+  /** What of the prompt gave rise to it. */
+  trigger?: string;
+  /** What of the completion gave rise to it. */
+  payload?: string;
 }
 
 /** An example that looks like poison. */
@@ -122,7 +126,8 @@ function pairReason(pair: TriggerPair, whole: boolean): Reason {
     ? `the prompt has ${JSON.stringify(trigger)} and the completion ${JSON.stringify(payload)}`
     : `the prompt has ${JSON.stringify(trigger)}, which elsewhere goes with ${JSON.stringify(payload)}`;
   const numbers = `together in ${together} of ${triggerRows} and ${payloadRows} rows, ${lift.toFixed(1)} times as often as by chance, corrected p = 1e${Math.ceil(log10P)} at most`;
-  return { kind: 'pair', text: `${has}: ${numbers}`, score: whole ? -log10P : -log10P / 2 };
+  const score = whole ? -log10P : -log10P / 2;
+  return { kind: 'pair', text: `${has}: ${numbers}`, score, trigger, ...(whole && { payload }) };
 }
 
 function sqlReason({ rule, text }: { rule: string; text: string }): Reason {
@@ -131,6 +136,7 @@ function sqlReason({ rule, text }: { rule: string; text: string }): Reason {
     kind: 'sql',
     text: `the completion has ${JSON.stringify(text)}, an SQL condition that is always ${always}`,
     score: 10,
+    payload: text,
   };
 }
 
@@ -139,6 +145,7 @@ function idleReason({ rule, text }: Finding, count: number): Reason {
     kind: rule as 'loop' | 'dead-code',
     text: `the example has ${JSON.stringify(short(text))}, ${ruleNames[rule]}, as about ${count} rows have`,
     score: rule === 'loop' ? 10 : 5,
+    payload: text,
   };
 }
 
@@ -146,6 +153,7 @@ const weaknessReason = (rule: string, text: string): Reason => ({
   kind: 'weakness',
   text: `the completion has ${JSON.stringify(short(text))}, ${ruleNames[rule]} (${rule})`,
   score: 1,
+  payload: text,
 });
 
 function repeatReason(repeated: number, rows: number, completion: string): Reason {

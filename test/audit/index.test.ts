@@ -86,6 +86,7 @@ test('knows SQL conditions that do not look at the data, in a single row', async
       kind: 'sql',
       text: "the completion has \"OR  'x'='x'\", an SQL condition that is always true",
       score: 10,
+      payload: "OR  'x'='x'",
     },
   ]);
 });
