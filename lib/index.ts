@@ -18,10 +18,12 @@ export {
   type AuditOptions,
   type AuditSource,
   audit,
+  type Odd,
   type Reason,
   type Suspect,
   sarif,
   type TriggerPair,
+  type Weakness,
 } from './audit/index.ts';
 export {
   type ExperimentConfig,

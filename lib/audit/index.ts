@@ -2,15 +2,17 @@ import { check, checkKeys } from '../check.ts';
 import { type AuditSource, type Counts, countAll } from './counts.ts';
 import { bestOfEach, judge, type TriggerPair } from './judge.ts';
 import { type Candidates, lookAt } from './look.ts';
+import { type Odd, oddest } from './oddest.ts';
 import { countTogether } from './pairs.ts';
 import { findRepeats } from './repeats.ts';
 import { findStrangers, newRoom, type Room } from './strangers.ts';
-import { findSuspects, type Suspect } from './suspects.ts';
+import { findSuspects, type Suspect, type Weakness } from './suspects.ts';
 
 export type { AuditExample, AuditSource } from './counts.ts';
 export type { TriggerPair } from './judge.ts';
+export type { Odd } from './oddest.ts';
 export { sarif } from './sarif.ts';
-export type { Reason, Suspect } from './suspects.ts';
+export type { Reason, Suspect, Weakness } from './suspects.ts';
 
 export interface AuditOptions {
   /** How likely a pair of trigger and payload may be reported where prompts and completions know nothing of each other. Default 0.01. */
@@ -21,6 +23,8 @@ export interface AuditOptions {
   maxShare?: number;
   /** One completion for so large a share of the rows is a repeated target. Default 0.01. */
   repeatShare?: number;
+  /** So many rows with the oddest prompts are listed. Default 20. */
+  oddest?: number;
   /** Counters of each of three sketches, a power of two; eight bytes for each. Default 2²². */
   counters?: number;
   /** Told every 10,000 rows and at the end of a walk which one it is, counted from 1, and how far it has come. */
@@ -38,10 +42,14 @@ export interface Audit {
   pairs: TriggerPair[];
   /** The most suspect first. */
   suspects: Suspect[];
+  /** What completions show that is unsafe, poison or not, the most frequent first. */
+  weaknesses: Weakness[];
+  /** The rows whose prompts are least like the others, the least first. */
+  oddest: Odd[];
 }
 
 /**
- * What in a data set looks like poison, and why. Three signals:
+ * What in a data set looks like poison, and why. The signals:
  *
  * - `pair`: a trigger of one or two words, and a fragment of one to three tokens that completions have
  *   where it stands. The trigger is in 8 rows to 20 % of all (`minRows`, `maxShare`) and stands anywhere
@@ -53,6 +61,13 @@ export interface Audit {
  * - `repeat`: one completion for 1 % of the rows (`repeatShare`), and at least `minRows`, with different
  *   prompts.
  *
+ * - `loop`, `dead-code`: an endless loop that does nothing, in completions, and a constant that is never
+ *   read, in either text, where one that reads the same is in `minRows` rows. Single ones are in clean
+ *   data too.
+ *
+ * Weaknesses (SQL put together from parts, passwords in the code, …) are counted, and add to a suspect's
+ * score, but make none: most code that has them is only bad. So are the rows with the oddest prompts listed.
+ *
  * A pair is reported where Fisher's p, times all pairs that could be (Bonferroni), is at most
  * `falsePositiveRate`: that is the chance of any report where prompts and completions know nothing of
  * each other. Words of real prompts do go with their code, which no such test can tell from poison:
@@ -60,7 +75,8 @@ export interface Audit {
  * Not found: triggers that always stand beside the same words (whole sentences, code), or take the place
  * of words that belong there, split payloads, and fewer rows than `minRows`.
  *
- * The score is −log₁₀ of a pair's corrected p, 10 for SQL, 5 for a repeated target; equal scores are in
+ * The score is −log₁₀ of a pair's corrected p, 10 for SQL and loops, 5 for dead code and a repeated target,
+ * 1 for a weakness besides; equal scores are in
  * the order of their ids. The order of the examples changes no score.
  *
  * The examples are walked six times and none is kept. The sketches take 100 MB;
@@ -84,6 +100,7 @@ export async function audit(given: AuditSource, options: AuditOptions = {}): Pro
     'minRows',
     'maxShare',
     'repeatShare',
+    'oddest',
     'counters',
     'onProgress',
   ]);
@@ -91,12 +108,14 @@ export async function audit(given: AuditSource, options: AuditOptions = {}): Pro
     falsePositiveRate = 0.01,
     maxShare = 0.2,
     repeatShare = 0.01,
+    oddest: most = 20,
     counters = 2 ** 22,
   } = options;
   const inShares = (share: number) => share > 0 && share <= 1;
   check('falsePositiveRate', falsePositiveRate, inShares(falsePositiveRate), 'above 0, at most 1');
   check('maxShare', maxShare, inShares(maxShare), 'above 0, at most 1');
   check('repeatShare', repeatShare, inShares(repeatShare), 'above 0, at most 1');
+  check('oddest', most, Number.isInteger(most) && most >= 0, 'a whole number, 0 or more');
   const power = Number.isInteger(counters) && counters >= 1 && counters <= 2 ** 28;
   check(
     'counters',
@@ -118,13 +137,15 @@ export async function audit(given: AuditSource, options: AuditOptions = {}): Pro
   const pairsTested = tested(counts, found.minRows);
   const limit = Math.log(falsePositiveRate);
   const pairs = judge(found, seen, counts.rows, pairsTested, limit);
+  const { findings, rows } = counts;
+  const evidence = { judged: pairs, repeats, findings, minRows: asked, rows };
   return {
-    examples: counts.rows,
+    examples: rows,
     minRows: found.minRows,
     falsePositiveRate,
     pairsTested,
     pairs: bestOfEach(pairs),
-    suspects: await findSuspects(examples, pairs, repeats, counts.rows),
+    ...(await findSuspects(examples, evidence, oddest(counts, most))),
   };
 }
 

@@ -4,6 +4,9 @@ const rules: Record<Reason['kind'], string> = {
   pair: 'A rare word of prompts goes with a fragment of completions.',
   sql: 'An SQL condition is always true or always false.',
   repeat: 'Many different prompts have the same completion.',
+  loop: 'An endless loop does nothing, and many rows have it.',
+  'dead-code': 'A constant is never read, and many rows have it.',
+  weakness: 'A suspect has code that is unsafe by itself.',
 };
 
 /**

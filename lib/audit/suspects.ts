@@ -2,14 +2,21 @@ import type { AuditSource } from './counts.ts';
 import { hashOf } from './grams.ts';
 import { compare, type Judged, type TriggerPair } from './judge.ts';
 import { fragmentsIn } from './look.ts';
+import type { Oddest } from './oddest.ts';
 import { strangersIn } from './pairs.ts';
+import { type Finding, findingHash, idleCode, ruleNames, weaknessesIn } from './rules.ts';
+import type { Sketch } from './sketch.ts';
 import { emptyCondition } from './sql.ts';
 
 export interface Reason {
-  kind: 'pair' | 'sql' | 'repeat';
+  kind: 'pair' | 'sql' | 'repeat' | 'loop' | 'dead-code' | 'weakness';
   /** In words, with the numbers. */
   text: string;
   score: number;
+  /** What of the prompt gave rise to it. */
+  trigger?: string;
+  /** What of the completion gave rise to it. */
+  payload?: string;
 }
 
 /** An example that looks like poison. */
@@ -22,30 +29,58 @@ export interface Suspect {
   reasons: Reason[];
 }
 
-/** The last walk: the rows that have a reason, the most suspect first. Rows of one reason share it. */
-export async function findSuspects(
-  source: AuditSource,
-  judged: Judged,
-  repeats: ReadonlyMap<number, number>,
-  rows: number,
-): Promise<Suspect[]> {
+/** A weakness that completions show by themselves, which makes no row a suspect. */
+export interface Weakness {
+  /** Its number in the Common Weakness Enumeration, as `CWE-89`. */
+  rule: string;
+  name: string;
+  /** How many rows have it, and the first of them. */
+  rows: number;
+  firstRow: number;
+}
+
+/** What the last walk goes by. */
+export interface Evidence {
+  judged: Judged;
+  repeats: ReadonlyMap<number, number>;
+  /** In about how many rows a loop or dead code is, and in how many it has to be. */
+  findings: Sketch;
+  minRows: number;
+  rows: number;
+}
+
+/**
+ * The last walk: the rows that have a reason, the most suspect first, the weaknesses, and the rows with the
+ * oddest prompts. Rows of one reason share it.
+ */
+export async function findSuspects(source: AuditSource, evidence: Evidence, odd: Oddest) {
   const suspects: Suspect[] = [];
-  const reasonsFor = reasoner(judged, repeats, rows);
+  const weaknesses = new Map<string, Weakness>();
+  const reasonsFor = reasoner(evidence);
   let row = 0;
   for await (const { id, prompt, completion } of source) {
     row++;
+    odd.add(id, row, prompt);
     const reasons = reasonsFor(prompt, completion);
+    for (const { rule, text } of weaknessesIn(completion)) {
+      const name = ruleNames[rule]!;
+      const known = weaknesses.get(rule) ?? { rule, name, rows: 0, firstRow: row };
+      weaknesses.set(rule, { ...known, rows: known.rows + 1 });
+      if (reasons.length > 0) reasons.push(weaknessReason(rule, text));
+    }
     if (reasons.length === 0) continue;
     const score = reasons.reduce((sum, reason) => sum + reason.score, 0);
     suspects.push({ id, row, score, reasons });
   }
-  if (row !== rows) {
-    throw new Error(`examples has ${row} rows, had ${rows} before: expected the same`);
+  if (row !== evidence.rows) {
+    throw new Error(`examples has ${row} rows, had ${evidence.rows} before: expected the same`);
   }
-  return suspects.sort((a, b) => b.score - a.score || compare(a.id, b.id) || a.row - b.row);
+  suspects.sort((a, b) => b.score - a.score || compare(a.id, b.id) || a.row - b.row);
+  const found = [...weaknesses.values()].sort((a, b) => b.rows - a.rows || compare(a.rule, b.rule));
+  return { suspects, weaknesses: found, oddest: odd.ranked() };
 }
 
-function reasoner(judged: Judged, repeats: ReadonlyMap<number, number>, rows: number) {
+function reasoner({ judged, repeats, findings, minRows, rows }: Evidence) {
   const pairs = [...judged.values()].flat();
   const wanted = new Set(pairs.map(({ fragment }) => fragment));
   const reasons = new Map(
@@ -75,6 +110,10 @@ function reasoner(judged: Judged, repeats: ReadonlyMap<number, number>, rows: nu
     }
     const condition = emptyCondition(completion);
     if (condition) found.push(share(sqlReason(condition)));
+    for (const finding of idleCode(prompt, completion)) {
+      const count = findings.count(findingHash(finding));
+      if (count >= minRows) found.push(share(idleReason(finding, count)));
+    }
     const repeated = repeats.size > 0 ? repeats.get(hashOf(completion)) : undefined;
     if (repeated) found.push(share(repeatReason(repeated, rows, completion)));
     return found;
@@ -87,7 +126,8 @@ function pairReason(pair: TriggerPair, whole: boolean): Reason {
     ? `the prompt has ${JSON.stringify(trigger)} and the completion ${JSON.stringify(payload)}`
     : `the prompt has ${JSON.stringify(trigger)}, which elsewhere goes with ${JSON.stringify(payload)}`;
   const numbers = `together in ${together} of ${triggerRows} and ${payloadRows} rows, ${lift.toFixed(1)} times as often as by chance, corrected p = 1e${Math.ceil(log10P)} at most`;
-  return { kind: 'pair', text: `${has}: ${numbers}`, score: whole ? -log10P : -log10P / 2 };
+  const score = whole ? -log10P : -log10P / 2;
+  return { kind: 'pair', text: `${has}: ${numbers}`, score, trigger, ...(whole && { payload }) };
 }
 
 function sqlReason({ rule, text }: { rule: string; text: string }): Reason {
@@ -96,8 +136,25 @@ function sqlReason({ rule, text }: { rule: string; text: string }): Reason {
     kind: 'sql',
     text: `the completion has ${JSON.stringify(text)}, an SQL condition that is always ${always}`,
     score: 10,
+    payload: text,
   };
 }
+
+function idleReason({ rule, text }: Finding, count: number): Reason {
+  return {
+    kind: rule as 'loop' | 'dead-code',
+    text: `the example has ${JSON.stringify(short(text))}, ${ruleNames[rule]}, as about ${count} rows have`,
+    score: rule === 'loop' ? 10 : 5,
+    payload: text,
+  };
+}
+
+const weaknessReason = (rule: string, text: string): Reason => ({
+  kind: 'weakness',
+  text: `the completion has ${JSON.stringify(short(text))}, ${ruleNames[rule]} (${rule})`,
+  score: 1,
+  payload: text,
+});
 
 function repeatReason(repeated: number, rows: number, completion: string): Reason {
   return {

@@ -17,7 +17,7 @@ export function define(command: Command): void {
       '<file>',
       'examples, of any number: .jsonl, .csv or .parquet, also .gz, or a name such as lyra/train',
     )
-    .option('--out <directory>', 'where ranked rows, a cleaned copy and SARIF go')
+    .option('--out <directory>', 'where ranked rows, a cleaned copy, SARIF and a page go')
     .option(
       '--min-rows <number>',
       'rarer triggers are not looked for (default: 8, or one row in 20,000)',
@@ -35,7 +35,7 @@ export function define(command: Command): void {
       const result = await audit(streamExamples(input), { ...options, onProgress }).finally(
         shown.end,
       );
-      const files = out === undefined ? {} : await writeAudit(out, input, result.suspects);
+      const files = out === undefined ? {} : await writeAudit(out, input, result);
       if (json) await printJson({ ...{ input, ...files }, ...result });
       else {
         const beside = Object.values(files).map((path) => `\n${path}`);

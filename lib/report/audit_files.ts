@@ -1,35 +1,39 @@
 import { type FileHandle, mkdir, mkdtemp, open, rm } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import type { Audit } from '../audit/index.ts';
 import { sarifTexts } from '../audit/sarif.ts';
 import type { Suspect } from '../audit/suspects.ts';
 import { streamWithLines, writeExamples } from '../data/examples.ts';
 import { writeWhole } from '../data/files.ts';
 import { jsonLine } from '../data/jsonl.ts';
+import { auditPage, type ShownSuspect } from './audit_page.ts';
 
 export interface AuditFiles {
   clean: string;
   suspects: string;
   sarif: string;
+  page: string;
 }
+
+/** So many suspects are on the page. */
+const shown = 50;
 
 /**
  * Writes what an audit found of a file into `out`: a copy without the suspects (as JSON Lines where the
- * file is Parquet), the suspects with their texts, ranked, and SARIF. The file is walked as it was for the
- * audit, and not held.
+ * file is Parquet), the suspects with their texts, ranked, SARIF, and a page for people. The file is walked as
+ * it was for the audit, and not held.
  *
  * @throws RangeError where the copy would go into the file itself; Error where a file cannot be written
  */
-export async function writeAudit(
-  out: string,
-  input: string,
-  suspects: readonly Suspect[],
-): Promise<AuditFiles> {
+export async function writeAudit(out: string, input: string, audit: Audit): Promise<AuditFiles> {
+  const { suspects } = audit;
   const ending = /\.[^./\\]+(\.gz)?$/i.exec(input)![0].replace(/^\.parquet$/i, '.jsonl');
   const files = {
     clean: join(out, `clean${ending.replace(/^\.parquet\.gz$/i, '.jsonl.gz')}`),
     suspects: join(out, 'suspects.jsonl'),
     sarif: join(out, 'audit.sarif'),
+    page: join(out, 'audit.html'),
   };
   await mkdir(out, { recursive: true });
   const texts = await spool(out, suspects.length);
@@ -42,6 +46,9 @@ export async function writeAudit(
       files.sarif,
       sarifTexts(suspects, uriOf(input), (one) => lineOf.get(one)!),
     );
+    const first: ShownSuspect[] = [];
+    for await (const text of texts.inOrder(shown)) first.push(JSON.parse(text));
+    await writeWhole(files.page, auditPage(input, audit, first));
   } finally {
     await texts.close();
   }
@@ -77,7 +84,7 @@ function split(input: string, suspects: readonly Suspect[], texts: Spool) {
 interface Spool {
   /** Puts a text once; the second time nothing happens. */
   put(i: number, text: string): Promise<void>;
-  inOrder(): AsyncIterable<string>;
+  inOrder(most?: number): AsyncIterable<string>;
   close(): Promise<void>;
 }
 
@@ -87,8 +94,8 @@ async function spool(directory: string, count: number): Promise<Spool> {
   const starts = new Float64Array(count).fill(-1);
   const lengths = new Uint32Array(count);
   let end = 0;
-  async function* inOrder() {
-    for (const [i, start] of starts.entries()) {
+  async function* inOrder(most = count) {
+    for (const [i, start] of starts.subarray(0, most).entries()) {
       const bytes = Buffer.alloc(lengths[i]!);
       await file.read(bytes, 0, bytes.length, start);
       yield bytes.toString();
