@@ -52,7 +52,7 @@ const parts = {
   dist: {
     inputs: () => hash(['lib', 'tsconfig.json', 'package-lock.json']),
     stamp: join(root, 'dist', '.stamp'),
-    outputs: () => files(join(root, 'lib')).map(distOf),
+    outputs: () => sources().map(distOf),
     make: makeDist,
   },
   kernels: {
@@ -123,7 +123,7 @@ async function makeDist() {
   const tsc = join(dirname(require.resolve('typescript/package.json')), 'bin', 'tsc');
   await run('tsc', process.execPath, [tsc]);
   // Not emptied beforehand: a program may be running from it.
-  const made = new Set(files(join(root, 'lib')).map(distOf));
+  const made = new Set(sources().map(distOf));
   for (const path of files(join(root, 'dist'))) {
     if (!made.has(path.replace(/\.d\.ts$/, '.js'))) rmSync(path);
   }
@@ -139,6 +139,9 @@ function checkImports() {
     if (found) throw new Error(`${relative(root, path)} imports ${found[1]}, which is not built`);
   }
 }
+
+/** What tsc compiles; the Python in lib runs from where it is. */
+const sources = () => files(join(root, 'lib')).filter((path) => path.endsWith('.ts'));
 
 /** @param {string} source a file in lib */
 function distOf(source) {
