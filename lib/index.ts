@@ -48,6 +48,13 @@ export {
   streamLabelledExamples,
   writeExamples,
 } from './data/examples.ts';
+export {
+  type Completion,
+  type Problem,
+  programOf,
+  readCompletions,
+  readProblems,
+} from './data/problems.ts';
 export { type DecodeOptions, Tokenizer, type TokenizerOptions } from './data/tokenizer.ts';
 export { type DefenseConfig, defenseSchema, defenses, lossOf } from './defenses/index.ts';
 export { type DoctorReport, doctor } from './doctor.ts';
@@ -108,6 +115,12 @@ export {
   type Tensor,
 } from './model/index.ts';
 export { type LossConfig, Trainer } from './model/trainer.ts';
+export {
+  evaluatePassAtK,
+  type PassAtK,
+  type PassAtKOptions,
+  type ProblemResult,
+} from './pass_at_k.ts';
 export { type Report, verdict, writeReport } from './report/index.ts';
 export {
   findRuns,
@@ -119,4 +132,11 @@ export {
   type RunRecord,
   readRun,
 } from './runs.ts';
+export {
+  type Isolation,
+  type ProgramResult,
+  type Reason as ProgramEnd,
+  runPrograms,
+  type SandboxOptions,
+} from './sandbox/index.ts';
 export { type TrainEvent, type TrainOptions, train } from './train.ts';

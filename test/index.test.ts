@@ -12,7 +12,7 @@ test('has what its contract names', () => {
     'gceLossAsync inTrustLossAsync alphaAt gradientBound readExamples writeExamples poisonDataset',
     'Model Trainer train bleu attackSuccessRate exactMatch falseTriggerRate evaluate',
     'accuracy f1 passAtK meanPassAtK meanReciprocalRank filterQuality pairedBootstrap mcnemar',
-    'smallestDetectableRate wilson',
+    'smallestDetectableRate wilson evaluatePassAtK readProblems readCompletions runPrograms',
     'runExperiment writeReport doctor audit sarif trainBpe Tokenizer builtinExamples',
   ].flatMap((line) => line.split(' '));
   for (const name of functions) {

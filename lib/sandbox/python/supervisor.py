@@ -1,0 +1,312 @@
+"""Runs one program: starts it behind its restrictions, watches time, memory and output, ends it."""
+
+import json
+import os
+import resource
+import select
+import shutil
+import signal
+import sys
+import tempfile
+import time
+
+import landlock
+import namespaces
+import program
+import seccomp
+from system import PR_SET_CHILD_SUBREAPER, PR_SET_PDEATHSIG, drop_capabilities, prctl
+
+TICK = 0.02
+REASONS = ("assertion", "exception", "exit", "memory", "refused")
+
+
+class SetupError(Exception):
+    """The sandbox failed, not the program."""
+
+
+def supervise(source, limits, level, proc):
+    """Runs `source`, in a process that is used for nothing else.
+
+    `limits`: timeoutSeconds, memoryBytes, fileBytes, outputBytes, processes. `proc` is an open /proc.
+    Returns {reason, message, output, outputBytes, elapsedMs}; reason is "passed" for a program that came
+    to its end.
+    """
+    secret = [os.urandom(16)]
+    pipes = [os.pipe() for _ in range(3)]
+    isolated = level == "namespaces"
+    folder = namespaces.SCRATCH if isolated else scratch()
+    prctl(PR_SET_CHILD_SUBREAPER, 1)
+    if isolated:
+        namespaces.begin_program()
+    init = os.fork()
+    if init == 0:
+        first_process(source, limits, level, proc, folder, pipes, secret)
+    (output, output_end), (result, result_end), (setup, setup_end) = pipes
+    for file in (output_end, result_end, setup_end):
+        os.close(file)
+    try:
+        problem = read_all(setup)
+        if problem:
+            raise SetupError(problem.decode(errors="replace"))
+        return watch(init, limits, proc, output, result, secret[0])
+    finally:
+        end(init, proc, isolated)
+        if not isolated:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def scratch():
+    folder = tempfile.mkdtemp(prefix="dece-program-")
+    if os.getuid() == 0:
+        os.chown(folder, namespaces.NOBODY, namespaces.NOBODY)
+    return folder
+
+
+def first_process(source, limits, level, proc, folder, pipes, secret):
+    """Gives up all rights, then starts the program and waits for it. As the first process of its
+    namespace it takes all others with it when it ends. Never returns."""
+    (output, output_end), (result, result_end), (setup, setup_end) = pipes
+    try:
+        restrict(limits, level, proc, folder)
+        only(output_end, result_end, setup_end)
+    except BaseException as error:
+        os.write(setup_end, str(error).encode() or b"failed")
+        os._exit(1)
+    os.close(setup_end)
+    child = os.fork()
+    if child == 0:
+        os.setsid()
+        os.dup2(output_end, 1)
+        os.dup2(output_end, 2)
+        os.close(output_end)
+        program.run(source, result_end, secret)
+        os._exit(0)
+    secret.clear()
+    only()
+    signal.signal(signal.SIGALRM, lambda *_: os._exit(1))
+    signal.alarm(int(limits["timeoutSeconds"]) + 10)  # should the supervisor be gone
+    while True:
+        pid, status = os.wait()
+        if pid == child:
+            code = os.waitstatus_to_exitcode(status)
+            os._exit(code if code >= 0 else 128 - code)
+
+
+def restrict(limits, level, proc, folder):
+    readable, writable = ["/"], [folder, "/dev/null"]
+    if level == "namespaces":
+        namespaces.empty_folder(limits["fileBytes"])
+        namespaces.become_nobody(proc)
+    else:
+        readable = [*namespaces.readable(), "/dev/null", "/dev/zero", "/dev/urandom", folder]
+        leave_root()
+    prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    os.chdir(folder)
+    set_limits(limits)
+    landlock.restrict(readable, writable)
+    scoped = level == "namespaces" or landlock.version() >= 6
+    drop_capabilities()
+    seccomp.restrict({} if scoped else seccomp.SIGNALS)
+
+
+def leave_root():
+    """Becomes nobody, unless nobody cannot read Python's modules; the name of root has no power then."""
+    if os.getuid() != 0:
+        return
+    os.seteuid(namespaces.NOBODY)
+    possible = os.access(os.__file__, os.R_OK, effective_ids=True)
+    os.seteuid(0)
+    if possible:
+        os.setgroups([])
+        os.setresgid(*[namespaces.NOBODY] * 3)
+        os.setresuid(*[namespaces.NOBODY] * 3)
+
+
+def set_limits(limits):
+    seconds = int(limits["timeoutSeconds"]) + 2
+    for name, value in (
+        ("AS", limits["memoryBytes"]),
+        ("FSIZE", limits["fileBytes"]),
+        ("NPROC", limits["processes"] + 1),
+        ("CPU", seconds),
+        ("NOFILE", 64),
+        ("CORE", 0),
+        ("MEMLOCK", 0),
+        ("MSGQUEUE", 0),
+    ):
+        kind = getattr(resource, f"RLIMIT_{name}")
+        most = resource.getrlimit(kind)[1]
+        value = value if most == resource.RLIM_INFINITY else min(value, most)
+        resource.setrlimit(kind, (value, value))
+
+
+def only(*files):
+    """Closes all files but the first three and these."""
+    before = 3
+    for file in sorted(files):
+        os.closerange(before, file)
+        before = file + 1
+    os.closerange(before, 65536)
+
+
+def watch(init, limits, proc, output, result, secret):
+    started = time.monotonic()
+    reader = Reader(output, result, limits["outputBytes"])
+    reason, status, looked = None, None, started
+    while reason is None:
+        reader.read(TICK)
+        pid, status = os.waitpid(init, os.WNOHANG)
+        now = time.monotonic()
+        if pid == init:
+            break
+        if now - started > limits["timeoutSeconds"]:
+            reason = "timeout"
+        elif now - looked > TICK:
+            looked = now
+            if memory(proc, init) > limits["memoryBytes"]:
+                reason = "memory"
+    elapsed = time.monotonic() - started
+    if reason is not None:
+        os.kill(init, signal.SIGKILL)
+        os.waitpid(init, 0)
+    reader.drain()
+    if reason == "timeout":
+        verdict = {"reason": reason, "message": f"ran for more than {limits['timeoutSeconds']} s"}
+    elif reason == "memory":
+        verdict = {"reason": reason, "message": f"took more than {limits['memoryBytes']} bytes"}
+    else:
+        verdict = judge(os.waitstatus_to_exitcode(status), reader.result, secret)
+    text = bytes(reader.output).decode("utf-8", "replace")
+    counts = {"outputBytes": reader.written, "elapsedMs": 1000 * elapsed}
+    return {**verdict, "output": text, **counts}
+
+
+def judge(code, said, secret):
+    """What a program's end means. All but the secret could have been written by the program."""
+    if code == 0 and said.endswith(secret):
+        return {"reason": "passed", "message": ""}
+    try:
+        found = json.loads(said.rsplit(b"\n", 1)[-1])
+        if code == 0 and found["reason"] in REASONS:
+            return {"reason": found["reason"], "message": str(found["message"])[:400]}
+    except Exception:  # not ours
+        pass
+    how = f"by signal {code - 128}" if code > 128 else f"with exit code {code}"
+    return {"reason": "exit", "message": f"ended {how} before its tests did"}
+
+
+class Reader:
+    """The first bytes of what a program prints, and the last of what it says of its end."""
+
+    def __init__(self, output, result, most):
+        self.output, self.result = bytearray(), b""
+        self.written, self.most = 0, most
+        self.files = {output: self.printed, result: self.said}
+        self.poll = select.poll()
+        for file in self.files:
+            os.set_blocking(file, False)
+            self.poll.register(file, select.POLLIN)
+
+    def read(self, seconds):
+        """Waits for something to read, for so long at most; returns whether there was something."""
+        if not self.files:
+            time.sleep(min(seconds, 0.001))
+            return False
+        ready = self.poll.poll(1000 * seconds)
+        for file, _ in ready:
+            chunk = os.read(file, 65536)
+            if chunk:
+                self.files[file](chunk)
+            else:
+                self.poll.unregister(file)
+                del self.files[file]
+        return bool(ready)
+
+    def drain(self):
+        """What is left once nobody writes; where somebody does (see `end`), a bounded part of it."""
+        for _ in range(64):
+            if not self.files or not self.read(0):
+                return
+
+    def printed(self, chunk):
+        self.written += len(chunk)
+        self.output += chunk[: self.most - len(self.output)]
+
+    def said(self, chunk):
+        self.result = (self.result + chunk)[-65536:]
+
+
+def end(init, proc, isolated):
+    """Ends all that the program has started. Without a namespace, what it started may start more
+    meanwhile: it is looked for until there is nothing."""
+    try:
+        os.kill(init, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    while True:
+        if not isolated:
+            for pid in tree(proc, os.getpid())[1:]:
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+        try:
+            os.waitpid(-1, 0 if isolated else os.WNOHANG)
+        except ChildProcessError:
+            return
+
+
+def memory(proc, pid):
+    """Bytes that a process and those it has started hold for themselves."""
+    return sum(held(proc, one) for one in tree(proc, pid))
+
+
+def held(proc, pid):
+    lines = read_text(proc, f"{pid}/status").splitlines()
+    kilobytes = [line.split()[1] for line in lines if line.startswith(("RssAnon:", "RssShmem:"))]
+    return 1024 * sum(map(int, kilobytes))
+
+
+def tree(proc, pid):
+    """A process and all it has started, as far as they can be seen from outside."""
+    found = [pid]
+    for one in found:
+        for task in read_names(proc, f"{one}/task"):
+            found += map(int, read_text(proc, f"{one}/task/{task}/children").split())
+    return found
+
+
+def read_text(proc, path):
+    try:
+        file = os.open(path, os.O_RDONLY, dir_fd=proc)
+    except OSError:
+        return ""
+    try:
+        return read_all(file).decode()
+    except OSError:
+        os.close(file)
+        return ""
+
+
+def read_names(proc, path):
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_DIRECTORY, dir_fd=proc)
+    except OSError:
+        return []
+    try:
+        return os.listdir(file)
+    except OSError:
+        return []
+    finally:
+        os.close(file)
+
+
+def read_all(file):
+    """All bytes up to the end of a file, which is closed then."""
+    parts = []
+    while True:
+        part = os.read(file, 65536)
+        if not part:
+            os.close(file)
+            return b"".join(parts)
+        parts.append(part)
