@@ -1,6 +1,4 @@
 import { show } from '../check.ts';
-import type { Row } from './files.ts';
-import { readUtf8 } from './files.ts';
 import { readJsonLines } from './jsonl.ts';
 
 /** A programming problem: a program is `before`, a completion, a line end and `after`. */
@@ -33,7 +31,7 @@ export interface Completion {
 export async function readProblems(path: string): Promise<Problem[]> {
   const problems: Problem[] = [];
   const seen = new Set<string>();
-  for (const row of readJsonLines(path, await readUtf8(path))) {
+  for (const row of await rowsOf(path)) {
     const problem = 'test_list' in row.values ? mbpp(row) : humanEval(row);
     if (seen.has(problem.id)) {
       throw new Error(`${row.where}: task_id is ${show(problem.id)} again: expected each once`);
@@ -52,13 +50,28 @@ export async function readProblems(path: string): Promise<Problem[]> {
  * @throws Error, with path and line, on rows without them
  */
 export async function readCompletions(path: string): Promise<Completion[]> {
-  const rows = [...readJsonLines(path, await readUtf8(path))];
-  return rows.map((row) => ({ id: idOf(row), completion: textOf(row, 'completion') }));
+  return (await rowsOf(path)).map((row) => ({
+    id: idOf(row),
+    completion: textOf(row, 'completion'),
+  }));
 }
 
 /** The program that tells whether a completion solves a problem: it comes to its end if it does. */
 export function programOf({ before, after }: Problem, completion: string): string {
   return `${before}${completion}\n${after}`;
+}
+
+interface Row {
+  where: string;
+  values: Record<string, unknown>;
+}
+
+async function rowsOf(path: string): Promise<Row[]> {
+  const rows: Row[] = [];
+  for await (const some of readJsonLines(path)) {
+    for (const { line, values } of some) rows.push({ where: `${path}, line ${line}`, values });
+  }
+  return rows;
 }
 
 function humanEval(row: Row): Problem {
