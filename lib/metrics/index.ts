@@ -7,6 +7,13 @@ export {
   type SuccessRate,
 } from './attack_success.ts';
 export { type BleuOptions, bleu } from './bleu.ts';
+export {
+  type CodeBleu,
+  type CodeBleuMode,
+  type CodeBleuOptions,
+  type CodeBleuParts,
+  codeBleu,
+} from './code_bleu/index.ts';
 export { exactMatch } from './exact_match.ts';
 export { type F1, type F1Options, f1 } from './f1.ts';
 export { type FilterQuality, filterQuality } from './filter_quality.ts';
