@@ -198,4 +198,41 @@ test('names an option that it cannot use', async () => {
   await rejects(codeBleu(...texts, { ...python, weight: [] } as never), /unknown option "weight"/);
 });
 
+const nested = (open: string, close: string) => open.repeat(10_000) + close.repeat(10_000);
+
+// Texts that no one writes, with what they must not do: overflow a stack, take forever, or vanish.
+const hostile: Record<string, string> = {
+  'brackets in brackets': `x = ${nested('(', ')')}`,
+  'brackets that stay open': '['.repeat(10_000),
+  'loops in loops': 'for (int i = 0; i < 3; i++) '.repeat(60),
+  'branches in branches': 'if (a) '.repeat(10_000),
+  'strings that stay open': "'\\".repeat(20_000),
+  'comments that stay open': '/*'.repeat(5_000),
+  'no text': '',
+  'white space': ' \n\t ',
+  'tabs and carriage returns': 'if x:\r\n\ty = 1\r\n',
+  'half a surrogate pair': 'x = "\ud800" + \udc00',
+  'a zero byte': 'x = \0',
+};
+
+for (const [name, text] of Object.entries(hostile)) {
+  for (const mode of ['paper', ...modes] as const) {
+    test(`scores ${name} in mode ${mode}`, async () => {
+      for (const language of ['python', 'java'] as const) {
+        const pairs = [
+          [text, text],
+          [text, 'x = y'],
+        ] as const;
+        const { items } = await scoresOf(pairs, language, mode);
+        const [itself, other] = items.map(({ score }) => score);
+        assert.ok(
+          itself! >= other! && other! >= 0 && itself! <= 1,
+          `${language}: ${itself}, ${other}`,
+        );
+        assert.is(items[0]!.syntax, 1);
+      }
+    });
+  }
+}
+
 test.run();

@@ -23,7 +23,7 @@ export interface Rules {
 /** Thrown where a rule finds a node other than it expects, and on code that would take forever. */
 export class Unreadable extends Error {}
 
-const mostSteps = 2_000_000; // loops in loops are followed twice each: 2 ** depth
+const mostSteps = 500_000; // loops in loops are followed twice each: 2 ** depth
 const deepest = 500; // rules in rules, which take the stack; other nodes do not
 
 const texts = new Set(['string_literal', 'string', 'character_literal']);

@@ -1,3 +1,5 @@
+import { closingsOf } from './comments.ts';
+
 /** A token of Python code. Lines and columns count from 0; `endColumn` is on the token's last line. */
 export interface Token {
   kind: 'comment' | 'string' | 'newline' | 'indent' | 'dedent' | 'other';
@@ -13,12 +15,9 @@ const name = /[\p{L}\p{N}_]+/uy;
 const operator = /!=|[-+*/%@&|^~<>=()[\]{},:;.]/y;
 const prefix = '(?:[bB][rR]?|[rR][bBfF]?|[uU]|[fF][rR]?)?';
 const tripleOpening = new RegExp(`${prefix}(?:'''|""")`, 'y');
-const single = new RegExp(
-  String.raw`${prefix}(?:'(?:[^\n'\\]|\\.)*(?:'|\\\r?\n)|"(?:[^\n"\\]|\\.)*(?:"|\\\r?\n))`,
-  'y',
-);
+const singleOpening = new RegExp(`${prefix}['"]`, 'y');
 /** What ends an open string, from the start of a line. */
-const closings: Record<string, RegExp> = {
+const ends: Record<string, RegExp> = {
   "'''": /(?:[^'\\]|\\.|'(?!''))*'''/sy,
   '"""': /(?:[^"\\]|\\.|"(?!""))*"""/sy,
   "'": /(?:[^\n'\\]|\\.)*'/sy,
@@ -55,8 +54,16 @@ export function pythonTokens(source: string): Token[] | undefined {
       column = end;
     };
 
+    const quoted = new Map<string, Int32Array>();
+    const closings = (quote: string) => {
+      // A carriage return before the line's end changes nothing, but would be hidden in its place.
+      const found = quoted.get(quote) ?? closingsOf(text.replace(/\r\n$/, '\n'), quote);
+      quoted.set(quote, found);
+      return found;
+    };
+
     if (open !== undefined) {
-      const end = matchEnd(closings[open.quotes]!, text, 0);
+      const end = matchEnd(ends[open.quotes]!, text, 0);
       open.text += text.slice(0, end ?? text.length);
       const ended = end !== undefined;
       if (!ended && (open.quotes.length === 3 || /\\\r?\n$/.test(text))) continue;
@@ -90,26 +97,27 @@ export function pythonTokens(source: string): Token[] | undefined {
       const start = matchEnd(space, text, column)!;
       if (start === text.length) break;
       const triple = matchEnd(tripleOpening, text, start);
-      const string = matchEnd(single, text, start);
-      if (/^\r?\n$/.test(text.slice(start))) {
+      const string = matchEnd(singleOpening, text, start);
+      const quote = text[(string ?? 0) - 1]!;
+      const close = string === undefined ? -1 : closings(quote)[string]!;
+      if (isLineEnd(text, start)) {
         push(depth > 0 ? 'other' : 'newline', text.length, start);
       } else if (text[start] === '#') {
         push('comment', text.replace(/[\r\n]+$/, '').length, start);
       } else if (triple !== undefined) {
         const quotes = text.slice(triple - 3, triple);
-        const end = matchEnd(closings[quotes]!, text, triple);
+        const end = matchEnd(ends[quotes]!, text, triple);
         if (end !== undefined) push('string', end, start);
         else {
           open = { quotes, text: text.slice(start), line, column: start };
           break;
         }
-      } else if (string !== undefined && text[string - 1] !== '\n') {
-        push('string', string, start);
-      } else if (string !== undefined) {
-        const quotes = /['"]/.exec(text.slice(start))![0];
-        open = { quotes, text: text.slice(start), line, column: start };
+      } else if (close >= 0) {
+        push('string', close + 1, start);
+      } else if (close === -2) {
+        open = { quotes: quote, text: text.slice(start), line, column: start };
         break;
-      } else if (/^\\\r?\n$/.test(text.slice(start))) {
+      } else if (text[start] === '\\' && isLineEnd(text, start + 1)) {
         continued = true;
         break;
       } else {
@@ -123,6 +131,9 @@ export function pythonTokens(source: string): Token[] | undefined {
   }
   return open === undefined && depth === 0 && !continued ? tokens : undefined;
 }
+
+/** A line has no other line end than its own. */
+const isLineEnd = (line: string, at: number) => line[at] === '\n' || line.startsWith('\r\n', at);
 
 /** Where a match that begins at `start` ends. */
 function matchEnd(pattern: RegExp, text: string, start: number): number | undefined {
