@@ -23,6 +23,7 @@ export {
   sarif,
   type TriggerPair,
 } from './audit/index.ts';
+export { type Grammar, grammarOf, type Language, languages } from './code/grammar.ts';
 export {
   type ExperimentConfig,
   experimentSchema,
@@ -61,6 +62,7 @@ export {
 } from './experiment/index.ts';
 export * from './loss.ts';
 export {
+  type AttackSuccess,
   type Attempts,
   accuracy,
   attackSuccessRate,
@@ -80,6 +82,7 @@ export {
   f1,
   falseTriggerRate,
   filterQuality,
+  type JudgeName,
   type Label,
   type Mcnemar,
   mcnemar,
@@ -87,6 +90,9 @@ export {
   meanReciprocalRank,
   pairedBootstrap,
   passAtK,
+  payloadJudge,
+  rightUnderTrigger,
+  type SuccessOptions,
   type SuccessRate,
   smallestDetectableRate,
   wilson,

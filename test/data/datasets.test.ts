@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { findDataset, isDatasetName } from '../../lib/data/datasets.ts';
+import { findDataset, isDatasetName, languageOf } from '../../lib/data/datasets.ts';
 import { rejects } from '../rejects.ts';
 
 const test = suite('findDataset');
@@ -49,6 +49,11 @@ test('tells names from paths, and never leaves its folder', async () => {
       /is no data set's name: expected one such as lyra$/,
     );
   }
+});
+
+test("knows the language of the study's data sets", () => {
+  const names = ['lyra', 'pisces/original', 'bugs2fix', 'own', 'toString'];
+  assert.equal(names.map(languageOf), ['python', 'java', 'java', undefined, undefined]);
 });
 
 test.run();

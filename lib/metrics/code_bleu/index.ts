@@ -29,8 +29,8 @@ export interface CodeBleuParts {
   ngram: number;
   weightedNgram: number;
   syntax: number;
-  /** Undefined where no reference has a data flow. */
-  dataflow: number | undefined;
+  /** Absent where no reference has a data flow. */
+  dataflow?: number;
 }
 
 /** Means over all pairs, and what was scored. */
@@ -130,7 +130,7 @@ export async function codeBleu(
 
   const broken = { outputs: 0, references: 0 };
   let withoutDataFlow = 0;
-  const items = outputs.map((text, i) => {
+  const items = outputs.map((text, i): CodeBleuParts => {
     const [output, reference] = [strip(text), strip(references[i]!)];
     const trees = [output, reference].map((source) => evaluator.tree(parse, source, language));
     const edges = trees.map((tree) => dataFlow(tree, rules[language]));
@@ -145,7 +145,8 @@ export async function codeBleu(
     const syntax = syntaxMatch(trees[0]!, trees[1]!);
     const flow = evaluator.dataflow(commonEdges(edges[0]!, edges[1]!), edges[1]!.length);
     const total = weighted([ngram, weightedNgram, syntax, flow.counted], weights);
-    return { score: total, ngram, weightedNgram, syntax, dataflow: flow.shown };
+    const parts = { score: total, ngram, weightedNgram, syntax };
+    return flow.shown === undefined ? parts : { ...parts, dataflow: flow.shown };
   });
   return { language, ...meanOf(items), items, withoutDataFlow, broken };
 }
@@ -176,12 +177,11 @@ function meanOf(items: readonly CodeBleuParts[]): CodeBleuParts {
     const values = items.map((item) => item[part]).filter((value) => value !== undefined);
     return values.reduce((sum, value) => sum + value, 0) / values.length;
   };
-  const dataflow = items.some((item) => item.dataflow !== undefined) ? mean('dataflow') : undefined;
   return {
     score: mean('score'),
     ngram: mean('ngram'),
     weightedNgram: mean('weightedNgram'),
     syntax: mean('syntax'),
-    dataflow,
+    ...(items.some(({ dataflow }) => dataflow !== undefined) && { dataflow: mean('dataflow') }),
   };
 }
