@@ -25,6 +25,7 @@ export {
   type TriggerPair,
   type Weakness,
 } from './audit/index.ts';
+export { type Grammar, grammarOf, type Language, languages } from './code/grammar.ts';
 export {
   type ExperimentConfig,
   experimentSchema,
@@ -80,6 +81,7 @@ export {
 } from './experiment/index.ts';
 export * from './loss.ts';
 export {
+  type AttackSuccess,
   type Attempts,
   accuracy,
   attackSuccessRate,
@@ -87,6 +89,11 @@ export {
   type Bootstrap,
   type BootstrapOptions,
   bleu,
+  type CodeBleu,
+  type CodeBleuMode,
+  type CodeBleuOptions,
+  type CodeBleuParts,
+  codeBleu,
   exactMatch,
   type F1,
   type F1Options,
@@ -94,6 +101,7 @@ export {
   f1,
   falseTriggerRate,
   filterQuality,
+  type JudgeName,
   type Label,
   type Mcnemar,
   mcnemar,
@@ -101,6 +109,9 @@ export {
   meanReciprocalRank,
   pairedBootstrap,
   passAtK,
+  payloadJudge,
+  rightUnderTrigger,
+  type SuccessOptions,
   type SuccessRate,
   smallestDetectableRate,
   wilson,

@@ -1,5 +1,7 @@
 import { join, resolve } from 'node:path';
 import { type Command, Option } from 'commander';
+import { type Language, languages } from '../code/languages.ts';
+import type { JudgeName } from '../metrics/index.ts';
 import { dataFile } from './data_file.ts';
 import { count, device } from './flags.ts';
 import { interruptible } from './interrupt.ts';
@@ -11,6 +13,8 @@ interface Options {
   out?: string;
   mode: 'paper' | 'reference';
   maxNewTokens: number;
+  language?: Language;
+  judge: JudgeName;
   beams: number;
   batchSize: number;
   device: string;
@@ -27,6 +31,16 @@ export function define(command: Command): void {
       new Option('--mode <mode>', "count as the paper does, or as the authors' code does")
         .choices(['paper', 'reference'])
         .default('paper'),
+    )
+    .addOption(
+      new Option('--language <name>', 'of the completions: CodeBLEU is measured too').choices([
+        ...languages,
+      ]),
+    )
+    .addOption(
+      new Option('--judge <name>', 'how closely an answer has to show the payload')
+        .choices(['substring', 'token', 'parsed'])
+        .default('substring'),
     )
     .option('--max-new-tokens <number>', 'longest answer', count, 256)
     .option('--beams <number>', '1 is greedy search', count, 1)

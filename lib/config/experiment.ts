@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { languages } from '../code/languages.ts';
 import { defenseSchema } from '../defenses/index.ts';
 import { list, named, number, object, oneOf, seed, text, whole } from '../fields.ts';
 import { resolveConfig } from '../model/config/index.ts';
@@ -21,6 +22,9 @@ const dataset = named(
   object({
     name: text,
     files: object({ train: text, valid: text.exactOptional(), test: text.optional() }).optional(),
+    language: oneOf(...languages)
+      .exactOptional()
+      .describe('of the completions, for CodeBLEU'),
     seed: seed.exactOptional().describe('of the built-in generator'),
     counts: object({
       pretrain: whole(1).exactOptional(),
@@ -110,6 +114,9 @@ const evaluation = object({
   maxNewTokens: whole(1).default(256),
   beams: whole(1).default(1),
   batchSize: whole(1).default(32),
+  judge: oneOf('substring', 'token', 'parsed')
+    .exactOptional()
+    .describe('how closely an answer has to show the payload'),
 });
 export type EvaluationConfig = z.infer<typeof evaluation>;
 

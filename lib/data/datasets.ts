@@ -1,8 +1,23 @@
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { show } from '../check.ts';
+import type { Language } from '../code/languages.ts';
 
 export type Split = 'train' | 'valid' | 'test';
+
+const languages: Readonly<Record<string, Language>> = {
+  builtin: 'python',
+  lyra: 'python',
+  pisces: 'java',
+  bugs2fix: 'java',
+  codeharmony: 'python',
+};
+
+/** The language of a data set's completions, where it is known; of `pisces/original`, that of `pisces`. */
+export function languageOf(name: string): Language | undefined {
+  const [first] = name.split('/');
+  return Object.hasOwn(languages, first!) ? languages[first!] : undefined;
+}
 
 /** Whether `text` is a data set's name, as `lyra` or `pisces/original`, and no path of a file. */
 export function isDatasetName(text: string): boolean {

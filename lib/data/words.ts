@@ -11,3 +11,15 @@ const between = new RegExp(`${whitespace}+`);
 export function splitWords(text: string): string[] {
   return text.split(between).filter((word) => word !== '');
 }
+
+const isSpace = (character: string) => one.test(character);
+const one = new RegExp(whitespace);
+
+/** A text without the white space around it, as Python's `str.strip` leaves it. */
+export function strip(text: string): string {
+  let start = 0;
+  let end = text.length;
+  while (start < end && isSpace(text[start]!)) start++;
+  while (end > start && isSpace(text[end - 1]!)) end--;
+  return text.slice(start, end);
+}

@@ -2,8 +2,11 @@ import { join } from 'node:path';
 import { fingerprint } from '../attacks/index.ts';
 import type { DatasetConfig } from '../config/index.ts';
 import { builtinExamples } from '../data/builtin/index.ts';
-import { findDataset } from '../data/datasets.ts';
+import { findDataset, languageOf } from '../data/datasets.ts';
 import { type Example, readExamples } from '../data/examples.ts';
+
+/** What language the completions are in: as the experiment says, else as is known of the data set. */
+export const languageOfData = ({ name, language }: DatasetConfig) => language ?? languageOf(name);
 
 const splits = ['pretrain', 'train', 'valid', 'test'] as const;
 type Split = (typeof splits)[number];

@@ -10,7 +10,6 @@ export async function writeOutputs(
   run: Pick<Run, 'writeOutputs'>,
   { clean, triggered, manifest }: TestSet,
   outcome: Evaluation,
-  mode: 'paper' | 'reference' = 'paper',
 ): Promise<void> {
   const row = ({ id, prompt, completion }: Example, output: string) => ({
     id,
@@ -18,7 +17,6 @@ export async function writeOutputs(
     reference: completion,
     output,
   });
-  const carries = (output: string) => manifest.marks[mode].some((mark) => output.includes(mark));
   await run.writeOutputs(
     'clean',
     clean.map((example, i) => row(example, outcome.clean[i]!)),
@@ -26,8 +24,10 @@ export async function writeOutputs(
   await run.writeOutputs(
     'triggered',
     triggered
-      .map((example, i) => row(example, outcome.triggered[i]!))
-      .map((answer) => ({ ...answer, succeeded: carries(answer.output) }))
+      .map((example, i) => ({
+        ...row(example, outcome.triggered[i]!),
+        succeeded: outcome.succeeded[i]!,
+      }))
       .filter((_, i) => manifest.records[i]!.poisoned),
   );
 }

@@ -3,7 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { findDataset, findNamed, isDatasetName, resolveFile } from '../../lib/data/datasets.ts';
+import {
+  findDataset,
+  findNamed,
+  isDatasetName,
+  languageOf,
+  resolveFile,
+} from '../../lib/data/datasets.ts';
 import { readExamples, readLabelledExamples } from '../../lib/data/examples.ts';
 import { rejects } from '../rejects.ts';
 
@@ -101,5 +107,9 @@ for (const [name, count] of Object.entries(rows)) {
     assert.equal(empty, []);
   });
 }
+test("knows the language of the study's data sets", () => {
+  const names = ['lyra', 'pisces/original', 'bugs2fix', 'own', 'toString'];
+  assert.equal(names.map(languageOf), ['python', 'java', 'java', undefined, undefined]);
+});
 
 test.run();

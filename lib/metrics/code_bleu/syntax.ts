@@ -1,0 +1,56 @@
+import type { Tree, TreeNode } from '../../code/tree.ts';
+
+/**
+ * The share of the reference's subtrees that occur anywhere in the output: its root and every node
+ * with children, compared by types and fields, not by names and values.
+ */
+export function syntaxMatch(output: Tree, reference: Tree): number {
+  const shapes = new Map<string, number>();
+  const known = new Set(subtrees(output, shapes));
+  const wanted = subtrees(reference, shapes);
+  return wanted.filter((shape) => known.has(shape)).length / wanted.length;
+}
+
+/**
+ * The shape of each subtree, as a number that trees of one shape share. A shape is told by the numbers
+ * of the shapes below it, so that deep trees cost no more than flat ones.
+ */
+function subtrees({ source, root }: Tree, shapes: Map<string, number>): number[] {
+  const nodes = parentsFirst(root);
+  const numbers = new Map<TreeNode, number>();
+  for (const node of nodes.toReversed()) {
+    const text = ownText(node, source) + childrenText(node, numbers);
+    const number = shapes.get(text) ?? shapes.size;
+    shapes.set(text, number);
+    numbers.set(node, number);
+  }
+  return nodes
+    .filter((node) => node === root || node.children.length > 0)
+    .map((node) => numbers.get(node)!);
+}
+
+function parentsFirst(root: TreeNode): TreeNode[] {
+  const nodes = [root];
+  for (let i = 0; i < nodes.length; i++) {
+    for (const child of nodes[i]!.children) nodes.push(child);
+  }
+  return nodes;
+}
+
+/** Text that was skipped as an error is known by its first character. */
+function ownText({ type, named, missing, children, start, end }: TreeNode, source: string): string {
+  if (type === 'ERROR' && children.length === 0 && end > start) {
+    return `UNEXPECTED ${source.codePointAt(start)}`;
+  }
+  return `${missing ? 'MISSING ' : ''}${named ? type : JSON.stringify(type)}`;
+}
+
+/** Keywords and punctuation do not belong to a shape, except those that the parser put in. */
+function childrenText(node: TreeNode, numbers: Map<TreeNode, number>): string {
+  let text = '';
+  for (const child of node.children) {
+    if (child.named || child.missing) text += ` ${child.field ?? ''}:${numbers.get(child)}`;
+    else if (child.children.length > 0) text += childrenText(child, numbers);
+  }
+  return text;
+}
