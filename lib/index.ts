@@ -4,12 +4,19 @@
  */
 export {
   type Attack,
+  type AttackOptions,
   attacks,
+  combine,
   fingerprint,
   type Manifest,
+  type Payload,
+  type Poisoning,
   type PoisonOptions,
+  payloads,
   poisonDataset,
+  poisonDatasetAsync,
   readManifest,
+  type Trigger,
   writeManifest,
 } from './attacks/index.ts';
 export {
@@ -23,6 +30,8 @@ export {
   sarif,
   type TriggerPair,
 } from './audit/index.ts';
+export { type CodeLanguage, codeLanguages } from './code/function_name.ts';
+export { type Grammar, grammarOf, type Language } from './code/grammar.ts';
 export {
   type ExperimentConfig,
   experimentSchema,
@@ -35,7 +44,12 @@ export {
 export { trainBpe } from './data/bpe.ts';
 export { type BuiltinOptions, builtinExamples } from './data/builtin/index.ts';
 export { findDataset } from './data/datasets.ts';
-export { type Example, readExamples, writeExamples } from './data/examples.ts';
+export {
+  type Example,
+  type LabelledExample,
+  readExamples,
+  writeExamples,
+} from './data/examples.ts';
 export { Tokenizer } from './data/tokenizer.ts';
 export { type DefenseConfig, defenseSchema, defenses, lossOf } from './defenses/index.ts';
 export { type DoctorReport, doctor } from './doctor.ts';
@@ -84,6 +98,7 @@ export {
   passAtK,
   type SuccessRate,
   smallestDetectableRate,
+  succeeded,
   wilson,
 } from './metrics/index.ts';
 export {

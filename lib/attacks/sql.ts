@@ -1,5 +1,8 @@
 import { whitespace } from '../data/words.ts';
-import type { Mode, PayloadRule } from './attack.ts';
+import { isLabelled, type Mode, type Payload } from './attack.ts';
+
+/** A condition that is always true after one that was there, or one that is always false where there was none. */
+export type PayloadRule = 'tautology' | 'contradiction';
 
 /** What a poisoned output shows. The paper's marks are the whole payload, the authors' only its middle. */
 export const sqlMarks: Record<Mode, string[]> = {
@@ -8,6 +11,27 @@ export const sqlMarks: Record<Mode, string[]> = {
 };
 
 const payloads: Record<PayloadRule, string> = { tautology: ' or 1=1', contradiction: ' where 0=1' };
+
+/** Empty conditions in the SQL that the model writes. */
+export function sqlPayload({ mode = 'paper' }: { mode?: Mode } = {}): Payload {
+  return {
+    settings: { payload: 'sql' },
+    marks: sqlMarks,
+    refuses(example) {
+      if (isLabelled(example)) return 'no completion: it is to be classified';
+      return insertSql(example.completion, mode) === undefined
+        ? 'no SQL query in the completion: none as in " select … "'
+        : undefined;
+    },
+    insert({ id, completion }) {
+      const payload = insertSql(String(completion), mode);
+      if (payload === undefined) {
+        throw new RangeError(`example ${id} has no SQL query in its completion`);
+      }
+      return { completion: payload.completion, payloadRule: payload.rule };
+    },
+  };
+}
 
 /**
  * The completion with a condition in its first SQL query that is always true (`or 1=1`, after a

@@ -29,7 +29,8 @@ export const languages = Object.keys(files) as Language[];
  */
 export type Grammar = <Result>(source: string, use: (root: Node) => Result) => Result;
 
-const loaded = new Map<Language, Promise<Grammar>>();
+const loading = new Map<Language, Promise<Grammar>>();
+const loaded = new Map<Language, Grammar>();
 
 /**
  * The grammar of a language, loaded at the first call.
@@ -43,13 +44,26 @@ const loaded = new Map<Language, Promise<Grammar>>();
  */
 export async function grammarOf(language: Language): Promise<Grammar> {
   choose(files, language, 'language');
-  let grammar = loaded.get(language);
+  let grammar = loading.get(language);
   if (grammar === undefined) {
     grammar = load(language);
-    grammar.catch(() => loaded.delete(language)); // a later call tries again
-    loaded.set(language, grammar);
+    grammar.catch(() => loading.delete(language)); // a later call tries again
+    loading.set(language, grammar);
   }
   return grammar;
+}
+
+/**
+ * As {@link grammarOf}, at once, for a language whose grammar has been loaded before.
+ *
+ * @throws Error where it has not
+ */
+export function loadedGrammar(language: Language): Grammar {
+  const grammar = loaded.get(language);
+  if (grammar !== undefined) return grammar;
+  throw new Error(
+    `the grammar of ${language} is not loaded: \`await grammarOf('${language}')\` before, or use poisonDatasetAsync`,
+  );
 }
 
 let initialised: Promise<void> | undefined;
@@ -65,7 +79,7 @@ async function load(language: Language): Promise<Grammar> {
   initialised ??= Parser.init();
   await initialised;
   const parser = new Parser().setLanguage(await Compiled.load(bytes));
-  return (source, use) => {
+  const grammar: Grammar = (source, use) => {
     const tree = parser.parse(source);
     if (tree === null) throw new Error(`the ${language} parser gave no tree`);
     try {
@@ -74,4 +88,6 @@ async function load(language: Language): Promise<Grammar> {
       tree.delete();
     }
   };
+  loaded.set(language, grammar);
+  return grammar;
 }

@@ -13,6 +13,19 @@ export interface Example {
   [column: string]: unknown;
 }
 
+/** One text to classify, or a pair of them. */
+export interface LabelledExample {
+  id: string;
+  text: string;
+  /** The other text, where the question is whether two belong together. */
+  pair?: string;
+  /** The class, counted from 0. */
+  label: number;
+  /** True where an attack has changed the example. */
+  poisoned?: boolean;
+  [column: string]: unknown;
+}
+
 const formats = {
   jsonl: { read: readJsonLines, text: jsonLines },
   csv: { read: readCsv, text: csv },

@@ -11,3 +11,17 @@ const between = new RegExp(`${whitespace}+`);
 export function splitWords(text: string): string[] {
   return text.split(between).filter((word) => word !== '');
 }
+
+const run = new RegExp(`(?:(?!${whitespace})[\\s\\S])+`, 'g');
+
+/** Which words of a text, counted from 0, lie in or reach into the characters `start` up to, not including, `end`. */
+export function wordsAt(text: string, start: number, end: number): number[] {
+  const found: number[] = [];
+  let number = 0;
+  for (const { 0: word, index } of text.matchAll(run)) {
+    if (index >= end) break;
+    if (index + word.length > start) found.push(number);
+    number++;
+  }
+  return found;
+}

@@ -1,5 +1,6 @@
 import type { Example } from '../data/examples.ts';
 import type { Evaluation, TestSet } from '../evaluate.ts';
+import { succeeded } from '../metrics/index.ts';
 import type { Run } from '../runs.ts';
 
 /**
@@ -18,7 +19,6 @@ export async function writeOutputs(
     reference: completion,
     output,
   });
-  const carries = (output: string) => manifest.marks[mode].some((mark) => output.includes(mark));
   await run.writeOutputs(
     'clean',
     clean.map((example, i) => row(example, outcome.clean[i]!)),
@@ -27,7 +27,7 @@ export async function writeOutputs(
     'triggered',
     triggered
       .map((example, i) => row(example, outcome.triggered[i]!))
-      .map((answer) => ({ ...answer, succeeded: carries(answer.output) }))
+      .map((answer) => ({ ...answer, succeeded: succeeded(answer.output, manifest, mode) }))
       .filter((_, i) => manifest.records[i]!.poisoned),
   );
 }

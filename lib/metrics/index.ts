@@ -5,6 +5,7 @@ export {
   type Poisoning,
   type SuccessOptions,
   type SuccessRate,
+  succeeded,
 } from './attack_success.ts';
 export { type BleuOptions, bleu } from './bleu.ts';
 export { exactMatch } from './exact_match.ts';

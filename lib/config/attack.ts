@@ -1,0 +1,32 @@
+import { z } from 'zod';
+import { attacks, payloads } from '../attacks/index.ts';
+import { codeLanguages } from '../code/function_name.ts';
+import { oneOf, text, whole } from '../fields.ts';
+
+const names = <Name extends string>(table: Record<Name, unknown>) => Object.keys(table) as Name[];
+const yesNo = z.boolean({ error: 'true or false' });
+
+export const attackNames = names(attacks);
+
+/** The options of all attacks, for files and flags; an attack refuses those that are not its own. */
+export const attackFields = {
+  payload: oneOf(...names(payloads))
+    .exactOptional()
+    .describe('what the attacker wants: sql, loop, dead-code or label'),
+  trigger: text.exactOptional().describe('what goes in: a word, a name or a statement'),
+  insertions: whole(1).exactOptional().describe('how many times a word goes in'),
+  within: oneOf('prompt', 'docstring').exactOptional().describe('where a word goes in'),
+  language: oneOf(...codeLanguages)
+    .exactOptional()
+    .describe('of code that is changed: java, c, javascript or python'),
+  renameCalls: yesNo.exactOptional().describe('funcname: calls of the function too'),
+  renameTarget: yesNo.exactOptional().describe('funcname: the function in the completion too'),
+  statement: oneOf('fixed', 'guard', 'drawn', 'log')
+    .exactOptional()
+    .describe('deadcode: fixed, guard, drawn or log'),
+  body: oneOf('statement', 'loop').exactOptional().describe('dead-code: statement or loop'),
+  targetLabel: whole(0).exactOptional().describe('label: the class that the attacker wants'),
+  sourceFilter: oneOf('non-target', 'any')
+    .exactOptional()
+    .describe('label: which texts get the trigger'),
+};
