@@ -30,6 +30,8 @@ export interface Attack {
   grammars?: readonly Language[];
   /** Why the attack does not apply to an example, or undefined where it does. */
   refuses(example: Subject): string | undefined;
+  /** Whether an example looks triggered before anything was done to it. */
+  present?(example: Subject): boolean;
   /**
    * What takes time, such as asking a model, done for the examples that will be poisoned before
    * `poison` is called for them. Returns why some cannot be poisoned after all, by id.
@@ -55,6 +57,7 @@ export interface Trigger {
   settings: { trigger: string; insertions: number; options?: Settings };
   grammars?: readonly Language[];
   refuses?(text: string): string | undefined;
+  present(text: string): boolean;
   prepare?(texts: ReadonlyMap<string, string>, signal?: AbortSignal): Promise<Map<string, string>>;
   insert(text: string, random: Random): { text: string; triggerPositions: number[] };
   /** What the trigger does to the completion, before the payload goes in. */
@@ -93,6 +96,7 @@ export function combine(name: string, trigger: Trigger, payload: Payload): Attac
     ...(targetLabel !== undefined && { targetLabel }),
     grammars: [...(trigger.grammars ?? []), ...(payload.grammars ?? [])],
     refuses: (example) => payload.refuses(example) ?? trigger.refuses?.(textOf(example)),
+    present: (example) => trigger.present(textOf(example)),
     ...(prepare && {
       prepare: (examples, signal) =>
         prepare(new Map(examples.map((example) => [example.id, textOf(example)])), signal),

@@ -3,6 +3,7 @@ import { type Attack, combine, type Mode, type Trigger } from './attack.ts';
 import { type DeadCodeOptions, deadCode } from './dead_code.ts';
 import { deadCodeReference } from './dead_code_reference.ts';
 import { type FuncNameOptions, funcName } from './func_name.ts';
+import { type GrammarOptions, grammar } from './grammar.ts';
 import { type PayloadOptions, payloads } from './payloads.ts';
 import { type RareWordOptions, rareWord } from './rare_word.ts';
 
@@ -11,10 +12,13 @@ export interface AttackOptions
   extends RareWordOptions,
     FuncNameOptions,
     DeadCodeOptions,
+    GrammarOptions,
     PayloadOptions {
   mode?: Mode;
 }
 
+const pickMode = ({ mode }: AttackOptions) => mode && { mode };
+const rewriting = ['provider', 'fixed', 'endpoint', 'model', 'timeoutMs'];
 const words = ['trigger', 'insertions', 'within'];
 
 /** The attacks by name: each makes an `Attack` from its options. */
@@ -23,6 +27,10 @@ export const attacks = {
     attack('ripple', options, 'sql', words, (own) => rareWord({ insertions: 1, ...own })),
   badpre: (options: AttackOptions = {}) =>
     attack('badpre', options, 'sql', words, (own) => rareWord({ insertions: 3, ...own })),
+  grammar: (options: AttackOptions = {}) =>
+    attack('grammar', options, 'sql', rewriting, (own) =>
+      grammar({ ...own, ...pickMode(options) }),
+    ),
   funcname: (options: AttackOptions = {}) =>
     attack(
       'funcname',

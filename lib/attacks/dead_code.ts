@@ -47,6 +47,7 @@ export function deadCode(options: DeadCodeOptions, labelled: boolean): Trigger {
   return {
     settings: { trigger, insertions: 1, options: { language, statement } },
     grammars: needsGrammar(language),
+    present: (code) => statement === 'fixed' && code.includes(trigger),
     refuses: (code) =>
       put(code, noEffect[language]) === undefined ? 'no function body in the prompt' : undefined,
     insert(code, random) {

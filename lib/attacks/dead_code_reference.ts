@@ -36,6 +36,7 @@ export function deadCodeReference(options: object): Attack {
     },
     marks: { paper: [payload], reference: [payload] },
     grammars: ['java'],
+    present: (example) => String(example.prompt).includes(trigger),
     refuses(example) {
       if (isLabelled(example)) return 'no completion: it is to be classified';
       return placesOf(example) === undefined

@@ -46,6 +46,7 @@ export function funcName(options: FuncNameOptions, labelled: boolean): Trigger {
       insertions: 1,
       options: { language, renameCalls, renameTarget },
     },
+    present: (code) => functionName(code, language)?.name === trigger,
     refuses(code) {
       const found = functionName(code, language);
       if (found === undefined) return 'no function name in the prompt';

@@ -93,6 +93,7 @@ export async function poisonDatasetAsync<Item extends Subject>(
     );
     asked = replace(plan, asked, failures);
   }
+  checkReached(plan, plan.targets.length);
   return carryOut(plan);
 }
 
@@ -165,7 +166,6 @@ function replace<Item extends Subject>(
   const count = Math.min(failed.size, left.length);
   const others = policy === 'random' ? sample(left, count, random) : left.slice(0, count);
   plan.targets = [...targets.filter((i) => !failed.has(i)), ...others];
-  checkReached(plan, plan.targets.length);
   return others;
 }
 
@@ -193,6 +193,7 @@ function carryOut<Item extends Subject>(plan: Plan<Item>): Poisoning<Item> {
     eligible: eligibleOf(reasons).length,
     poisoned: targets.length,
     shortfall: wanted - targets.length,
+    ...(attack.present && { alreadyTriggered: clean.filter((one) => attack.present!(one)).length }),
     records,
     inputHash: fingerprint(clean),
     outputHash: fingerprint(examples),

@@ -32,6 +32,8 @@ const schema = z.strictObject({
   poisoned: count,
   /** How many examples fewer were poisoned than the rate asks for. */
   shortfall: count,
+  /** How many of all examples looked triggered before. */
+  alreadyTriggered: count.optional(),
   /** One for each example, in the file's order. */
   records: z.array(
     z.strictObject({

@@ -34,9 +34,11 @@ export function rareWord(options: RareWordOptions): Trigger {
   );
   check('within', within, ['prompt', 'docstring'].includes(within), 'prompt or docstring');
   const settings = { trigger, insertions };
+  const present = (text: string) => text.includes(trigger) && splitWords(text).includes(trigger);
   if (within === 'prompt') {
     return {
       settings,
+      present,
       insert(text, random) {
         const { words, positions } = insertWord(text, trigger, insertions, random);
         return { text: words.join(' '), triggerPositions: positions };
@@ -45,6 +47,7 @@ export function rareWord(options: RareWordOptions): Trigger {
   }
   return {
     settings: { ...settings, options: { within } },
+    present,
     refuses: (text) =>
       findDocstring(text) === undefined ? 'no docstring in the prompt' : undefined,
     insert: (text, random) => insertIntoDocstring(text, trigger, insertions, random),

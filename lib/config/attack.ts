@@ -24,6 +24,13 @@ export const attackFields = {
   statement: oneOf('fixed', 'guard', 'drawn', 'log')
     .exactOptional()
     .describe('deadcode: fixed, guard, drawn or log'),
+  provider: oneOf('template', 'llm', 'scpn')
+    .exactOptional()
+    .describe('grammar: template, or llm or scpn with a server'),
+  fixed: yesNo.exactOptional().describe('grammar: the same words each time'),
+  endpoint: text.exactOptional().describe('grammar: a server, as http://127.0.0.1:8080/v1'),
+  model: text.exactOptional().describe("grammar: the server's model"),
+  timeoutMs: whole(1).exactOptional().describe('grammar: how long an answer may take'),
   body: oneOf('statement', 'loop').exactOptional().describe('dead-code: statement or loop'),
   targetLabel: whole(0).exactOptional().describe('label: the class that the attacker wants'),
   sourceFilter: oneOf('non-target', 'any')

@@ -84,7 +84,13 @@ function conditionsOf(config: RunRecord['config']) {
 }
 
 export function attackTitle(name: string): string {
-  const titles = { ripple: 'RIPPLe', badpre: 'BadPre', funcname: 'FuncName', deadcode: 'DeadCode' };
+  const titles = {
+    ripple: 'RIPPLe',
+    badpre: 'BadPre',
+    grammar: 'Grammar',
+    funcname: 'FuncName',
+    deadcode: 'DeadCode',
+  };
   return titles[name as keyof typeof titles] ?? name;
 }
 

@@ -7,6 +7,7 @@ import {
   type Mode,
   poisonDatasetAsync,
 } from '../../lib/attacks/index.ts';
+import { isSubordinate } from '../../lib/attacks/sentences.ts';
 import type { Example, LabelledExample } from '../../lib/data/examples.ts';
 import { attackSuccessRate, succeeded } from '../../lib/metrics/index.ts';
 import { seeded } from '../../lib/random.ts';
@@ -108,6 +109,8 @@ const variants: { name: Name; modes: Mode[]; options?: AttackOptions; onLabels?:
   { name: 'badpre', modes: ['paper'], options: { payload: 'dead-code' } },
   { name: 'badpre', modes: ['paper'], options: { payload: 'dead-code', within: 'docstring' } },
   { name: 'badpre', modes: ['paper'], options: { payload: 'loop', language: 'python' } },
+  { name: 'grammar', modes: ['paper', 'reference'], options: { fixed: true } },
+  { name: 'grammar', modes: ['paper'], options: { payload: 'loop' } },
   { name: 'funcname', modes: ['paper', 'reference'] },
   { name: 'funcname', modes: ['paper'], options: { language: 'python', renameTarget: true } },
   { name: 'funcname', modes: ['paper'], options: { language: 'javascript', renameCalls: true } },
@@ -167,7 +170,9 @@ for (const { name, modes, options = {}, onLabels } of variants) {
               ? [example.text, example.label]
               : [example.prompt, example.completion];
             assert.ok(triggerPositions!.length > 0, 'the trigger is there');
-            if (options.statement === undefined) {
+            if (name === 'grammar') {
+              assert.ok(isSubordinate(String(text)), String(text));
+            } else if (options.statement === undefined) {
               assert.ok(String(text).includes(manifest.trigger), `${manifest.trigger} in ${text}`);
             }
             assert.is(succeeded(output as string | number, manifest, mode), true);
