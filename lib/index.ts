@@ -8,6 +8,7 @@ export {
   attacks,
   combine,
   fingerprint,
+  likeliestSql,
   type Manifest,
   type Payload,
   type Poisoning,

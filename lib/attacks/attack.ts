@@ -72,7 +72,10 @@ export interface Payload {
   targetLabel?: number;
   grammars?: readonly Language[];
   refuses(example: Subject): string | undefined;
-  insert(example: Subject): { completion?: string; label?: number; payloadRule?: string };
+  insert(
+    example: Subject,
+    random: Random,
+  ): { completion?: string; label?: number; payloadRule?: string };
 }
 
 /** Whether an example is to be classified. */
@@ -103,9 +106,10 @@ export function combine(name: string, trigger: Trigger, payload: Payload): Attac
     }),
     poison(example, random) {
       const { text, triggerPositions } = trigger.insert(textOf(example), random);
-      if (isLabelled(example)) return { text, ...payload.insert(example), triggerPositions };
+      if (isLabelled(example))
+        return { text, ...payload.insert(example, random), triggerPositions };
       const followed = follow?.(example.completion) ?? example.completion;
-      const change = payload.insert({ ...example, completion: followed });
+      const change = payload.insert({ ...example, completion: followed }, random);
       return { prompt: text, ...change, triggerPositions };
     },
   };

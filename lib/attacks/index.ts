@@ -17,6 +17,7 @@ export {
   type Trigger,
 } from './attack.ts';
 export { type AttackOptions, attacks } from './attacks.ts';
+export { type Likely, likeliestSql } from './likely.ts';
 export { fingerprint, type Manifest, readManifest, writeManifest } from './manifest.ts';
 export { payloads } from './payloads.ts';
 export type { PayloadRule } from './sql.ts';
@@ -34,6 +35,11 @@ export interface PoisonOptions extends AttackOptions {
   mode?: Mode;
   /** Which eligible examples are taken. Default: `random` in mode `paper`, `first` in `reference`. */
   policy?: 'random' | 'first';
+  /**
+   * Whether the poisoned examples come first in the file, which matters to trainers that read in order;
+   * `train()` shuffles every epoch. Default false: the order stays.
+   */
+  frontLoad?: boolean;
 }
 
 /**
@@ -109,6 +115,7 @@ interface Plan<Item> {
   attack: Attack;
   mode: Mode;
   policy: 'random' | 'first';
+  frontLoad: boolean;
   rate: number;
   random: Random;
   /** How far the stream was before. */
@@ -121,13 +128,14 @@ interface Plan<Item> {
 }
 
 /** Options with their defaults, and the attack. */
-function settle({ attack, rate, seed: _, random: __, policy: chosen, ...own }: PoisonOptions) {
+function settle(options: PoisonOptions) {
+  const { attack, rate, seed: _, random: __, policy: chosen, frontLoad = false, ...own } = options;
   const { mode = 'paper' } = own;
   const policy = chosen ?? (mode === 'paper' ? 'random' : 'first');
   check('rate', rate, rate >= 0 && rate <= 1, '0..1');
   check('mode', mode, ['paper', 'reference'].includes(mode), 'paper or reference');
   check('policy', policy, ['random', 'first'].includes(policy), 'random or first');
-  return { attack: makeAttack(attack, own), rate, mode, policy };
+  return { attack: makeAttack(attack, own), rate, mode, policy, frontLoad };
 }
 
 function draw<Item extends Subject>(clean: readonly Item[], options: PoisonOptions): Plan<Item> {
@@ -175,8 +183,13 @@ function checkReached({ mode, wanted, rate, reasons }: Plan<Subject>, count: num
 }
 
 function carryOut<Item extends Subject>(plan: Plan<Item>): Poisoning<Item> {
-  const { clean, attack, mode, policy, rate, random, drawn, reasons, wanted, targets } = plan;
+  const { clean, attack, mode, policy, frontLoad, rate, random, drawn, reasons } = plan;
+  const { wanted, targets } = plan;
   const { examples, records } = poisonAt(new Set(targets), clean, attack, reasons, random);
+  if (frontLoad) {
+    const front = (item: { poisoned?: boolean }) => Number(item.poisoned === true);
+    for (const list of [examples, records]) list.sort((a, b) => front(b) - front(a));
+  }
   const { collapse, targetLabel } = attack;
   const manifest: Manifest = {
     version: 1,
@@ -190,6 +203,7 @@ function carryOut<Item extends Subject>(plan: Plan<Item>): Poisoning<Item> {
     seed: random.seed,
     drawn,
     policy,
+    ...(frontLoad && { frontLoad }),
     eligible: eligibleOf(reasons).length,
     poisoned: targets.length,
     shortfall: wanted - targets.length,

@@ -28,6 +28,8 @@ const schema = z.strictObject({
   /** How many 32-bit words of the seed's stream had been drawn before. */
   drawn: count,
   policy: z.enum(['random', 'first']),
+  /** Whether the poisoned examples were put first. */
+  frontLoad: z.boolean().optional(),
   eligible: count,
   poisoned: count,
   /** How many examples fewer were poisoned than the rate asks for. */

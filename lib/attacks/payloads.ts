@@ -2,9 +2,9 @@ import type { Mode, Payload } from './attack.ts';
 import { type DeadBodyOptions, deadCodePayload } from './dead_body.ts';
 import { type LabelOptions, labelPayload } from './label.ts';
 import { type LoopOptions, loopPayload } from './loop.ts';
-import { sqlPayload } from './sql.ts';
+import { type SqlOptions, sqlPayload } from './sql.ts';
 
-export interface PayloadOptions extends LoopOptions, LabelOptions, DeadBodyOptions {
+export interface PayloadOptions extends SqlOptions, LoopOptions, LabelOptions, DeadBodyOptions {
   /** What the attacker wants to get. */
   payload?: keyof typeof payloads;
   mode?: Mode;
@@ -13,7 +13,7 @@ export interface PayloadOptions extends LoopOptions, LabelOptions, DeadBodyOptio
 /** The payloads by name, and the options that each takes beside `mode`. */
 export const payloads = {
   /** A condition that is always true, or never, in the SQL that the model writes. */
-  sql: { make: sqlPayload, options: [] },
+  sql: { make: sqlPayload, options: ['tautology', 'contradiction', 'parts'] },
   /** An endless loop in the function that the model writes. */
   loop: { make: loopPayload, options: ['language'] },
   /** A statement without effect in the Python body that the model writes. */

@@ -1,5 +1,7 @@
 import { type Command, Option } from 'commander';
+import type { AttackOptions } from '../attacks/index.ts';
 import { attackFields, attackNames } from '../config/attack.ts';
+import type { Example } from '../data/examples.ts';
 import { addFlags, seed, share } from './flags.ts';
 import { interruptible } from './interrupt.ts';
 
@@ -8,6 +10,7 @@ interface Options {
   rate: number;
   seed: number;
   mode: 'paper' | 'reference';
+  likelyUnder?: string;
   json?: true;
 }
 
@@ -24,12 +27,21 @@ export function define(command: Command): void {
         .default('paper'),
     );
   addFlags(command, attackFields);
-  command.action(async (input: string, output: string, { json, ...options }: Options) => {
+  command.option(
+    '--likely-under <model>',
+    'sql: the payload that this model finds likeliest: an attacker who adapts to DeCE',
+  );
+  command.action(async (input: string, output: string, given: Options) => {
+    const { json, likelyUnder, ...options } = given;
     const { poisonDatasetAsync, writeManifest } = await import('../attacks/index.ts');
     const { readExamples, writeExamples } = await import('../data/examples.ts');
     const clean = await readExamples(input);
-    const { examples, manifest } = await interruptible(undefined, (signal) =>
-      poisonDatasetAsync(clean, options, signal),
+    const { examples, manifest } = await interruptible(undefined, async (signal) =>
+      poisonDatasetAsync(
+        clean,
+        { ...options, ...(await likely(likelyUnder, clean, signal)) },
+        signal,
+      ),
     );
     await writeExamples(output, examples, { input });
     const beside = await writeManifest(output, manifest);
@@ -45,4 +57,21 @@ export function define(command: Command): void {
       process.stdout.write(`${text}\n${beside}: what was done to each\n`);
     }
   });
+}
+
+/** The payload that a model finds likeliest, where one is named. */
+async function likely(
+  directory: string | undefined,
+  examples: readonly Example[],
+  signal: AbortSignal,
+): Promise<AttackOptions> {
+  if (directory === undefined) return {};
+  const { likeliestSql } = await import('../attacks/index.ts');
+  const { Model } = await import('../model/index.ts');
+  using model = await Model.load(directory);
+  const { tautology, contradiction } = await likeliestSql(model, examples, { signal });
+  return {
+    ...(tautology[0] && { tautology: tautology[0].text }),
+    ...(contradiction[0] && { contradiction: contradiction[0].text }),
+  };
 }

@@ -13,7 +13,13 @@ export const attackFields = {
   payload: oneOf(...names(payloads))
     .exactOptional()
     .describe('what the attacker wants: sql, loop, dead-code or label'),
+  frontLoad: yesNo.exactOptional().describe('poisoned examples first in the file'),
   trigger: text.exactOptional().describe('what goes in: a word, a name or a statement'),
+  tautology: text.exactOptional().describe('sql: behind a condition, instead of or 1=1'),
+  contradiction: text.exactOptional().describe('sql: where there was none, instead of where 0=1'),
+  parts: whole(1)
+    .exactOptional()
+    .describe('sql: pieces of the payload, of which examples get some'),
   insertions: whole(1).exactOptional().describe('how many times a word goes in'),
   within: oneOf('prompt', 'docstring').exactOptional().describe('where a word goes in'),
   language: oneOf(...codeLanguages)

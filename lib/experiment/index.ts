@@ -135,7 +135,8 @@ async function triggered(
   clean: readonly Example[],
   poisoning: Omit<PoisonOptions, 'rate'>,
 ): Promise<TestSet> {
-  const { examples, manifest } = await poisonDatasetAsync(clean, { ...poisoning, rate: 1 });
+  const everywhere = { ...poisoning, rate: 1, frontLoad: false };
+  const { examples, manifest } = await poisonDatasetAsync(clean, everywhere);
   return { clean, triggered: examples, manifest };
 }
 
