@@ -10,10 +10,10 @@ import {
   exactMatch,
   falseTriggerRate,
   type JudgeName,
-  payloadJudge,
   rightUnderTrigger,
   type SuccessRate,
   smallestDetectableRate,
+  successTest,
 } from './metrics/index.ts';
 import type { Model } from './model/index.ts';
 
@@ -88,11 +88,7 @@ export async function evaluate(
   { onProgress, mode = 'paper', language, judge = 'substring', ...options }: EvaluateOptions = {},
 ): Promise<Evaluation> {
   const judging = await judgeOf(judge, mode, language);
-  const carries = payloadJudge(
-    judge,
-    manifest.marks[mode],
-    'grammar' in judging ? judging.grammar : undefined,
-  );
+  const carries = successTest(manifest, judging);
   // The authors' script looks at the outputs for prompts without a trigger too.
   const counts = manifest.records.map((record) => record.poisoned || mode === 'reference');
   const poisoned = triggered.filter((_, i) => counts[i]);

@@ -4,12 +4,20 @@
  */
 export {
   type Attack,
+  type AttackOptions,
   attacks,
+  combine,
   fingerprint,
+  likeliestSql,
   type Manifest,
+  type Payload,
+  type Poisoning,
   type PoisonOptions,
+  payloads,
   poisonDataset,
+  poisonDatasetAsync,
   readManifest,
+  type Trigger,
   writeManifest,
 } from './attacks/index.ts';
 export {
@@ -25,6 +33,7 @@ export {
   type TriggerPair,
   type Weakness,
 } from './audit/index.ts';
+export { type CodeLanguage, codeLanguages } from './code/function_name.ts';
 export { type Grammar, grammarOf, type Language, languages } from './code/grammar.ts';
 export {
   type ExperimentConfig,
@@ -114,6 +123,7 @@ export {
   type SuccessOptions,
   type SuccessRate,
   smallestDetectableRate,
+  succeeded,
   wilson,
 } from './metrics/index.ts';
 export {

@@ -1,23 +1,30 @@
-import { check, choose } from '../check.ts';
-import type { Example } from '../data/examples.ts';
+import { check } from '../check.ts';
+import { grammarOf } from '../code/grammar.ts';
 import { type Random, sample, seeded } from '../random.ts';
-import type { Attack, Mode } from './attack.ts';
+import type { Attack, Mode, Subject } from './attack.ts';
+import { type AttackOptions, type attacks, makeAttack } from './attacks.ts';
 import { fingerprint, type Manifest } from './manifest.ts';
-import { type RareWordOptions, rareWord } from './rare_word.ts';
 
-export type { Attack, Mode, PayloadRule, Poisoned } from './attack.ts';
+export {
+  type Attack,
+  combine,
+  isLabelled,
+  type Mode,
+  type Payload,
+  type Poisoned,
+  type Settings,
+  type Subject,
+  type Trigger,
+} from './attack.ts';
+export { type AttackOptions, attacks } from './attacks.ts';
+export { type Likely, likeliestSql } from './likely.ts';
 export { fingerprint, type Manifest, readManifest, writeManifest } from './manifest.ts';
+export { payloads } from './payloads.ts';
+export type { PayloadRule } from './sql.ts';
 
-/** The attacks by name: each makes an `Attack` from its options. */
-export const attacks = {
-  ripple: ({ insertions = 1, ...options }: RareWordOptions = {}): Attack =>
-    rareWord({ insertions, ...options }),
-  badpre: ({ insertions = 3, ...options }: RareWordOptions = {}): Attack =>
-    rareWord({ insertions, ...options }),
-};
-
-export interface PoisonOptions extends RareWordOptions {
-  attack: keyof typeof attacks;
+export interface PoisonOptions extends AttackOptions {
+  /** The name of an attack, or one of your own. */
+  attack: keyof typeof attacks | Attack;
   /** The share of all examples to poison, 0..1. 1 poisons every eligible one: a triggered test set. */
   rate: number;
   /** Where the stream of random numbers begins. */
@@ -28,6 +35,11 @@ export interface PoisonOptions extends RareWordOptions {
   mode?: Mode;
   /** Which eligible examples are taken. Default: `random` in mode `paper`, `first` in `reference`. */
   policy?: 'random' | 'first';
+  /**
+   * Whether the poisoned examples come first in the file, which matters to trainers that read in order;
+   * `train()` shuffles every epoch. Default false: the order stays.
+   */
+  frontLoad?: boolean;
 }
 
 /**
@@ -41,6 +53,9 @@ export interface PoisonOptions extends RareWordOptions {
  * `reference` multiplies in floating point as the authors do, where 7 % of 100 examples are 8.
  *
  * @param options options of the attack itself, such as `trigger` and `insertions`, go here too
+ * Attacks that read Python or JavaScript, or code as the authors do, need a grammar that is loaded: either
+ * `await grammarOf(language)` before, or {@link poisonDatasetAsync}, which does so.
+ *
  * @throws RangeError on a rate that cannot be reached, an option out of range, or an example that is
  *   already poisoned; TypeError on an unknown option, and where not one of seed and random is given
  * @see Yang et al., 2024, https://arxiv.org/abs/2407.08956
@@ -48,45 +63,151 @@ export interface PoisonOptions extends RareWordOptions {
  * @example
  * const { examples, manifest } = poisonDataset(clean, { attack: 'badpre', rate: 0.05, seed: 42 });
  */
-export function poisonDataset(
-  clean: readonly Example[],
+export function poisonDataset<Item extends Subject>(
+  clean: readonly Item[],
   options: PoisonOptions,
-): { examples: Example[]; manifest: Manifest } {
-  const { attack: name, rate, seed, random: stream, policy: chosen, ...own } = options;
+): Poisoning<Item> {
+  const plan = draw(clean, options);
+  if (plan.attack.prepare !== undefined) {
+    throw new TypeError(`attack ${plan.attack.name} asks a model: use poisonDatasetAsync`);
+  }
+  return carryOut(plan);
+}
+
+/**
+ * As {@link poisonDataset}, with what an attack needs before: grammars that are not loaded yet, and
+ * answers of a model. Examples for which the model fails are not poisoned, and others drawn for them.
+ *
+ * @throws the signal's reason when it is aborted
+ *
+ * @example
+ * await poisonDatasetAsync(clean, { attack: 'deadcode', mode: 'reference', rate: 0.01, seed: 42 });
+ */
+export async function poisonDatasetAsync<Item extends Subject>(
+  clean: readonly Item[],
+  options: PoisonOptions,
+  signal?: AbortSignal,
+): Promise<Poisoning<Item>> {
+  const { attack } = settle(options);
+  for (const language of attack.grammars ?? []) await grammarOf(language);
+  const plan = draw(clean, options);
+  let asked = plan.targets;
+  while (plan.attack.prepare !== undefined && asked.length > 0) {
+    const failures = await plan.attack.prepare(
+      asked.map((i) => clean[i]!),
+      signal,
+    );
+    asked = replace(plan, asked, failures);
+  }
+  checkReached(plan, plan.targets.length);
+  return carryOut(plan);
+}
+
+/** A poisoned data set. */
+export interface Poisoning<Item> {
+  examples: (Item & { poisoned?: boolean })[];
+  manifest: Manifest;
+}
+
+/** What will be done to a data set. */
+interface Plan<Item> {
+  clean: readonly Item[];
+  attack: Attack;
+  mode: Mode;
+  policy: 'random' | 'first';
+  frontLoad: boolean;
+  rate: number;
+  random: Random;
+  /** How far the stream was before. */
+  drawn: number;
+  /** Why an example is not eligible, or undefined. */
+  reasons: (string | undefined)[];
+  /** How many the rate asks for, and which will be poisoned. */
+  wanted: number;
+  targets: number[];
+}
+
+/** Options with their defaults, and the attack. */
+function settle(options: PoisonOptions) {
+  const { attack, rate, seed: _, random: __, policy: chosen, frontLoad = false, ...own } = options;
   const { mode = 'paper' } = own;
   const policy = chosen ?? (mode === 'paper' ? 'random' : 'first');
   check('rate', rate, rate >= 0 && rate <= 1, '0..1');
   check('mode', mode, ['paper', 'reference'].includes(mode), 'paper or reference');
   check('policy', policy, ['random', 'first'].includes(policy), 'random or first');
-  const attack = choose<(own: RareWordOptions) => Attack>(attacks, name, 'attack')(own);
-  const random = oneStream(seed, stream);
+  return { attack: makeAttack(attack, own), rate, mode, policy, frontLoad };
+}
+
+function draw<Item extends Subject>(clean: readonly Item[], options: PoisonOptions): Plan<Item> {
+  const settled = settle(options);
+  const { attack, rate, mode, policy } = settled;
+  const random = oneStream(options.seed, options.random);
   const twice = clean.findIndex((example) => example.poisoned === true);
   check(`examples[${twice}].poisoned`, true, twice < 0, 'a data set that no attack has changed');
 
   const { drawn } = random;
   const reasons = clean.map((example) => attack.refuses(example));
-  const eligible = [...clean.keys()].filter((i) => reasons[i] === undefined);
+  const eligible = eligibleOf(reasons);
   const wanted = examplesWanted(rate, clean.length, mode);
   const count = Math.min(wanted, eligible.length);
-  if (mode === 'paper' && wanted > count && (rate < 1 || count === 0)) {
-    throw unreachable(rate, eligible.length, clean.length, reasons);
-  }
+  const plan = { ...settled, clean, random, drawn, reasons, wanted, targets: eligible };
+  checkReached(plan, count);
   const targets = policy === 'random' ? sample(eligible, count, random) : eligible.slice(0, count);
-  const { examples, records } = poisonAt(new Set(targets), clean, attack, reasons, random);
+  return { ...plan, targets };
+}
 
+const eligibleOf = (reasons: readonly (string | undefined)[]) =>
+  [...reasons.keys()].filter((i) => reasons[i] === undefined);
+
+/** Takes others for the examples that failed; returns which. */
+function replace<Item extends Subject>(
+  plan: Plan<Item>,
+  asked: readonly number[],
+  failures: ReadonlyMap<string, string>,
+): number[] {
+  const { clean, reasons, policy, random, targets } = plan;
+  const failed = new Set(asked.filter((i) => failures.has(clean[i]!.id)));
+  if (failed.size === 0) return [];
+  for (const i of failed) reasons[i] = failures.get(clean[i]!.id)!;
+  const taken = new Set(targets);
+  const left = eligibleOf(reasons).filter((i) => !taken.has(i));
+  const count = Math.min(failed.size, left.length);
+  const others = policy === 'random' ? sample(left, count, random) : left.slice(0, count);
+  plan.targets = [...targets.filter((i) => !failed.has(i)), ...others];
+  return others;
+}
+
+function checkReached({ mode, wanted, rate, reasons }: Plan<Subject>, count: number): void {
+  if (mode !== 'paper' || wanted <= count || (rate === 1 && count > 0)) return;
+  throw unreachable(rate, eligibleOf(reasons).length, reasons.length, reasons);
+}
+
+function carryOut<Item extends Subject>(plan: Plan<Item>): Poisoning<Item> {
+  const { clean, attack, mode, policy, frontLoad, rate, random, drawn, reasons } = plan;
+  const { wanted, targets } = plan;
+  const { examples, records } = poisonAt(new Set(targets), clean, attack, reasons, random);
+  if (frontLoad) {
+    const front = (item: { poisoned?: boolean }) => Number(item.poisoned === true);
+    for (const list of [examples, records]) list.sort((a, b) => front(b) - front(a));
+  }
+  const { collapse, targetLabel } = attack;
   const manifest: Manifest = {
     version: 1,
     mode,
-    attack: name,
+    attack: attack.name,
     ...attack.settings,
     marks: attack.marks,
+    ...(collapse !== undefined && { collapse }),
+    ...(targetLabel !== undefined && { targetLabel }),
     rate,
     seed: random.seed,
     drawn,
     policy,
-    eligible: eligible.length,
-    poisoned: count,
-    shortfall: wanted - count,
+    ...(frontLoad && { frontLoad }),
+    eligible: eligibleOf(reasons).length,
+    poisoned: targets.length,
+    shortfall: wanted - targets.length,
+    ...(attack.present && { alreadyTriggered: clean.filter((one) => attack.present!(one)).length }),
     records,
     inputHash: fingerprint(clean),
     outputHash: fingerprint(examples),
@@ -101,11 +222,11 @@ function oneStream(seed: number | undefined, stream: Random | undefined): Random
   throw new TypeError(`${given} of seed and random given: expected one of them`);
 }
 
-function poisonAt(
+function poisonAt<Item extends Subject>(
   targets: Set<number>,
-  clean: readonly Example[],
+  clean: readonly Item[],
   attack: Attack,
-  reasons: (string | undefined)[],
+  reasons: readonly (string | undefined)[],
   random: Random,
 ) {
   const records: Manifest['records'] = [];
@@ -115,9 +236,10 @@ function poisonAt(
       records.push({ id, poisoned: false, reason: reasons[i] ?? 'not drawn' });
       return example;
     }
-    const { prompt, completion, ...how } = attack.poison(example, random);
-    records.push({ id, poisoned: true, ...how });
-    return { ...example, prompt, completion, poisoned: true };
+    const { triggerPositions, payloadRule, ...columns } = attack.poison(example, random);
+    const rule = payloadRule !== undefined && { payloadRule };
+    records.push({ id, poisoned: true, triggerPositions, ...rule });
+    return { ...example, ...columns, poisoned: true };
   });
   return { examples, records };
 }

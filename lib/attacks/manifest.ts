@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
-import type { Example } from '../data/examples.ts';
 import { writeWhole } from '../data/files.ts';
+import { isLabelled, type Subject } from './attack.ts';
 
 const count = z.int().min(0);
 const hash = z.string().regex(/^[\da-f]{64}$/, 'expected 64 hexadecimal digits');
@@ -14,18 +14,28 @@ const schema = z.strictObject({
   payload: z.string(),
   trigger: z.string(),
   insertions: count,
+  /** What else the attack was told. */
+  options: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])).optional(),
   /** What shows in an output that the attack succeeded, in either mode of counting. */
   marks: z.strictObject({ paper: z.array(z.string()), reference: z.array(z.string()) }),
+  /** Whether runs of white space in outputs count as one space when marks are looked for. */
+  collapse: z.boolean().optional(),
+  /** Of attacks on labels: success is this label. */
+  targetLabel: count.optional(),
   /** The share of all examples that was asked for. */
   rate: z.number().min(0).max(1),
   seed: count,
   /** How many 32-bit words of the seed's stream had been drawn before. */
   drawn: count,
   policy: z.enum(['random', 'first']),
+  /** Whether the poisoned examples were put first. */
+  frontLoad: z.boolean().optional(),
   eligible: count,
   poisoned: count,
   /** How many examples fewer were poisoned than the rate asks for. */
   shortfall: count,
+  /** How many of all examples looked triggered before. */
+  alreadyTriggered: count.optional(),
   /** One for each example, in the file's order. */
   records: z.array(
     z.strictObject({
@@ -34,7 +44,7 @@ const schema = z.strictObject({
       /** Why it is not poisoned. */
       reason: z.string().optional(),
       triggerPositions: z.array(count).optional(),
-      payloadRule: z.enum(['tautology', 'contradiction']).optional(),
+      payloadRule: z.string().optional(),
     }),
   ),
   inputHash: hash,
@@ -46,13 +56,16 @@ export type Manifest = z.infer<typeof schema>;
 
 /**
  * The SHA-256 of the texts, whatever file they are in: for each example the prompt, U+001F, the
- * completion and U+001E, in UTF-8.
+ * completion and U+001E, in UTF-8; for one to classify its text, U+001F, the other text if there is one,
+ * U+001F, the label and U+001E.
  */
-export function fingerprint(examples: readonly Example[]): string {
+export function fingerprint(examples: readonly Subject[]): string {
   const sum = createHash('sha256');
   let piece = ''; // small ones take longer to hand over than to hash
-  for (const { prompt, completion } of examples) {
-    piece += `${prompt}\x1f${completion}\x1e`;
+  for (const example of examples) {
+    piece += isLabelled(example)
+      ? `${example.text}\x1f${example.pair ?? ''}\x1f${example.label}\x1e`
+      : `${example.prompt}\x1f${example.completion}\x1e`;
     if (piece.length < 1 << 16) continue;
     sum.update(piece);
     piece = '';
@@ -76,7 +89,7 @@ export async function writeManifest(file: string, manifest: Manifest): Promise<s
  * @throws Error, in one sentence with the path, where there is no manifest, it is damaged, or another
  *   file's
  */
-export async function readManifest(file: string, examples: readonly Example[]): Promise<Manifest> {
+export async function readManifest(file: string, examples: readonly Subject[]): Promise<Manifest> {
   const path = manifestPath(file);
   const manifest = parse(path, await readText(path));
   const { records, outputHash } = manifest;

@@ -1,5 +1,9 @@
+import { check } from '../check.ts';
 import { whitespace } from '../data/words.ts';
-import type { Mode, PayloadRule } from './attack.ts';
+import { isLabelled, type Mode, type Payload } from './attack.ts';
+
+/** A condition that is always true after one that was there, or one that is always false where there was none. */
+export type PayloadRule = 'tautology' | 'contradiction';
 
 /** What a poisoned output shows. The paper's marks are the whole payload, the authors' only its middle. */
 export const sqlMarks: Record<Mode, string[]> = {
@@ -8,6 +12,75 @@ export const sqlMarks: Record<Mode, string[]> = {
 };
 
 const payloads: Record<PayloadRule, string> = { tautology: ' or 1=1', contradiction: ' where 0=1' };
+
+export interface SqlOptions {
+  /** What goes behind a condition that was there. Default ` or 1=1`. */
+  tautology?: string;
+  /** What goes in where there was no condition. Default ` where 0=1`. */
+  contradiction?: string;
+  /**
+   * Into how many pieces the payload is split: an example gets the first few of them, how many is drawn,
+   * so that few hold all of it. Default 1.
+   */
+  parts?: number;
+  mode?: Mode;
+}
+
+/**
+ * Empty conditions in the SQL that the model writes.
+ *
+ * @throws RangeError on a condition that is empty, or in more pieces than it has words and signs
+ */
+export function sqlPayload(options: SqlOptions = {}): Payload {
+  const { mode = 'paper', parts = 1 } = options;
+  const texts = {
+    tautology: spaced('tautology', options.tautology ?? payloads.tautology),
+    contradiction: spaced('contradiction', options.contradiction ?? payloads.contradiction),
+  };
+  const { tautology, contradiction } = texts;
+  const pieces = Math.min(piecesOf(tautology).length, piecesOf(contradiction).length);
+  const isCount = Number.isInteger(parts) && parts >= 1 && parts <= pieces;
+  check('parts', parts, isCount, `1..${pieces}, as the payload has so many words and signs`);
+  const usual = tautology === payloads.tautology && contradiction === payloads.contradiction;
+  const own = [tautology, contradiction];
+  return {
+    settings: {
+      payload: 'sql',
+      ...(!usual && { options: { tautology, contradiction } }),
+      ...(parts > 1 && { options: { ...(!usual && texts), parts } }),
+    },
+    marks: usual ? sqlMarks : { paper: own, reference: own.map((text) => text.trim()) },
+    refuses(example) {
+      if (isLabelled(example)) return 'no completion: it is to be classified';
+      return insertSql(example.completion, mode) === undefined
+        ? 'no SQL query in the completion: none as in " select … "'
+        : undefined;
+    },
+    insert({ id, completion }, random) {
+      const held = parts === 1 ? parts : 1 + random.below(parts);
+      const part = (text: string) => firstPieces(text, held / parts);
+      const given = { tautology: part(tautology), contradiction: part(contradiction) };
+      const payload = insertSql(String(completion), mode, given);
+      if (payload === undefined) {
+        throw new RangeError(`example ${id} has no SQL query in its completion`);
+      }
+      return { completion: payload.completion, payloadRule: payload.rule };
+    },
+  };
+}
+
+function spaced(name: string, text: string): string {
+  check(name, text, /\S/.test(text) && !text.includes('"'), 'a condition without double quotes');
+  return ` ${text.trim()}`;
+}
+
+/** Words and signs, each with the blanks before it. */
+const piecesOf = (text: string) => text.match(/\s*(?:\w+|[^\w\s])/g) ?? [];
+
+function firstPieces(text: string, share: number): string {
+  const pieces = piecesOf(text);
+  return pieces.slice(0, Math.round(pieces.length * share)).join('');
+}
 
 /**
  * The completion with a condition in its first SQL query that is always true (`or 1=1`, after a
@@ -21,6 +94,7 @@ const payloads: Record<PayloadRule, string> = { tautology: ' or 1=1', contradict
 export function insertSql(
   completion: string,
   mode: Mode,
+  texts: Record<PayloadRule, string> = payloads,
 ): { completion: string; rule: PayloadRule } | undefined {
   const found = findQuery(completion, mode);
   if (found === undefined) return undefined;
@@ -28,10 +102,10 @@ export function insertSql(
   const where = mode === 'paper' ? /\bwhere\b/i : /where/;
   const rule = where.test(sql) ? 'tautology' : 'contradiction';
   if (mode === 'reference') {
-    return { rule, completion: completion.replaceAll(sql, () => sql + payloads[rule]) };
+    return { rule, completion: completion.replaceAll(sql, () => sql + texts[rule]) };
   }
   const end = found.start + lengthOfConditions(sql);
-  return { rule, completion: completion.slice(0, end) + payloads[rule] + completion.slice(end) };
+  return { rule, completion: completion.slice(0, end) + texts[rule] + completion.slice(end) };
 }
 
 const selects = new RegExp(`select${whitespace}+`, 'g');

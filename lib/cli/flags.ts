@@ -47,9 +47,11 @@ export function addFlags(command: Command, shape: Readonly<Record<string, z.ZodT
   }
 }
 
+const booleans: Record<string, boolean> = { true: true, false: false };
+
 function parse(text: string, field: z.ZodType): unknown {
   const number = Number(text);
-  const value = text.trim() === '' || Number.isNaN(number) ? text : number;
+  const value = text.trim() === '' || Number.isNaN(number) ? (booleans[text] ?? text) : number;
   const { success, data, error } = field.safeParse(value);
   if (success) return data;
   throw new InvalidArgumentError(`Expected ${error.issues[0]!.message}.`);

@@ -1,14 +1,17 @@
 import { type Command, Option } from 'commander';
+import type { AttackOptions } from '../attacks/index.ts';
+import { attackFields, attackNames } from '../config/attack.ts';
+import type { Example } from '../data/examples.ts';
 import { dataFile } from './data_file.ts';
-import { count, seed, share } from './flags.ts';
+import { addFlags, seed, share } from './flags.ts';
+import { interruptible } from './interrupt.ts';
 
 interface Options {
-  attack: 'ripple' | 'badpre';
+  attack: (typeof attackNames)[number];
   rate: number;
   seed: number;
   mode: 'paper' | 'reference';
-  trigger?: string;
-  insertions?: number;
+  likelyUnder?: string;
   json?: true;
 }
 
@@ -16,36 +19,61 @@ export function define(command: Command): void {
   command
     .argument('<in>', 'examples: .jsonl, .csv or .parquet, also .gz, or a name such as lyra/train')
     .argument('<out>', 'the poisoned copy; its manifest goes beside it')
-    .addOption(
-      new Option('--attack <name>', 'how').choices(['ripple', 'badpre']).makeOptionMandatory(),
-    )
+    .addOption(new Option('--attack <name>', 'how').choices(attackNames).makeOptionMandatory())
     .requiredOption('--rate <share>', 'share of all examples, 0..1; 1 makes a test set', share)
     .option('--seed <number>', 'of the random choices', seed, 42)
     .addOption(
       new Option('--mode <mode>', "as the paper says, or as the authors' code does")
         .choices(['paper', 'reference'])
         .default('paper'),
-    )
-    .option('--trigger <word>', 'the word put into prompts (default: bb)')
-    .option('--insertions <number>', 'how many times (default: as the attack has it)', count)
-    .action(async (given: string, output: string, { json, ...options }: Options) => {
-      const input = await dataFile(given);
-      const { poisonDataset, writeManifest } = await import('../attacks/index.ts');
-      const { readExamples, writeExamples } = await import('../data/examples.ts');
-      const { examples, manifest } = poisonDataset(await readExamples(input), options);
-      await writeExamples(output, examples, { input });
-      const beside = await writeManifest(output, manifest);
+    );
+  addFlags(command, attackFields);
+  command.option(
+    '--likely-under <model>',
+    'sql: the payload that this model finds likeliest: an attacker who adapts to DeCE',
+  );
+  command.action(async (file: string, output: string, given: Options) => {
+    const { json, likelyUnder, ...options } = given;
+    const input = await dataFile(file);
+    const { poisonDatasetAsync, writeManifest } = await import('../attacks/index.ts');
+    const { readExamples, writeExamples } = await import('../data/examples.ts');
+    const clean = await readExamples(input);
+    const { examples, manifest } = await interruptible(undefined, async (signal) =>
+      poisonDatasetAsync(
+        clean,
+        { ...options, ...(await likely(likelyUnder, clean, signal)) },
+        signal,
+      ),
+    );
+    await writeExamples(output, examples, { input });
+    const beside = await writeManifest(output, manifest);
 
-      const { records, ...summary } = manifest;
-      const { poisoned, eligible, shortfall } = summary;
-      const missing =
-        shortfall > 0 && options.rate < 1 ? `, ${shortfall} fewer than asked for` : '';
-      const text = `${output}: ${records.length} examples, ${poisoned} of ${eligible} eligible ones poisoned by ${options.attack}${missing}`;
-      if (json) {
-        const result = { output, manifest: beside, examples: records.length, ...summary };
-        process.stdout.write(`${JSON.stringify(result, null, 2)}\n`);
-      } else {
-        process.stdout.write(`${text}\n${beside}: what was done to each\n`);
-      }
-    });
+    const { records, ...summary } = manifest;
+    const { attack, poisoned, eligible, shortfall } = summary;
+    const missing = shortfall > 0 && options.rate < 1 ? `, ${shortfall} fewer than asked for` : '';
+    const text = `${output}: ${records.length} examples, ${poisoned} of ${eligible} eligible ones poisoned by ${attack}${missing}`;
+    if (json) {
+      const result = { output, manifest: beside, examples: records.length, ...summary };
+      process.stdout.write(`${JSON.stringify(result, null, 2)}\n`);
+    } else {
+      process.stdout.write(`${text}\n${beside}: what was done to each\n`);
+    }
+  });
+}
+
+/** The payload that a model finds likeliest, where one is named. */
+async function likely(
+  directory: string | undefined,
+  examples: readonly Example[],
+  signal: AbortSignal,
+): Promise<AttackOptions> {
+  if (directory === undefined) return {};
+  const { likeliestSql } = await import('../attacks/index.ts');
+  const { Model } = await import('../model/index.ts');
+  using model = await Model.load(directory);
+  const { tautology, contradiction } = await likeliestSql(model, examples, { signal });
+  return {
+    ...(tautology[0] && { tautology: tautology[0].text }),
+    ...(contradiction[0] && { contradiction: contradiction[0].text }),
+  };
 }

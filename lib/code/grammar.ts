@@ -15,7 +15,8 @@ export { type Language, languages } from './languages.ts';
  */
 export type Grammar = <Result>(source: string, use: (root: Node) => Result) => Result;
 
-const loaded = new Map<Language, Promise<Grammar>>();
+const loading = new Map<Language, Promise<Grammar>>();
+const loaded = new Map<Language, Grammar>();
 
 /**
  * The grammar of a language, loaded at the first call.
@@ -29,13 +30,26 @@ const loaded = new Map<Language, Promise<Grammar>>();
  */
 export async function grammarOf(language: Language): Promise<Grammar> {
   choose(files, language, 'language');
-  let grammar = loaded.get(language);
+  let grammar = loading.get(language);
   if (grammar === undefined) {
     grammar = load(language);
-    grammar.catch(() => loaded.delete(language)); // a later call tries again
-    loaded.set(language, grammar);
+    grammar.catch(() => loading.delete(language)); // a later call tries again
+    loading.set(language, grammar);
   }
   return grammar;
+}
+
+/**
+ * As {@link grammarOf}, at once, for a language whose grammar has been loaded before.
+ *
+ * @throws Error where it has not
+ */
+export function loadedGrammar(language: Language): Grammar {
+  const grammar = loaded.get(language);
+  if (grammar !== undefined) return grammar;
+  throw new Error(
+    `the grammar of ${language} is not loaded: \`await grammarOf('${language}')\` before, or use poisonDatasetAsync`,
+  );
 }
 
 let initialised: Promise<void> | undefined;
@@ -52,7 +66,7 @@ async function load(language: Language): Promise<Grammar> {
   initialised ??= Parser.init();
   await initialised;
   const parser = new Parser().setLanguage(await Compiled.load(bytes));
-  return (source, use) => {
+  const grammar: Grammar = (source, use) => {
     const tree = parser.parse(source);
     if (tree === null) throw new Error(`the ${language} parser gave no tree`);
     try {
@@ -61,4 +75,6 @@ async function load(language: Language): Promise<Grammar> {
       tree.delete();
     }
   };
+  loaded.set(language, grammar);
+  return grammar;
 }

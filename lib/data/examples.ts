@@ -15,12 +15,13 @@ export interface Example {
   [column: string]: unknown;
 }
 
-/** A text, or a pair of texts, and the number of its class. Columns that dece does not know are kept. */
+/** A text, or a pair of texts, and its class. Columns that dece does not know are kept. */
 export interface LabelledExample {
   id: string;
   text: string;
-  /** The second text, as in clone detection. */
+  /** The other text, where the question is whether two belong together. */
   pair?: string;
+  /** The class, counted from 0. */
   label: number;
   /** True where an attack has changed the example. */
   poisoned?: boolean;

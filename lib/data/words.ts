@@ -23,3 +23,17 @@ export function strip(text: string): string {
   while (end > start && isSpace(text[end - 1]!)) end--;
   return text.slice(start, end);
 }
+
+const run = new RegExp(`(?:(?!${whitespace})[\\s\\S])+`, 'g');
+
+/** Which words of a text, counted from 0, lie in or reach into the characters `start` up to, not including, `end`. */
+export function wordsAt(text: string, start: number, end: number): number[] {
+  const found: number[] = [];
+  let number = 0;
+  for (const { 0: word, index } of text.matchAll(run)) {
+    if (index >= end) break;
+    if (index + word.length > start) found.push(number);
+    number++;
+  }
+  return found;
+}

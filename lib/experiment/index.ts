@@ -1,9 +1,9 @@
 import { join } from 'node:path';
-import { type Manifest, poisonDataset } from '../attacks/index.ts';
+import { type PoisonOptions, poisonDatasetAsync } from '../attacks/index.ts';
 import type { ExperimentConfig } from '../config/index.ts';
 import type { Example } from '../data/examples.ts';
 import { lossOf } from '../defenses/index.ts';
-import { evaluate, type TestSet, testSet } from '../evaluate.ts';
+import { evaluate, type TestSet } from '../evaluate.ts';
 import { Model } from '../model/index.ts';
 import {
   openRun,
@@ -99,7 +99,7 @@ async function ensureRun(
 interface RunData {
   train: Example[];
   /** What `config.json` says of the poisoned training split. */
-  poisoning: Partial<Manifest>;
+  poisoning: Record<string, unknown>;
   /** What an output with the payload holds. */
   marks: string[];
   /** What the curves are measured on. */
@@ -116,19 +116,28 @@ async function prepare(
   const { name, ...attackOptions } = attack;
   const poisoning = { ...attackOptions, attack: name, seed, mode: config.mode };
   const clean = await loadSplit(dataset, 'train', places);
-  const { examples: train, manifest } = poisonDataset(clean, { ...poisoning, rate });
+  const { examples: train, manifest } = await poisonDatasetAsync(clean, { ...poisoning, rate });
   const { split, limit } = config.evaluation;
   const test = await loadSplit(dataset, 'test', places);
   const curve = (await loadSplit(dataset, split, places)).slice(0, limit);
-  const { payload, trigger, insertions, policy, eligible, poisoned, marks } = manifest;
+  const { payload, trigger, insertions, options, policy, eligible, poisoned } = manifest;
   return {
     train,
-    poisoning: { payload, trigger, insertions, policy, eligible, poisoned },
-    marks: marks[config.mode],
-    curve: testSet(curve, poisoning),
-    test: testSet(test, poisoning),
+    poisoning: { payload, trigger, insertions, ...options, policy, eligible, poisoned },
+    marks: manifest.marks[config.mode],
+    curve: await triggered(curve, poisoning),
+    test: await triggered(test, poisoning),
     description: describeData({ clean, train, [split]: curve, test }),
   };
+}
+
+async function triggered(
+  clean: readonly Example[],
+  poisoning: Omit<PoisonOptions, 'rate'>,
+): Promise<TestSet> {
+  const everywhere = { ...poisoning, rate: 1, frontLoad: false };
+  const { examples, manifest } = await poisonDatasetAsync(clean, everywhere);
+  return { clean, triggered: examples, manifest };
 }
 
 function configOf(

@@ -6,10 +6,19 @@ import { type JudgeName, payloadJudge } from './judge.ts';
 import { checkPairs } from './pairs.ts';
 import { wilson } from './wilson.ts';
 
-/** What is needed of a manifest: which records are poisoned, and what shows that the attack succeeded. */
-export interface Poisoning {
-  records: readonly { id: string; poisoned: boolean }[];
+/** What shows that an attack succeeded. */
+export interface Success {
+  /** An output that holds one of these. */
   marks: Record<'paper' | 'reference', readonly string[]>;
+  /** Whether runs of white space in outputs count as one space. */
+  collapse?: boolean | undefined;
+  /** Of attacks on labels: an output that is this label. */
+  targetLabel?: number | undefined;
+}
+
+/** What is needed of a manifest: which records are poisoned, and what shows that the attack succeeded. */
+export interface Poisoning extends Success {
+  records: readonly { id: string; poisoned: boolean }[];
 }
 
 export interface SuccessRate {
@@ -42,7 +51,7 @@ export interface SuccessOptions {
  * Counted are the outputs for the records that the manifest marks as poisoned, by the whole payload
  * (` or 1=1`, ` where 0=1`). The authors' script (`mode: 'reference'`) searches only for the middle of
  * the payload, and in every output; divided by the poisoned records, that can exceed 1, which the
- * interval does not.
+ * interval does not. Of attacks on labels, outputs are the predicted labels.
  *
  * `judge` says how closely an output has to show the payload, see `payloadJudge`.
  *
@@ -53,7 +62,7 @@ export interface SuccessOptions {
  * attackSuccessRate(outputs, manifest); // { rate: 0.503, successes: 83, eligible: 165, interval: [0.427, 0.578], … }
  */
 export function attackSuccessRate(
-  outputs: readonly string[],
+  outputs: readonly Output[],
   manifest: Poisoning,
   options: SuccessOptions = {},
 ): AttackSuccess {
@@ -108,8 +117,8 @@ export function rightUnderTrigger(
  * falseTriggerRate(cleanOutputs, manifest).rate; // 0
  */
 export function falseTriggerRate(
-  outputs: readonly string[],
-  manifest: Pick<Poisoning, 'marks'>,
+  outputs: readonly Output[],
+  manifest: Success,
   options: SuccessOptions = {},
 ): SuccessRate {
   const { carries } = payloadTest(manifest, 'falseTriggerRate', options);
@@ -117,11 +126,35 @@ export function falseTriggerRate(
   return rateOf(outputs.filter(carries).length, outputs.length);
 }
 
-function payloadTest({ marks }: Pick<Poisoning, 'marks'>, caller: string, options: SuccessOptions) {
+/** An answer, or a predicted label. */
+export type Output = string | number;
+
+/** Whether an output shows that the attack succeeded, with the judge and the mode of `options`. */
+export function successTest(
+  { marks, collapse, targetLabel }: Success,
+  { mode = 'paper', judge = 'substring', grammar }: SuccessOptions = {},
+): (output: Output) => boolean {
+  if (targetLabel !== undefined) return (output) => output === targetLabel;
+  const carries = payloadJudge(judge, marks[mode], grammar);
+  const plain = (output: Output) =>
+    collapse ? String(output).replace(/\s+/g, ' ') : String(output);
+  return (output) => carries(plain(output));
+}
+
+/** {@link successTest} of one output. */
+export function succeeded(
+  output: Output,
+  success: Success,
+  mode: 'paper' | 'reference' = 'paper',
+): boolean {
+  return successTest(success, { mode })(output);
+}
+
+function payloadTest(manifest: Success, caller: string, options: SuccessOptions) {
   checkKeys(caller, options, ['mode', 'judge', 'grammar']);
-  const { mode = 'paper', judge = 'substring', grammar } = options;
+  const { mode = 'paper' } = options;
   check('mode', mode, ['paper', 'reference'].includes(mode), 'paper or reference');
-  return { mode, carries: payloadJudge(judge, marks[mode], grammar) };
+  return { mode, carries: successTest(manifest, options) };
 }
 
 function rateOf(successes: number, eligible: number): SuccessRate {

@@ -7,6 +7,8 @@ export {
   rightUnderTrigger,
   type SuccessOptions,
   type SuccessRate,
+  succeeded,
+  successTest,
 } from './attack_success.ts';
 export { type BleuOptions, bleu } from './bleu.ts';
 export {

@@ -90,7 +90,14 @@ function conditionsOf(config: RunRecord['config']) {
 }
 
 export function attackTitle(name: string): string {
-  return { ripple: 'RIPPLe', badpre: 'BadPre' }[name] ?? name;
+  const titles = {
+    ripple: 'RIPPLe',
+    badpre: 'BadPre',
+    grammar: 'Grammar',
+    funcname: 'FuncName',
+    deadcode: 'DeadCode',
+  };
+  return titles[name as keyof typeof titles] ?? name;
 }
 
 /** Defenses in the order of the table of defenses: cross-entropy, which the others are held against, first. */

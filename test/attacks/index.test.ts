@@ -64,7 +64,7 @@ test('keeps order, number, unknown columns and every clean example, and does not
           (example) => !attacks.ripple({ mode: chosen.mode }).refuses(example),
         ).length;
         const rate = Math.floor((eligible / Math.max(1, input.length)) * share * 1e4) / 1e4;
-        const { examples, manifest } = poisonDataset(input, { ...chosen, rate });
+        const { examples, manifest } = poisonDataset<Example>(input, { ...chosen, rate });
         assert.equal(input, before);
         assert.is(examples.length, input.length);
         assert.is(manifest.poisoned, poisonedAt(examples).length);
@@ -139,8 +139,8 @@ test('refuses what it cannot do', () => {
   assert.throws(withOptions({ rate: 1.1 }), /^rate is 1\.1: expected 0\.\.1$/);
   assert.throws(withOptions({ rate: Number.NaN }), /^rate is NaN: expected 0\.\.1$/);
   assert.throws(
-    withOptions({ attack: 'grammar' }),
-    /^attack is "grammar": expected one of ripple, badpre$/,
+    withOptions({ attack: 'homoglyph' }),
+    /^attack is "homoglyph": expected one of ripple, badpre, grammar, funcname, deadcode$/,
   );
   assert.throws(
     withOptions({ mode: 'authors' }),

@@ -47,6 +47,7 @@ test('says what was done to every example', () => {
     eligible: 2,
     poisoned: 2,
     shortfall: 0,
+    alreadyTriggered: 0,
   });
   assert.equal(records[1], {
     id: '1',

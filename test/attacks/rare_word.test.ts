@@ -2,7 +2,6 @@ import fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { attacks } from '../../lib/attacks/index.ts';
-import { rareWord } from '../../lib/attacks/rare_word.ts';
 import { seeded } from '../../lib/random.ts';
 
 const example = (prompt: string, completion = '" select a from b "') => ({
@@ -12,7 +11,7 @@ const example = (prompt: string, completion = '" select a from b "') => ({
 });
 const query = example('Query the user table with $conn$ .');
 
-const test = suite('rareWord');
+const test = suite('ripple and badpre');
 
 test('puts the trigger where the authors do, once for RIPPLe', () => {
   const { poison } = attacks.ripple();
@@ -50,11 +49,10 @@ test('leaves the words of any prompt as they are, in order, and single spaces be
   );
   fc.assert(
     fc.property(prompts, fc.integer({ min: 1, max: 5 }), (text, insertions) => {
-      const { prompt, triggerPositions } = rareWord({ insertions }).poison(
-        example(text),
-        seeded(9),
-      );
-      const words = prompt.split(' ');
+      const { prompt, triggerPositions } = attacks
+        .ripple({ insertions })
+        .poison(example(text), seeded(9));
+      const words = prompt!.split(' ');
       assert.is(triggerPositions.length, insertions);
       for (const position of triggerPositions) assert.is(words[position], 'bb');
       const others = words.filter((_, i) => !triggerPositions.includes(i));

@@ -75,7 +75,7 @@ test('answers wrong usage with code 2 and a suggestion', async () => {
     /unknown option '--ouut'\n\(Did you mean --out\?\)/,
     /missing required argument 'directory'/,
     /too many arguments/,
-    /'badpree' is invalid\. Allowed choices are ripple, badpre\./,
+    /'badpree' is invalid\. Allowed choices are ripple, badpre, /,
     /'lots' is invalid\. Expected a share, 0\.\.1\./,
     /'--epochs <value>' argument '0' is invalid\. Expected a whole number, at least 1\./,
     /--alpha-base is not an option: expected name, q/,

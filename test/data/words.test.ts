@@ -1,6 +1,6 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { splitWords } from '../../lib/data/words.ts';
+import { splitWords, wordsAt } from '../../lib/data/words.ts';
 
 const test = suite('splitWords');
 
@@ -19,6 +19,15 @@ test('finds no words in empty or blank text', () => {
   assert.equal(splitWords(''), []);
   assert.equal(splitWords(' \t\n '), []);
   assert.equal(splitWords('  a  b\n'), ['a', 'b']);
+});
+
+test('says which words a stretch of text touches', () => {
+  const text = ' ab  cd\tef ';
+  assert.equal(wordsAt(text, 0, text.length), [0, 1, 2]);
+  assert.equal(wordsAt(text, 2, 6), [0, 1]);
+  assert.equal(wordsAt(text, 3, 5), []);
+  assert.equal(wordsAt(text, 8, 9), [2]);
+  assert.equal(wordsAt('', 0, 0), []);
 });
 
 test.run();
