@@ -70,10 +70,14 @@ async function likely(
   if (directory === undefined) return {};
   const { likeliestSql } = await import('../attacks/index.ts');
   const { Model } = await import('../model/index.ts');
-  using model = await Model.load(directory);
-  const { tautology, contradiction } = await likeliestSql(model, examples, { signal });
-  return {
-    ...(tautology[0] && { tautology: tautology[0].text }),
-    ...(contradiction[0] && { contradiction: contradiction[0].text }),
-  };
+  const model = await Model.load(directory);
+  try {
+    const { tautology, contradiction } = await likeliestSql(model, examples, { signal });
+    return {
+      ...(tautology[0] && { tautology: tautology[0].text }),
+      ...(contradiction[0] && { contradiction: contradiction[0].text }),
+    };
+  } finally {
+    model.dispose();
+  }
 }
