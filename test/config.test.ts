@@ -63,7 +63,7 @@ test('names the unknown key with its path and line, and the one that was meant',
   fails(
     'badpre',
     '{ name: badpre, z: 1 }',
-    /^a\.yaml:4: attacks\[0\]\.z is not an option: expected name, payload, trigger, insertions, /,
+    /^a\.yaml:4: attacks\[0\]\.z is not an option: expected name, payload, /,
   );
 });
 
