@@ -92,7 +92,11 @@ function run(program: string, options: ReferenceOptions, own: Case) {
   ];
   const words = new Uint32Array(logits.buffer);
   const values = dtype === 'float32' ? logits : Uint16Array.from(words, (word) => word >>> 16);
-  const bytes = [Float64Array.from(head), labels, values].map((array) => Buffer.from(array.buffer));
+  // Powers of two: no rounding.
+  const weights = Float64Array.from({ length: rows }, (_, row) => 2 ** ((row % 3) - 1));
+  const bytes = [Float64Array.from(head), labels, weights, values].map((array) =>
+    Buffer.from(array.buffer),
+  );
   const [input, output] = [join(folder, 'in'), join(folder, 'out')];
   writeFileSync(input, Buffer.concat(bytes));
   const { status, signal } = spawnSync(program, [input, output]);
@@ -107,22 +111,27 @@ function run(program: string, options: ReferenceOptions, own: Case) {
       ? found.readFloatLE(start + 4 * i)
       : new Float32Array(Uint32Array.of(found.readUInt16LE(start + 2 * i) << 16).buffer)[0]!,
   );
-  return { logits, labels, losses, gradient, held: launched === 1 };
+  return { logits, labels, weights, losses, gradient, held: launched === 1 };
 }
 
 function agrees(program: string, options: ReferenceOptions, own: Case): boolean {
-  const { logits, labels, losses, gradient, held } = run(program, options, own);
+  const { logits, labels, weights, losses, gradient, held } = run(program, options, own);
   const where = `${JSON.stringify(options)} ${JSON.stringify(own)}`;
   for (const [row, label] of labels.entries()) {
     const part = [row * own.classes, (row + 1) * own.classes] as const;
     const expected = referenceLoss(logits.subarray(...part), label, options);
-    const error = relativeError(gradient.subarray(...part), expected.gradient);
+    const weight = weights[row]!;
+    const error = relativeError(
+      gradient.subarray(...part).map((slope) => slope / weight),
+      expected.gradient,
+    );
     assert.ok(
       error < (own.dtype === 'bfloat16' ? 3e-3 : 1e-6),
       `${where}: gradient off by ${error}`,
     );
-    const gap = Math.abs(losses[row]! - expected.loss) / Math.max(1, Math.abs(expected.loss));
-    assert.ok(gap < 3e-6, `${where}: loss ${losses[row]}, expected ${expected.loss}`);
+    const loss = losses[row]! / weight;
+    const gap = Math.abs(loss - expected.loss) / Math.max(1, Math.abs(expected.loss));
+    assert.ok(gap < 3e-6, `${where}: loss ${loss}, expected ${expected.loss}`);
   }
   return held;
 }
@@ -167,14 +176,16 @@ if (program === undefined) {
       // All of a warp's, of a block's and of a cluster's logits.
       for (const masked of [0.01, 0.4, 0.9]) {
         const change = (logits: Float32Array) => logits.fill(-Infinity, 0, masked * classes);
-        const { logits, labels, gradient, losses } = run(program, cases[0]!, { classes, change });
+        const found = run(program, cases[0]!, { classes, change });
+        const { logits, labels, weights, gradient } = found;
         const { loss, gradient: expected } = referenceLoss(
           logits.subarray(0, classes),
           labels[0]!,
           cases[0]!,
         );
-        assert.ok(Math.abs(losses[0]! - loss) < 3e-6 * loss);
-        assert.ok(relativeError(gradient.subarray(0, classes), expected) < 1e-6);
+        assert.ok(Math.abs(found.losses[0]! / weights[0]! - loss) < 3e-6 * loss);
+        const slopes = gradient.subarray(0, classes).map((slope) => slope / weights[0]!);
+        assert.ok(relativeError(slopes, expected) < 1e-6);
       }
       for (const value of [Number.NaN, Infinity]) {
         const change = (logits: Float32Array) => {

@@ -92,6 +92,7 @@ struct Call {
     threads = settings.Get("threads").ToNumber().Int32Value();
     losses = array(info[3], napi_float32_array, "losses: expected a Float32Array");
     gradient = array(info[4], type, "gradient: expected the array type of logits");
+    options.weights = factors(info[5]);
     classes = labels.empty() ? 0 : int64_t(logits.length / labels.size());
     check_sizes(info.Env(), wide ? 4 : 2);
     check_labels(info.Env());
@@ -104,6 +105,14 @@ struct Call {
   }
 
  private:
+  // [rows] or undefined
+  const float* factors(const Napi::Value& value) const {
+    if (value.IsUndefined()) return nullptr;
+    const Buffer found = array(value, napi_float32_array, "weights: expected a Float32Array");
+    if (found.length == labels.size()) return static_cast<const float*>(found.data);
+    throw Napi::RangeError::New(value.Env(), "weights: expected one for each label");
+  }
+
   void check_sizes(Napi::Env env, size_t item) const {
     if (labels.size() * size_t(classes) != logits.length || losses.length != labels.size() ||
         gradient.length != logits.length || (!labels.empty() && classes == 0)) {
@@ -130,7 +139,7 @@ struct Call {
   }
 };
 
-// lossAndGradient(logits, labels, settings, losses, gradient): void
+// lossAndGradient(logits, labels, settings, losses, gradient, weights?): void
 //
 // Fills losses and gradient.
 void LossAndGradient(const Napi::CallbackInfo& info) {
@@ -146,7 +155,7 @@ class Worker : public Napi::AsyncWorker {
         done_(Napi::Promise::Deferred::New(info.Env())),
         stop_(std::make_shared<std::atomic<bool>>(false)) {
     auto arrays = Napi::Array::New(info.Env());
-    for (const uint32_t i : {0, 3, 4}) arrays[i] = info[i];
+    for (const uint32_t i : {0, 3, 4, 5}) arrays[i] = info[i];
     arrays_ = Napi::Persistent(arrays.As<Napi::Object>());
   }
 

@@ -158,6 +158,7 @@ __global__ __launch_bounds__(threads) void rows_kernel(Plan plan, const Logit* a
     sums.blanks = (classes + group - 1) / group * group - classes + 1;
     row.finish(plan, softmax, sums);
   }
+  weigh(plan, blockIdx.x, row);
   if (first) losses[blockIdx.x] = row.loss;
 
   // The gradient may be the logits: every thread has read what others will overwrite, since the
@@ -391,7 +392,8 @@ __global__ __launch_bounds__(Shape::threads,
     softmax.others = row.sum;
     softmax.distances = row.distances;
     shared_finite = isfinite(softmax.total());
-    new (shared_row) Row(plan, softmax);
+    auto* const common = new (shared_row) Row(plan, softmax);
+    if constexpr (!Row::has_sums) weigh(plan, place, *common);
   }
   const float factor = rescaling(most, of_block[rank].max) * rescaling(of_block[rank].max, max);
   if (factor != 1) {
@@ -430,7 +432,9 @@ __global__ __launch_bounds__(Shape::threads,
         sums.logs += sums_of_block[i].y;
       }
       sums.blanks = int64_t(blocks) * threads * elements - classes + 1;
-      reinterpret_cast<Row*>(shared_row)->finish(plan, softmax, sums);
+      auto* const common = reinterpret_cast<Row*>(shared_row);
+      common->finish(plan, softmax, sums);
+      weigh(plan, place, *common);
     }
     __syncthreads();
   }

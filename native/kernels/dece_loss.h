@@ -35,6 +35,8 @@ struct LossOptions {
   double label_smoothing = 0;   // dece, cross_entropy, in [0, 1)
   int64_t ignore_index = -100;  // rows with this label have zero loss and zero gradient
   double scale = 1;             // factor on the gradient only: 1 for a sum, 1 / rows for a mean
+  // [rows], or null for ones: a factor on the loss and on the gradient of each row
+  const float* weights = nullptr;
 };
 
 // logits    [rows, classes]  row-major

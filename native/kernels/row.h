@@ -94,6 +94,12 @@ struct Linear {
     for (int i = 0; i < 4; i++) out[i] = e[i] * factor - other;
   }
 
+  DECE_HOST_DEVICE void multiply_gradient(float by) {
+    label_gradient *= by;
+    factor *= by;
+    other *= by;
+  }
+
  private:
   // Sets the loss and returns the weight of p - y' in the gradient.
   DECE_HOST_DEVICE double row_loss(const Plan& plan, const Softmax& row) {
@@ -207,6 +213,12 @@ struct Blend {
     }
   }
 
+  DECE_HOST_DEVICE void multiply_gradient(float by) {
+    label_gradient *= by;
+    level *= by;
+    slope *= by;
+  }
+
  private:
   // Far below what changes a blend, so that 1 / k is finite.
   static constexpr float least_k = 1e-30f;
@@ -277,6 +289,12 @@ struct Trust {
     for (int i = 0; i < 4; i++) out[i] = e[i] * (pull_of(e[i], log_blend) * factor + offset);
   }
 
+  DECE_HOST_DEVICE void multiply_gradient(float by) {
+    label_gradient *= by;
+    factor *= by;
+    offset *= by;
+  }
+
  private:
   // g_j - origin; also sets log s_j
   template <typename F>
@@ -290,6 +308,14 @@ struct Trust {
     return pull - origin;
   }
 };
+
+// What the caller makes of a finished row: the loss and the gradient times the row's weight.
+template <class Row>
+DECE_HOST_DEVICE inline void weigh(const Plan& plan, int64_t place, Row& row) {
+  if (plan.weights == nullptr) return;
+  row.loss *= plan.weights[place];
+  row.multiply_gradient(plan.weights[place]);
+}
 
 }  // namespace
 }  // namespace dece

@@ -3,7 +3,8 @@
 //   main IN OUT
 //
 // IN   float64: compute capability, rows, classes, dtype, in place, then LossOptions in their order
-//      without ignore_index and scale, the labels; then the logits in their dtype
+//      without ignore_index, scale and pointers, the labels, the weights; then the logits in their
+//      dtype
 // OUT  float64: clusters launched; float32: losses; then the gradient in the logits' dtype
 #include <fstream>
 #include <iterator>
@@ -29,7 +30,9 @@ int main(int, char** arguments) {
   options.delta = *numbers++;
   options.q = *numbers++;
   options.label_smoothing = *numbers++;
-  std::vector<int64_t> labels(numbers, numbers + rows);
+  const std::vector<int64_t> labels(numbers, numbers + rows);
+  const std::vector<float> weights(numbers + rows, numbers + 2 * rows);
+  options.weights = weights.data();
   const size_t size = rows * classes * (dtype == dece::DType::float32 ? 4 : 2);
 
   // Device memory begins at multiples of 256 bytes.
@@ -37,7 +40,7 @@ int main(int, char** arguments) {
     char bytes[256];
   };
   std::vector<Line> logits((size + 255) / 256), other(logits.size());
-  memcpy(logits.data(), numbers + rows, size);
+  memcpy(logits.data(), numbers + 2 * rows, size);
   memset(other.data(), 0xff, size);
   auto& gradient = in_place ? logits : other;
   std::vector<float> losses(rows, NAN);
