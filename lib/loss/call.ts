@@ -1,7 +1,7 @@
 import { check, checkKeys, choose } from '../check.ts';
 import { kernels } from '../native.ts';
 import { checkMode, checkNumber, formulas } from './formulas.ts';
-import { type Weights, weightsOf } from './weights.ts';
+import { checkFactors, type Weights, weightsOf } from './weights.ts';
 
 /** Row-major `[rows, classes]`: floats, or 16-bit floats (`dtype`) as the bits they are stored in. */
 export type Logits = Float32Array | Uint16Array;
@@ -13,14 +13,22 @@ export type Labels = Int32Array | BigInt64Array;
 export interface LossOptions<T extends Logits = Logits> extends Weights {
   /** Rows with this label have loss 0 and gradient 0 and are not counted by `mean`. −100. */
   ignoreIndex?: number;
-  /** `mean`: over the counted rows, or their weights; 0 where there are none. Default `mean`. */
-  reduction?: 'mean' | 'sum';
+  /**
+   * `mean`: over the counted rows, or their weights; 0 where there are none. `none`: what counts are
+   * the `losses`; loss and gradient are those of their sum, weighed by `upstream`. Default `mean`.
+   */
+  reduction?: 'mean' | 'sum' | 'none';
+  /** With `none`: what `losses` are multiplied by in what becomes of them, `[rows]`. Default: ones. */
+  upstream?: Float32Array | undefined;
   /** `reference` is the authors' code, quirks included: see each loss. Default `paper`. */
   mode?: 'paper' | 'reference';
   /** Of logits and gradient. The 16-bit ones travel in a Uint16Array. Default `float32`. */
   dtype?: 'float32' | 'bfloat16' | 'float16';
-  /** Where the gradient goes; may be `logits` itself, which it then overwrites. Default: a new array. */
-  gradient?: T;
+  /**
+   * Where the gradient goes; may be `logits` itself, which it then overwrites. `false`: the losses
+   * alone, and the gradient has no elements. Default: a new array.
+   */
+  gradient?: T | false;
   /** Default: one for each core. The result has the same bits for every number. */
   threads?: number;
 }
@@ -32,7 +40,7 @@ export interface AsyncOptions {
 }
 
 export interface LossResult<T extends Logits> {
-  /** Sum or mean of `losses`, in nats. */
+  /** What `reduction` makes of `losses`, in nats. */
   loss: number;
   /** `[rows]`. */
   losses: Float32Array;
@@ -50,6 +58,7 @@ const commonKeys = [
   'threads',
   'rowWeights',
   'classWeights',
+  'upstream',
 ];
 
 /** What native/kernels/binding.cc exports and this file calls. */
@@ -63,8 +72,9 @@ type Call = [
   labels: Labels,
   settings: object,
   losses: Float32Array,
-  gradient: Logits,
+  gradient: Logits | undefined,
   weights: Float32Array | undefined,
+  upstream: Float32Array | undefined,
 ];
 
 export function run<T extends Logits>(
@@ -113,6 +123,7 @@ function prepare<T extends Logits>(
     threads = 0,
     rowWeights,
     classWeights,
+    upstream,
     ...own
   } = options;
   const formula = formulas[name];
@@ -132,14 +143,21 @@ function prepare<T extends Logits>(
   const isCounted = countedBy(labels, ignoreIndex);
   const weights = weightsOf({ rowWeights, classWeights }, labels, classes, isCounted);
   if (weights !== undefined) checkWeighted(name, mode, settings, classWeights);
+  check(
+    'reduction',
+    reduction,
+    upstream === undefined || reduction === 'none',
+    'none with upstream',
+  );
+  checkFactors('upstream', upstream, rows, Number.isFinite, 'a finite number');
 
   // The authors' code averages cross-entropy as PyTorch does, the others over ignored rows too.
   const all = mode === 'reference' && name !== 'ce';
   const counted = weights?.reduce((sum, weight) => sum + weight, 0) ?? count(rows, isCounted);
   // Where nothing counts all losses are 0, and so is their mean.
-  const divisor = reduction === 'sum' ? 1 : (all ? rows : counted) || 1;
+  const divisor = reduction === 'mean' ? (all ? rows : counted) || 1 : 1;
   const losses = new Float32Array(rows);
-  const target = gradient ?? (new arrayOf[dtype](logits.length) as T);
+  const target = gradient || (new arrayOf[dtype](gradient === false ? 0 : logits.length) as T);
   const numbers = {
     ...settings,
     loss: formula.loss,
@@ -150,9 +168,17 @@ function prepare<T extends Logits>(
     threads,
   };
   return {
-    call: [logits, labels, numbers, losses, target, weights],
+    call: [
+      logits,
+      labels,
+      numbers,
+      losses,
+      gradient === false ? undefined : target,
+      weights,
+      upstream,
+    ],
     result: () => ({
-      loss: losses.reduce((sum, loss) => sum + loss, 0) / divisor,
+      loss: losses.reduce((sum, loss, row) => sum + loss * (upstream?.[row] ?? 1), 0) / divisor,
       losses,
       gradient: target,
     }),
@@ -163,7 +189,8 @@ const arrayOf = { float32: Float32Array, bfloat16: Uint16Array, float16: Uint16A
 
 function checkCommon({ ignoreIndex, reduction, mode, dtype, threads }: LossOptions): void {
   checkNumber('ignoreIndex', ignoreIndex, Number.isSafeInteger, 'an integer');
-  check('reduction', reduction, reduction === 'mean' || reduction === 'sum', 'mean or sum');
+  const isReduction = ['mean', 'sum', 'none'].includes(reduction!);
+  check('reduction', reduction, isReduction, 'mean, sum or none');
   checkMode(mode);
   choose(dtypes, dtype!, 'dtype');
   if (threads !== undefined) {
@@ -175,7 +202,7 @@ function checkCommon({ ignoreIndex, reduction, mode, dtype, threads }: LossOptio
 function checkArrays(
   logits: Logits,
   labels: Labels,
-  gradient: Logits | undefined,
+  gradient: Logits | false | undefined,
   dtype: keyof typeof dtypes,
 ): void {
   const type = arrayOf[dtype].name;
@@ -190,7 +217,7 @@ function checkArrays(
       `logits has ${logits.length} values for ${labels.length} labels: expected [rows, classes]`,
     );
   }
-  if (gradient === undefined) return;
+  if (gradient === undefined || gradient === false) return;
   checkKind('gradient', gradient, [type], ', as logits is');
   if (gradient.length !== logits.length) {
     throw new RangeError(

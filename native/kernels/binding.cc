@@ -91,8 +91,12 @@ struct Call {
     options = options_of(settings);
     threads = settings.Get("threads").ToNumber().Int32Value();
     losses = array(info[3], napi_float32_array, "losses: expected a Float32Array");
-    gradient = array(info[4], type, "gradient: expected the array type of logits");
+    // None for the losses alone.
+    gradient = info[4].IsUndefined()
+                   ? Buffer{nullptr, logits.length}
+                   : array(info[4], type, "gradient: expected the array type of logits");
     options.weights = factors(info[5]);
+    options.upstream = factors(info[6]);
     classes = labels.empty() ? 0 : int64_t(logits.length / labels.size());
     check_sizes(info.Env(), wide ? 4 : 2);
     check_labels(info.Env());
@@ -108,9 +112,10 @@ struct Call {
   // [rows] or undefined
   const float* factors(const Napi::Value& value) const {
     if (value.IsUndefined()) return nullptr;
-    const Buffer found = array(value, napi_float32_array, "weights: expected a Float32Array");
+    const char* expected = "weights and upstream: expected a Float32Array of one for each label";
+    const Buffer found = array(value, napi_float32_array, expected);
     if (found.length == labels.size()) return static_cast<const float*>(found.data);
-    throw Napi::RangeError::New(value.Env(), "weights: expected one for each label");
+    throw Napi::RangeError::New(value.Env(), expected);
   }
 
   void check_sizes(Napi::Env env, size_t item) const {
@@ -121,7 +126,7 @@ struct Call {
     const auto* from = static_cast<const char*>(logits.data);
     const auto* to = static_cast<const char*>(gradient.data);
     const size_t bytes = logits.length * item;
-    if (from != to && from < to + bytes && to < from + bytes) {
+    if (to != nullptr && from != to && from < to + bytes && to < from + bytes) {
       throw Napi::RangeError::New(
           env, "gradient overlaps logits: expected logits itself, or memory of its own");
     }
@@ -139,9 +144,9 @@ struct Call {
   }
 };
 
-// lossAndGradient(logits, labels, settings, losses, gradient, weights?): void
+// lossAndGradient(logits, labels, settings, losses, gradient?, weights?, upstream?): void
 //
-// Fills losses and gradient.
+// Fills losses and, if there is one, gradient.
 void LossAndGradient(const Napi::CallbackInfo& info) {
   const Call call(info);
   translate_errors(info.Env(), [&] { call.run(nullptr); });
@@ -155,7 +160,7 @@ class Worker : public Napi::AsyncWorker {
         done_(Napi::Promise::Deferred::New(info.Env())),
         stop_(std::make_shared<std::atomic<bool>>(false)) {
     auto arrays = Napi::Array::New(info.Env());
-    for (const uint32_t i : {0, 3, 4, 5}) arrays[i] = info[i];
+    for (const uint32_t i : {0, 3, 4, 5, 6}) arrays[i] = info[i];
     arrays_ = Napi::Persistent(arrays.As<Napi::Object>());
   }
 

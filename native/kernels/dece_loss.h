@@ -37,13 +37,25 @@ struct LossOptions {
   double scale = 1;             // factor on the gradient only: 1 for a sum, 1 / rows for a mean
   // [rows], or null for ones: a factor on the loss and on the gradient of each row
   const float* weights = nullptr;
+  // [rows], or null for ones: a factor on the gradient alone, of what is made of the row's loss
+  const float* upstream = nullptr;
+  // On a CUDA device, or null: becomes the first row whose label is out of range, where it is less
+  // than what is there. To be read whenever the caller waits for the device anyway.
+  int64_t* bad_row = nullptr;
+};
+
+// What of a row outlasts its loss, so that its gradient needs neither maximum nor sums again.
+struct RowState {
+  float max;         // of the logits; NaN where loss and gradient are
+  float numbers[9];  // of the formula, for row.h
 };
 
 // logits    [rows, classes]  row-major
 // labels    [rows]           0..classes-1 or ignore_index; the caller has checked
 // losses    [rows]           out
 // gradient  [rows, classes]  out, of the logits' type: scale * d(sum of losses) / d(logits);
-//                            may be logits itself, but must not overlap it otherwise
+//                            may be logits itself, but must not overlap it otherwise; null for
+//                            the losses alone
 //
 // A row with a NaN, with +infinity or with nothing but -infinity has loss and gradient NaN; a class
 // at -infinity has probability 0. The results have the same bits for every number of threads (0:
@@ -54,9 +66,20 @@ void loss_and_gradient_cpu(const void* logits, DType dtype, const int64_t* label
 
 // The same for device memory, queued on `stream` (a cudaStream_t) without waiting for it. A label
 // out of range gives a row of NaN. Throws std::runtime_error when CUDA refuses the launch.
+//
+// states  [rows]  out, or null: for gradient_cuda; of the weighted loss, before `upstream`
 void loss_and_gradient_cuda(const void* logits, DType dtype, const int64_t* labels, int64_t rows,
                             int64_t classes, const LossOptions& options, float* losses,
-                            void* gradient, void* stream);
+                            void* gradient, void* stream, RowState* states = nullptr);
+
+// The gradient of the losses that left `states`, times options.upstream; the other options are
+// those of then. Each logit is read once and each gradient written once, which may be in its place.
+void gradient_cuda(const void* logits, DType dtype, const int64_t* labels, int64_t rows,
+                   int64_t classes, const LossOptions& options, const RowState* states,
+                   void* gradient, void* stream);
+
+// Multiplies `count` values by a factor that is in device memory too; by 1 in no time.
+void multiply_cuda(void* values, DType dtype, int64_t count, const double* factor, void* stream);
 
 // The instruction set that the CPU code runs on: "avx512", "avx2" or "portable". The best that the
 // processor has, unless the environment variable DECE_ISA names a lesser one.

@@ -35,6 +35,8 @@ Plan make_plan(const LossOptions& options, int64_t classes) {
   plan.floor = options.reference && options.loss != Loss::cross_entropy ? 1e-7 : 0;
   plan.scale = options.scale;
   plan.weights = options.weights;
+  plan.upstream = options.upstream;
+  plan.bad_row = options.bad_row;
   plan.classes = classes;
   plan.ignore_index = options.ignore_index;
 

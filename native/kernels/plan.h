@@ -23,7 +23,8 @@ struct Plan {
   double label, other;  // y' of the label and of each other class
   double floor;         // probabilities below count as this and have no gradient; 0: none
   double scale;
-  const float* weights;  // [rows] or null
+  const float *weights, *upstream;  // [rows] or null
+  int64_t* bad_row;
   int64_t classes;
   int64_t ignore_index;
   bool past_caches;  // whether the gradient goes to memory directly; the caller's to set

@@ -19,6 +19,7 @@
 #pragma once
 
 #include <math.h>
+#include <string.h>
 
 #include <cstdint>
 
@@ -309,12 +310,20 @@ struct Trust {
   }
 };
 
-// What the caller makes of a finished row: the loss and the gradient times the row's weight.
+// The last of a row: its weight, what is kept of it if anything is, its upstream gradient.
 template <class Row>
-DECE_HOST_DEVICE inline void weigh(const Plan& plan, int64_t place, Row& row) {
-  if (plan.weights == nullptr) return;
-  row.loss *= plan.weights[place];
-  row.multiply_gradient(plan.weights[place]);
+DECE_HOST_DEVICE inline void complete(const Plan& plan, int64_t place, float max, Row& row,
+                                      RowState* states = nullptr) {
+  if (plan.weights != nullptr) {
+    row.loss *= plan.weights[place];
+    row.multiply_gradient(plan.weights[place]);
+  }
+  if (states != nullptr) {
+    states[place].max = max;
+    static_assert(sizeof row <= sizeof states->numbers);
+    memcpy(states[place].numbers, &row, sizeof row);
+  }
+  if (plan.upstream != nullptr) row.multiply_gradient(plan.upstream[place]);
 }
 
 }  // namespace

@@ -2,10 +2,12 @@
 //
 //   main IN OUT
 //
-// IN   float64: compute capability, rows, classes, dtype, in place, then LossOptions in their order
-//      without ignore_index, scale and pointers, the labels, the weights; then the logits in their
-//      dtype
-// OUT  float64: clusters launched; float32: losses; then the gradient in the logits' dtype
+// IN   float64: compute capability, rows, classes, dtype, in place, whether the gradient is
+// computed
+//      later from what the losses leave, then LossOptions in their order without ignore_index,
+//      scale and pointers, the labels, the weights, upstream; then the logits in their dtype
+// OUT  float64: clusters launched, the first row with a wrong label; float32: losses; then the
+//      gradient in the logits' dtype, times 1 and 2 by multiply_cuda
 #include <fstream>
 #include <iterator>
 #include <vector>
@@ -20,7 +22,7 @@ int main(int, char** arguments) {
   emulation::compute_capability = int(*numbers++);
   const auto rows = int64_t(*numbers++), classes = int64_t(*numbers++);
   const auto dtype = dece::DType(int(*numbers++));
-  const bool in_place = *numbers++ != 0;
+  const bool in_place = *numbers++ != 0, later = *numbers++ != 0;
   dece::LossOptions options;
   options.loss = dece::Loss(int(*numbers++));
   options.reference = *numbers++ != 0;
@@ -32,7 +34,11 @@ int main(int, char** arguments) {
   options.label_smoothing = *numbers++;
   const std::vector<int64_t> labels(numbers, numbers + rows);
   const std::vector<float> weights(numbers + rows, numbers + 2 * rows);
+  const std::vector<float> upstream(numbers + 2 * rows, numbers + 3 * rows);
+  int64_t bad_row = rows;
   options.weights = weights.data();
+  options.upstream = upstream.data();
+  options.bad_row = &bad_row;
   const size_t size = rows * classes * (dtype == dece::DType::float32 ? 4 : 2);
 
   // Device memory begins at multiples of 256 bytes.
@@ -40,16 +46,26 @@ int main(int, char** arguments) {
     char bytes[256];
   };
   std::vector<Line> logits((size + 255) / 256), other(logits.size());
-  memcpy(logits.data(), numbers + 2 * rows, size);
+  memcpy(logits.data(), numbers + 3 * rows, size);
   memset(other.data(), 0xff, size);
   auto& gradient = in_place ? logits : other;
   std::vector<float> losses(rows, NAN);
+  std::vector<dece::RowState> states(rows);
   dece::loss_and_gradient_cuda(logits.data(), dtype, labels.data(), rows, classes, options,
-                               losses.data(), gradient.data(), nullptr);
+                               losses.data(), later ? nullptr : gradient.data(), nullptr,
+                               later ? states.data() : nullptr);
+  if (later) {
+    options.weights = nullptr;  // is in the states
+    dece::gradient_cuda(logits.data(), dtype, labels.data(), rows, classes, options, states.data(),
+                        gradient.data(), nullptr);
+  }
+  for (const double factor : {1.0, 2.0}) {
+    dece::multiply_cuda(gradient.data(), dtype, rows * classes, &factor, nullptr);
+  }
 
   std::ofstream out(arguments[2], std::ios::binary);
-  const double launched = emulation::clusters_launched;
-  out.write(reinterpret_cast<const char*>(&launched), sizeof launched);
+  const double found[] = {double(emulation::clusters_launched), double(bad_row)};
+  out.write(reinterpret_cast<const char*>(found), sizeof found);
   out.write(reinterpret_cast<const char*>(losses.data()), std::streamsize(rows * sizeof(float)));
   out.write(reinterpret_cast<const char*>(gradient.data()), std::streamsize(size));
 }
