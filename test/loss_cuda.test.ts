@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type ReferenceOptions, referenceLoss, relativeError } from '../lib/bench/float64.ts';
+import { tabulate } from '../lib/loss/table.ts';
 import { alphaAt } from '../lib/loss.ts';
 import { seeded } from '../lib/random.ts';
 
@@ -66,16 +67,20 @@ interface Case {
   inPlace?: boolean;
   /** Whether the losses come first and the gradient from what they leave. */
   later?: boolean;
+  /** Whether GCE is computed by a table of its weight. */
+  custom?: boolean;
   wrongLabel?: number;
   capability?: number;
   change?: (logits: Float32Array) => void;
 }
 
-const formulas = ['dece', 'ce', 'gce', 'in-trust'];
+const formulas = ['dece', 'ce', 'gce', 'in-trust', 'custom'];
+/** Of GCE, for the custom loss. */
+const table = tabulate({ weight: (p) => p ** 0.7 });
 
 function run(program: string, options: ReferenceOptions, own: Case) {
   const { classes, rows = 2, dtype = 'float32', inPlace = false, later = false } = own;
-  const { capability = 9, wrongLabel, change } = own;
+  const { capability = 9, custom = false, wrongLabel, change } = own;
   const random = seeded(classes);
   const labels = Float64Array.from({ length: rows }, () => random.below(classes));
   // Numbers that bfloat16 holds exactly.
@@ -86,7 +91,8 @@ function run(program: string, options: ReferenceOptions, own: Case) {
   for (const [row, label] of labels.entries()) if (row % 2) logits[row * classes + label]! += 8;
   change?.(logits);
   if (wrongLabel !== undefined) labels[rows - 1] = wrongLabel;
-  const { name, mode, epoch = 1, alphaBase = 0.99 } = options;
+  const { mode, epoch = 1, alphaBase = 0.99 } = options;
+  const name = custom ? 'custom' : options.name;
   const isDece = name === 'dece';
   const head = [
     ...[capability, rows, classes, dtype === 'float32' ? 0 : 1, Number(inPlace), Number(later)],
@@ -100,8 +106,9 @@ function run(program: string, options: ReferenceOptions, own: Case) {
   // Powers of two, which are taken out again without rounding.
   const weights = Float64Array.from({ length: rows }, (_, row) => 2 ** ((row % 3) - 1));
   const upstream = Float64Array.from({ length: rows }, (_, row) => 2 ** (row % 2));
-  const bytes = [Float64Array.from(head), labels, weights, upstream, values].map((array) =>
-    Buffer.from(array.buffer),
+  const size = Float64Array.of(table.length / 2);
+  const bytes = [Float64Array.from(head), labels, weights, upstream, size, table, values].map(
+    (array) => Buffer.from(array.buffer),
   );
   const [input, output] = [join(folder, 'in'), join(folder, 'out')];
   writeFileSync(input, Buffer.concat(bytes));
@@ -131,14 +138,13 @@ function run(program: string, options: ReferenceOptions, own: Case) {
 function agrees(program: string, options: ReferenceOptions, own: Case): boolean {
   const { logits, labels, losses, gradient, held } = run(program, options, own);
   const where = `${JSON.stringify(options)} ${JSON.stringify(own)}`;
+  // A table is exact beside the largest weight, 1, not beside each.
+  const tolerance = own.dtype === 'bfloat16' ? 3e-3 : own.custom ? 1e-5 : 1e-6;
   for (const [row, label] of labels.entries()) {
     const part = [row * own.classes, (row + 1) * own.classes] as const;
     const expected = referenceLoss(logits.subarray(...part), label, options);
     const error = relativeError(gradient.subarray(...part), expected.gradient);
-    assert.ok(
-      error < (own.dtype === 'bfloat16' ? 3e-3 : 1e-6),
-      `${where}: gradient off by ${error}`,
-    );
+    assert.ok(error < tolerance, `${where}: gradient off by ${error}`);
     const gap = Math.abs(losses[row]! - expected.loss) / Math.max(1, Math.abs(expected.loss));
     assert.ok(gap < 3e-6, `${where}: loss ${losses[row]}, expected ${expected.loss}`);
   }
@@ -190,6 +196,14 @@ if (program === undefined) {
     // On a cluster, and without one.
     for (const capability of [9, 8]) {
       agrees(program, cases[0]!, { classes: 32128, rows: 1, capability, later: true });
+    }
+  });
+
+  test('a custom loss is what its table says, on one block, on several and later', () => {
+    const options: ReferenceOptions = { name: 'gce', q: 0.7 };
+    for (const classes of [1000, 1001, 8200]) {
+      agrees(program, options, { classes, custom: true, rows: 4 });
+      agrees(program, options, { classes, custom: true, later: true });
     }
   });
 

@@ -129,7 +129,8 @@ function prepare<T extends Logits>(
   const formula = formulas[name];
   checkKeys('options', own, [...formula.keys, ...commonKeys]);
   const settings = formula.settings(own);
-  checkCommon({ ...options, ignoreIndex, reduction, mode, dtype });
+  checkMode(mode, name);
+  checkCommon({ ...options, ignoreIndex, reduction, dtype });
   checkArrays(logits, labels, gradient, dtype);
 
   const rows = labels.length;
@@ -187,11 +188,10 @@ function prepare<T extends Logits>(
 
 const arrayOf = { float32: Float32Array, bfloat16: Uint16Array, float16: Uint16Array };
 
-function checkCommon({ ignoreIndex, reduction, mode, dtype, threads }: LossOptions): void {
+function checkCommon({ ignoreIndex, reduction, dtype, threads }: LossOptions): void {
   checkNumber('ignoreIndex', ignoreIndex, Number.isSafeInteger, 'an integer');
   const isReduction = ['mean', 'sum', 'none'].includes(reduction!);
   check('reduction', reduction, isReduction, 'mean, sum or none');
-  checkMode(mode);
   choose(dtypes, dtype!, 'dtype');
   if (threads !== undefined) {
     const ok = (count: number) => Number.isInteger(count) && count >= 1 && count < 2 ** 31;

@@ -95,6 +95,14 @@ struct Call {
     gradient = info[4].IsUndefined()
                    ? Buffer{nullptr, logits.length}
                    : array(info[4], type, "gradient: expected the array type of logits");
+    if (const auto table = settings.Get("table"); !table.IsUndefined()) {
+      const Buffer points = array(table, napi_float64_array, "table: expected a Float64Array");
+      options.table = static_cast<const double*>(points.data);
+      options.table_size = int64_t(points.length / 2);
+    }
+    if (options.loss == dece::Loss::custom && options.table_size < 2) {
+      throw Napi::RangeError::New(info.Env(), "table: expected two points");
+    }
     options.weights = factors(info[5]);
     options.upstream = factors(info[6]);
     classes = labels.empty() ? 0 : int64_t(logits.length / labels.size());
@@ -160,7 +168,7 @@ class Worker : public Napi::AsyncWorker {
         done_(Napi::Promise::Deferred::New(info.Env())),
         stop_(std::make_shared<std::atomic<bool>>(false)) {
     auto arrays = Napi::Array::New(info.Env());
-    for (const uint32_t i : {0, 3, 4, 5, 6}) arrays[i] = info[i];
+    for (const uint32_t i : {0, 2, 3, 4, 5, 6}) arrays[i] = info[i];
     arrays_ = Napi::Persistent(arrays.As<Napi::Object>());
   }
 

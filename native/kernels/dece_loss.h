@@ -8,6 +8,7 @@
 //   gce            (1 - p_label^q) / q
 //   in_trust       -alpha log p_label - beta sum_i p_i log(delta p_i + (1 - delta) y_i),  y_i >=
 //   1e-4
+//   custom         whatever has the gradient weight(p_label) (p - y), by a table of the weight
 //
 // Yang et al., 2024, https://arxiv.org/abs/2407.08956 (DeCE); Zhang and Sabuncu, 2018,
 // https://arxiv.org/abs/1805.07836 (GCE); Huang et al., 2021 (In-trust). How the gradients are
@@ -20,7 +21,7 @@
 
 namespace dece {
 
-enum class Loss : int32_t { dece, cross_entropy, gce, in_trust };
+enum class Loss : int32_t { dece, cross_entropy, gce, in_trust, custom };
 enum class DType : int32_t { float32, bfloat16, float16 };
 
 struct LossOptions {
@@ -28,11 +29,15 @@ struct LossOptions {
   // As the authors' code: smoothing is spread over the other classes only, and a probability below
   // 1e-7 counts as 1e-7 and has no gradient (dece, gce, in_trust).
   bool reference = false;
-  double alpha = 1;             // dece: alphaBase ** epoch; in_trust: weight of cross-entropy
-  double one_minus_alpha = 0;   // dece: 1 - alpha, accurately: -expm1(epoch * log(alphaBase))
-  double beta = 0, delta = 0;   // in_trust
-  double q = 0;                 // gce, in (0, 1]
-  double label_smoothing = 0;   // dece, cross_entropy, in [0, 1)
+  double alpha = 1;            // dece: alphaBase ** epoch; in_trust: weight of cross-entropy
+  double one_minus_alpha = 0;  // dece: 1 - alpha, accurately: -expm1(epoch * log(alphaBase))
+  double beta = 0, delta = 0;  // in_trust
+  double q = 0;                // gce, in (0, 1]
+  double label_smoothing = 0;  // dece, cross_entropy, in [0, 1)
+  // custom: [table_size, 2], weight and loss at the surprises -log p_label = i / (table_size - i);
+  // in the memory of the logits' device. Between them the weight is linear in the surprise.
+  const double* table = nullptr;
+  int64_t table_size = 0;       // at least 2
   int64_t ignore_index = -100;  // rows with this label have zero loss and zero gradient
   double scale = 1;             // factor on the gradient only: 1 for a sum, 1 / rows for a mean
   // [rows], or null for ones: a factor on the loss and on the gradient of each row

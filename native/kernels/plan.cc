@@ -37,6 +37,8 @@ Plan make_plan(const LossOptions& options, int64_t classes) {
   plan.weights = options.weights;
   plan.upstream = options.upstream;
   plan.bad_row = options.bad_row;
+  plan.table = options.table;
+  plan.table_size = options.table_size;
   plan.classes = classes;
   plan.ignore_index = options.ignore_index;
 

@@ -25,6 +25,8 @@ struct Plan {
   double scale;
   const float *weights, *upstream;  // [rows] or null
   int64_t* bad_row;
+  const double* table;  // [table_size, 2]
+  int64_t table_size;
   int64_t classes;
   int64_t ignore_index;
   bool past_caches;  // whether the gradient goes to memory directly; the caller's to set

@@ -4,8 +4,9 @@
 //
 // IN   float64: compute capability, rows, classes, dtype, in place, whether the gradient is
 // computed
-//      later from what the losses leave, then LossOptions in their order without ignore_index,
-//      scale and pointers, the labels, the weights, upstream; then the logits in their dtype
+//      later from what the losses leave, then LossOptions in their order without what is per row or
+//      table; the labels, the weights, upstream, the table behind its size; then the logits in
+//      their dtype
 // OUT  float64: clusters launched, the first row with a wrong label; float32: losses; then the
 //      gradient in the logits' dtype, times 1 and 2 by multiply_cuda
 #include <fstream>
@@ -35,6 +36,10 @@ int main(int, char** arguments) {
   const std::vector<int64_t> labels(numbers, numbers + rows);
   const std::vector<float> weights(numbers + rows, numbers + 2 * rows);
   const std::vector<float> upstream(numbers + 2 * rows, numbers + 3 * rows);
+  numbers += 3 * rows;
+  options.table_size = int64_t(*numbers++);
+  const std::vector<double> table(numbers, numbers + 2 * options.table_size);
+  options.table = table.data();
   int64_t bad_row = rows;
   options.weights = weights.data();
   options.upstream = upstream.data();
@@ -46,7 +51,7 @@ int main(int, char** arguments) {
     char bytes[256];
   };
   std::vector<Line> logits((size + 255) / 256), other(logits.size());
-  memcpy(logits.data(), numbers + 3 * rows, size);
+  memcpy(logits.data(), numbers + table.size(), size);
   memset(other.data(), 0xff, size);
   auto& gradient = in_place ? logits : other;
   std::vector<float> losses(rows, NAN);
