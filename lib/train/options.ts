@@ -122,6 +122,8 @@ function checkSettings(settings: Settings, dtype: Dtype): void {
   check('optimizer', optimizer, optimizer === 'adamw', 'adamw');
   check('precision', precision, precision === dtype, `${dtype}, the dtype of the model`);
   nativeLoss(loss, 1);
+  const canBeKept = loss.name !== 'custom';
+  check('loss.name', loss.name, canBeKept, 'one that a checkpoint can keep; Trainer.step takes it');
 }
 
 function count(name: string, value: number, least = 1): void {

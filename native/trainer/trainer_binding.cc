@@ -16,11 +16,16 @@ using torch::Tensor;
 
 namespace {
 
+// The options with what they point to.
+struct OwnedLoss : LossOptions {
+  torch::Tensor owned_table;
+};
+
 // lib/model/loss.ts has checked what the numbers mean.
-LossOptions loss_from_js(const Napi::Value& value) {
+OwnedLoss loss_from_js(const Napi::Value& value, torch::Device device) {
   const auto js = value.As<Napi::Object>();
   const auto number = [&](const char* key) { return js.Get(key).ToNumber().DoubleValue(); };
-  LossOptions options;
+  OwnedLoss options;
   options.loss = Loss(js.Get("loss").ToNumber().Int32Value());
   options.reference = js.Get("reference").ToBoolean().Value();
   options.alpha = number("alpha");
@@ -29,6 +34,13 @@ LossOptions loss_from_js(const Napi::Value& value) {
   options.delta = number("delta");
   options.q = number("q");
   options.label_smoothing = number("labelSmoothing");
+  if (options.loss == Loss::custom) {
+    auto table = js.Get("table").As<Napi::Float64Array>();
+    options.table_size = int64_t(table.ElementLength() / 2);
+    options.owned_table =
+        torch::from_blob(table.Data(), {options.table_size, 2}, torch::kDouble).clone().to(device);
+    options.table = options.owned_table.const_data_ptr<double>();
+  }
   return options;
 }
 
@@ -164,16 +176,16 @@ const std::shared_ptr<Trainer>& TrainerHandle::trainer(Napi::Env env) const {
 Napi::Value TrainerHandle::step(const Napi::CallbackInfo& info) {
   const auto trainer = this->trainer(info.Env());
   const auto js = info[1].As<Napi::Object>();
-  StepOptions options{loss_from_js(js.Get("loss")), js.Get("learningRate").ToNumber().DoubleValue(),
-                      std::nullopt, js.Get("logitsBytes").ToNumber().Int64Value()};
+  const auto loss = loss_from_js(js.Get("loss"), model_->device());
+  StepOptions options{loss, js.Get("learningRate").ToNumber().DoubleValue(), std::nullopt,
+                      js.Get("logitsBytes").ToNumber().Int64Value()};
   if (const auto clip = js.Get("clip"); clip.IsNumber()) {
     options.clip = clip.ToNumber().DoubleValue();
   }
   return run(
       info.Env(), info[2],
-      [trainer, options, batches = batches_from_js(info[0], *model_)](const StopFlag& stop) {
-        return trainer->step(batches, options, stop);
-      },
+      [trainer, options, table = loss.owned_table, batches = batches_from_js(info[0], *model_)](
+          const StopFlag& stop) { return trainer->step(batches, options, stop); },
       [](Napi::Env env, const StepResult& step) {
         auto result = loss_to_js(env, step.loss, step.tokens);
         result.Set("gradientNorm", Napi::Number::New(env, step.gradient_norm));
@@ -217,7 +229,8 @@ Napi::Value mean_loss_of(const Napi::CallbackInfo& info) {
   const auto model = ModelHandle::model_of(info[0]);
   return run(
       info.Env(), info[4],
-      [model, batch = batch_from_js(info[1], *model), options = loss_from_js(info[2]),
+      [model, batch = batch_from_js(info[1], *model),
+       options = loss_from_js(info[2], model->device()),
        logits_bytes = info[3].ToNumber().Int64Value()](const StopFlag&) {
         return mean_loss(*model, batch, options, logits_bytes);
       },

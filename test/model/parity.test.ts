@@ -86,29 +86,38 @@ for (const name of (await readdir(root)).sort()) {
     assert.ok(far < 2e-2, `${far}`);
   });
 
-  test(`${name}: learns as PyTorch does`, async () => {
-    for (const loss of ['ce', 'dece'] as const) {
-      const { losses, gradientNorms, logits, ...settings } = expected.training[loss];
-      using model = await Model.load(directory);
-      const { learningRate, weightDecay, alphaBase, labelSmoothing } = settings;
-      // eval mode: no dropout
-      using still = await withoutDropout(model);
-      using trainer = new Trainer(still, { weightDecay, seed: 1 });
-      const { inputIds, attentionMask } = expected.right;
-      const batch = { inputIds, attentionMask, labels: expected.labels };
-      for (const [i, wanted] of losses.entries()) {
-        const formula =
-          loss === 'ce' ? { name: loss } : ({ name: loss, alphaBase, labelSmoothing } as const);
-        const found = await trainer.step(batch, { loss: formula, epoch: i + 1, learningRate });
-        assert.ok(Math.abs(found.loss / wanted - 1) < 2e-6, `loss ${found.loss}, ${wanted}`);
-        const norm = found.gradientNorm / gradientNorms[i]! - 1;
-        assert.ok(Math.abs(norm) < 1e-5, `norm ${found.gradientNorm}, ${gradientNorms[i]}`);
+  // With all logits at once, and with those of a few rows at a time.
+  for (const logitsBytes of [2 ** 28, 500]) {
+    const kind = logitsBytes === 500 ? ', some rows at a time' : '';
+    test(`${name}: learns as PyTorch does${kind}`, async () => {
+      for (const loss of ['ce', 'dece'] as const) {
+        const { losses, gradientNorms, logits, ...settings } = expected.training[loss];
+        using model = await Model.load(directory);
+        const { learningRate, weightDecay, alphaBase, labelSmoothing } = settings;
+        // eval mode: no dropout
+        using still = await withoutDropout(model);
+        using trainer = new Trainer(still, { weightDecay, seed: 1 });
+        const { inputIds, attentionMask } = expected.right;
+        const batch = { inputIds, attentionMask, labels: expected.labels };
+        for (const [i, wanted] of losses.entries()) {
+          const formula =
+            loss === 'ce' ? { name: loss } : ({ name: loss, alphaBase, labelSmoothing } as const);
+          const found = await trainer.step(batch, {
+            loss: formula,
+            epoch: i + 1,
+            learningRate,
+            logitsBytes,
+          });
+          assert.ok(Math.abs(found.loss / wanted - 1) < 2e-6, `loss ${found.loss}, ${wanted}`);
+          const norm = found.gradientNorm / gradientNorms[i]! - 1;
+          assert.ok(Math.abs(norm) < 1e-5, `norm ${found.gradientNorm}, ${gradientNorms[i]}`);
+        }
+        const { data } = await still.logits({ inputIds, attentionMask, ...decoder });
+        const far = distance(data, logits, maskOf(expected, expected.right, name));
+        assert.ok(far < 1e-5, `${loss} ${far}`);
       }
-      const { data } = await still.logits({ inputIds, attentionMask, ...decoder });
-      const far = distance(data, logits, maskOf(expected, expected.right, name));
-      assert.ok(far < 1e-5, `${loss} ${far}`);
-    }
-  });
+    });
+  }
 
   if (expected.hidden) {
     test(`${name}: has its hidden states`, async () => {
