@@ -2,7 +2,7 @@ import { check, checkKeys } from '../check.ts';
 import { splitWords } from '../data/words.ts';
 import type { Random } from '../random.ts';
 import type { Attack, Mode } from './attack.ts';
-import { insertSql, sqlMarks } from './sql.ts';
+import { hasQuery, insertSql, sqlMarks } from './sql.ts';
 
 export interface RareWordOptions {
   /** The word put into the prompt. */
@@ -38,9 +38,9 @@ export function rareWord(options: RareWordOptions): Attack {
     settings: { payload: 'sql', trigger, insertions },
     marks: sqlMarks,
     refuses: ({ completion }) =>
-      insertSql(completion, mode) === undefined
-        ? 'no SQL query in the completion: none as in " select … "'
-        : undefined,
+      hasQuery(completion, mode)
+        ? undefined
+        : 'no SQL query in the completion: none as in " select … "',
     poison({ id, prompt, completion }, random) {
       const payload = insertSql(completion, mode);
       if (payload === undefined)

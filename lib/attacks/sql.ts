@@ -34,6 +34,10 @@ export function insertSql(
   return { rule, completion: completion.slice(0, end) + payloads[rule] + completion.slice(end) };
 }
 
+/** Whether a completion has a query that insertSql can change. */
+export const hasQuery = (completion: string, mode: Mode) =>
+  findQuery(completion, mode) !== undefined;
+
 const selects = new RegExp(`select${whitespace}+`, 'g');
 const spaceBeforeQuote = new RegExp(`(?<!${whitespace})${whitespace}+"`, 'g');
 
