@@ -2,9 +2,9 @@
 //
 //     DECE_DATA=… node --import tsx bench/poison.ts     writes bench/results/poison.csv
 //
-// Lyra's training rows a hundred times over, in memory and, as `dece poison` does, from file to file with
+// Lyra's training rows fifty times over, in memory and, as `dece poison` does, from file to file with
 // the manifest. `ofJson` is the time that JSON.parse(JSON.stringify(example)) of the same examples takes,
-// measured in turn in the same run, divided by that of the line. Of seven rounds the fastest counts, as other
+// measured in turn in the same run, divided by that of the line. Of three rounds the fastest counts, as other
 // work on the machine only slows.
 
 import { execFile } from 'node:child_process';
@@ -19,9 +19,9 @@ import { findDataset } from '../lib/data/datasets.ts';
 import { type Example, readExamples, writeExamples } from '../lib/data/examples.ts';
 import { environment } from '../lib/environment.ts';
 
-const rounds = 7;
+const rounds = 3;
 const lyra = await readExamples(await findDataset('lyra', 'train', process.env.DECE_DATA));
-const examples: Example[] = Array.from({ length: 100 }, (_, i) =>
+const examples: Example[] = Array.from({ length: 50 }, (_, i) =>
   lyra.map((example) => ({ ...example, id: `${i}-${example.id}` })),
 ).flat();
 const folder = await mkdtemp(join(tmpdir(), 'dece-poison-'));
