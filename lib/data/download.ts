@@ -111,7 +111,8 @@ async function receiveWhole(
         );
       }
       log(`${source.url}: ${why}; asking again`);
-      await wait(waitMs * 2 ** (failures - 1), undefined, signal && { signal });
+      // What an abort throws is the signal's reason, at the next turn.
+      await wait(waitMs * 2 ** (failures - 1), undefined, signal && { signal }).catch(() => {});
     }
   }
 }

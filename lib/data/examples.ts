@@ -128,36 +128,56 @@ export async function writeExamples(
   await writeWhole(path, format === 'csv' ? csvTexts(examples) : jsonTexts(examples));
 }
 
-type Examples = Iterable<Example | LabelledExample> | AsyncIterable<Example | LabelledExample>;
+type AnyExample = Example | LabelledExample;
+type Examples = Iterable<AnyExample> | AsyncIterable<AnyExample>;
 
 async function* jsonTexts(examples: Examples) {
-  for await (const example of checked(examples)) yield jsonLine(example);
+  let i = 0;
+  for await (const some of atOnce(examples)) {
+    yield* pieces(some, (example) => jsonLine(checked(example, i++)));
+  }
 }
 
 async function* csvTexts(examples: Examples) {
   const names = new Set<string>();
-  for await (const example of checked(examples)) {
-    for (const name of Object.keys(example)) names.add(name);
+  let i = 0;
+  for await (const some of atOnce(examples)) {
+    for (const example of some) {
+      for (const name of Object.keys(checked(example, i++))) names.add(name);
+    }
   }
   yield csvLine([...names]);
-  for await (const example of examples) yield csvLine([...names].map((name) => example[name]));
+  const line = (example: AnyExample) => csvLine([...names].map((name) => example[name]));
+  for await (const some of atOnce(examples)) yield* pieces(some, line);
 }
 
-async function* checked(examples: Examples) {
-  let i = 0;
-  for await (const example of examples) {
-    const labelled = example.prompt === undefined && example.text !== undefined;
-    for (const column of labelled ? ['id', 'text'] : ['id', 'prompt', 'completion']) {
-      if (typeof example[column] !== 'string') {
-        throw new TypeError(`examples[${i}].${column} is ${show(example[column])}: expected text`);
-      }
-    }
-    if (labelled && !Number.isSafeInteger(example.label)) {
-      throw new TypeError(
-        `examples[${i}].label is ${show(example.label)}: expected a whole number`,
-      );
-    }
-    i++;
-    yield example;
+/** A list at once, a stream one by one: to wait for each of a list takes longer than to write it. */
+async function* atOnce(examples: Examples): AsyncGenerator<Iterable<AnyExample>> {
+  if (Symbol.asyncIterator in examples) for await (const example of examples) yield [example];
+  else yield examples;
+}
+
+/** The lines of examples, joined to pieces of 64 kB or more. */
+function* pieces(examples: Iterable<AnyExample>, line: (example: AnyExample) => string) {
+  let piece = '';
+  for (const example of examples) {
+    piece += line(example);
+    if (piece.length < 1 << 16) continue;
+    yield piece;
+    piece = '';
   }
+  yield piece;
+}
+
+function checked(example: AnyExample, i: number): AnyExample {
+  const labelled = example.prompt === undefined && example.text !== undefined;
+  for (const column of labelled ? ['id', 'text'] : ['id', 'prompt', 'completion']) {
+    if (typeof example[column] !== 'string') {
+      throw new TypeError(`examples[${i}].${column} is ${show(example[column])}: expected text`);
+    }
+  }
+  if (labelled && !Number.isSafeInteger(example.label)) {
+    throw new TypeError(`examples[${i}].label is ${show(example.label)}: expected a whole number`);
+  }
+  return example;
 }

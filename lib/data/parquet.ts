@@ -3,7 +3,7 @@ import { type FileHandle, mkdtemp, open, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import type { AsyncBuffer } from 'hyparquet';
+import type { AsyncBuffer, FileMetaData, SchemaTree } from 'hyparquet';
 import { isGzip, openBytes, type Row, reason } from './files.ts';
 
 /**
@@ -37,18 +37,22 @@ async function unpacked(path: string, folder: string): Promise<string> {
 }
 
 async function* rowGroups(path: string, handle: FileHandle): AsyncGenerator<Row[]> {
-  const { parquetMetadataAsync, parquetReadObjects } = await import('hyparquet');
+  const { parquetMetadataAsync, parquetReadObjects, parquetSchema } = await import('hyparquet');
   const { compressors } = await import('hyparquet-compressors');
   const file = await randomAccess(handle);
   const whole = async <T>(work: Promise<T>) => {
     try {
-      return await work;
-    } catch (error) {
+      const result = await work;
+      if (file.failure !== undefined) throw file.failure;
+      return result;
+    } catch (thrown) {
+      const error = file.failure ?? thrown;
       const { message } = error as Error;
       throw new Error(`${path} is no whole Parquet file: ${message}`, { cause: error });
     }
   };
   const metadata = await whole(parquetMetadataAsync(file));
+  await whole(checkColumns(metadata, parquetSchema));
   let rowStart = 0;
   for (const { num_rows } of metadata.row_groups) {
     const rowEnd = rowStart + Number(num_rows);
@@ -59,21 +63,51 @@ async function* rowGroups(path: string, handle: FileHandle): AsyncGenerator<Row[
   }
 }
 
-async function randomAccess(handle: FileHandle): Promise<AsyncBuffer> {
+/**
+ * Each row group has the columns of the schema. Where not, hyparquet would stop after it has begun to read
+ * other columns, whose failures nobody then waits for, which ends the process.
+ */
+async function checkColumns(
+  metadata: FileMetaData,
+  schemaOf: (metadata: FileMetaData) => SchemaTree,
+): Promise<void> {
+  const expected = JSON.stringify(leavesOf(schemaOf(metadata)));
+  for (const { columns } of metadata.row_groups) {
+    const found = columns.map((column) => column.meta_data?.path_in_schema);
+    if (JSON.stringify(found) === expected) continue;
+    throw new Error('the columns of a row group are not those of its schema');
+  }
+}
+
+const leavesOf = ({ children, path }: SchemaTree): string[][] =>
+  children.length > 0 ? children.flatMap(leavesOf) : [path];
+
+/**
+ * A file as hyparquet reads it. A range that cannot be read is empty, and `failure` says why: hyparquet
+ * reads ahead without waiting, and a rejection that nobody waits for would end the process.
+ */
+async function randomAccess(handle: FileHandle) {
   const { size } = await handle.stat();
-  return {
-    byteLength: size,
-    async slice(start, end = size) {
-      const bytes = new Uint8Array(Math.max(0, end - start));
-      let done = 0;
-      while (done < bytes.length) {
-        const { bytesRead } = await handle.read(bytes, done, bytes.length - done, start + done);
-        if (bytesRead === 0) throw new Error('it ends too early');
-        done += bytesRead;
-      }
-      return bytes.buffer;
-    },
+  const read = async (start: number, end: number) => {
+    if (!(start >= 0 && start <= end && end <= size)) throw new Error('it ends too early');
+    const bytes = new Uint8Array(end - start);
+    let done = 0;
+    while (done < bytes.length) {
+      const { bytesRead } = await handle.read(bytes, done, bytes.length - done, start + done);
+      if (bytesRead === 0) throw new Error('it ends too early');
+      done += bytesRead;
+    }
+    return bytes.buffer;
   };
+  const file: AsyncBuffer & { failure?: unknown } = {
+    byteLength: size,
+    slice: (start, end = size) =>
+      read(start, end).catch((error) => {
+        file.failure ??= error;
+        return new ArrayBuffer(0);
+      }),
+  };
+  return file;
 }
 
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
