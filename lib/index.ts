@@ -38,6 +38,7 @@ export { findDataset } from './data/datasets.ts';
 export { type Example, readExamples, writeExamples } from './data/examples.ts';
 export {
   type Completion,
+  cutCompletion,
   type Problem,
   programOf,
   readCompletions,
@@ -104,6 +105,7 @@ export {
 } from './model/index.ts';
 export { type LossConfig, Trainer } from './model/trainer.ts';
 export {
+  completeProblems,
   evaluatePassAtK,
   type PassAtK,
   type PassAtKOptions,

@@ -4,6 +4,7 @@ import { type Group, groupRuns } from './series.ts';
 import { textReport } from './table.ts';
 
 export { auditText } from './audit.ts';
+export { passAtKText } from './pass_at_k.ts';
 export { type Group, groupRuns } from './series.ts';
 export { scoreTable, textReport } from './table.ts';
 export { verdict } from './words.ts';

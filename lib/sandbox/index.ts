@@ -1,4 +1,11 @@
-import { levels, type SandboxOptions, type Settings, settings } from './limits.ts';
+import {
+  type Limits,
+  levels,
+  limitsOf,
+  type SandboxOptions,
+  type Settings,
+  settings,
+} from './limits.ts';
 import {
   findPython,
   type Isolation,
@@ -9,6 +16,13 @@ import {
 
 export type { Level, Limits, SandboxOptions } from './limits.ts';
 export type { Isolation, ProgramResult, Reason } from './worker.ts';
+
+export interface Programs {
+  /** In the order of the programs. */
+  results: ProgramResult[];
+  isolation: Isolation;
+  limits: Required<Limits>;
+}
 
 /**
  * Runs Python programs that nobody has read, several at a time, each from its beginning to its end and
@@ -21,7 +35,7 @@ export type { Isolation, ProgramResult, Reason } from './worker.ts';
  *
  * @param programs Python source; `random` is seeded and hashes are fixed, so that a program does the same
  *   each time
- * @returns a result for each program, in their order, and what held them
+ * @returns a result for each program, and what held them
  * @throws Error where the system offers less than `namespaces`, unless `allowWeakIsolation` is given,
  *   without Python 3.9 and on systems other than Linux; TypeError and RangeError on options; the
  *   signal's reason when it is aborted
@@ -33,7 +47,7 @@ export type { Isolation, ProgramResult, Reason } from './worker.ts';
 export async function runPrograms(
   programs: readonly string[],
   options: SandboxOptions = {},
-): Promise<{ isolation: Isolation; results: ProgramResult[] }> {
+): Promise<Programs> {
   const chosen = settings(options);
   const { signal, onProgress } = options;
   signal?.throwIfAborted();
@@ -75,7 +89,7 @@ export async function runPrograms(
     signal?.removeEventListener('abort', stop);
     stop();
   }
-  return { isolation: workers[0]!.isolation, results };
+  return { results, isolation: workers[0]!.isolation, limits: limitsOf(chosen) };
 }
 
 function checkLevel({ level, problem }: Isolation, { allowWeakIsolation }: Settings): void {

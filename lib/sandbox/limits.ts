@@ -77,6 +77,12 @@ export function settings(options: SandboxOptions): Settings {
   return { ...limits, workers, allowWeakIsolation, strongest, python };
 }
 
+/** What a program may take, out of all settings. */
+export function limitsOf(chosen: Settings): Required<Limits> {
+  const { timeoutSeconds, memoryBytes, fileBytes, outputBytes, processes } = chosen;
+  return { timeoutSeconds, memoryBytes, fileBytes, outputBytes, processes };
+}
+
 function whole(name: string, value: number, least: number): void {
   const ok = Number.isSafeInteger(value) && value >= least;
   check(name, value, ok, `a whole number, at least ${least}`);

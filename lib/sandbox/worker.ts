@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import { packageRoot } from '../native.ts';
-import type { Level, Settings } from './limits.ts';
+import { type Level, limitsOf, type Settings } from './limits.ts';
 
 /** What held the programs. */
 export interface Isolation {
@@ -65,7 +65,7 @@ export async function findPython(command: string): Promise<string> {
 /** @param executable Python itself, as `findPython` returns it */
 export async function startWorker(executable: string, settings: Settings): Promise<Worker> {
   const script = join(packageRoot, 'lib/sandbox/python/runner.py');
-  const { workers: _, allowWeakIsolation: __, python: ___, ...limits } = settings;
+  const limits = { ...limitsOf(settings), strongest: settings.strongest };
   // Nothing of the environment: a program could read it. Hashes are the same each time.
   const env = { PYTHONHASHSEED: '0', PYTHONIOENCODING: 'utf-8:backslashreplace' };
   const args = ['-s', '-B', script, JSON.stringify(limits)];

@@ -228,6 +228,7 @@ assert False`,
     ends: ['exit', 'memory', 'exception', 'timeout'],
   },
   'is no Python': { program: 'def :', ends: ['exception'], says: /SyntaxError/ },
+  'has half a character': { program: 'x = "\ud800"', ends: ['exception'] },
   'has a zero byte': { program: 'x = 1\0', ends: ['exception'] },
   'is nested too deeply': { program: '('.repeat(100_000), ends: ['exception', 'memory'] },
 };

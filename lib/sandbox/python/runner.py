@@ -89,7 +89,8 @@ def attempt(limits, proc):
         try:
             namespaces.enter(proc)
             said = answer("", limits, "namespaces", proc)
-            problem = said.get("error", "" if said["reason"] == "passed" else said["message"])
+            passed = said.get("reason") == "passed"
+            problem = "" if passed else said.get("error") or said["message"]
         except Exception as error:
             problem = str(error)
         os.write(write, problem.encode())

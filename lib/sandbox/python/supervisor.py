@@ -56,10 +56,22 @@ def supervise(source, limits, level, proc):
 
 
 def scratch():
+    """A folder for one program; nobody's, where there is a nobody to become who can read Python."""
     folder = tempfile.mkdtemp(prefix="dece-program-")
-    if os.getuid() == 0:
-        os.chown(folder, namespaces.NOBODY, namespaces.NOBODY)
+    try:
+        if os.getuid() == 0 and nobody_reads(os.__file__):
+            os.chown(folder, namespaces.NOBODY, namespaces.NOBODY)
+    except OSError:
+        pass
     return folder
+
+
+def nobody_reads(path):
+    os.seteuid(namespaces.NOBODY)
+    try:
+        return os.access(path, os.R_OK, effective_ids=True)
+    finally:
+        os.seteuid(0)
 
 
 def first_process(source, limits, level, proc, folder, pipes, secret):
@@ -99,7 +111,8 @@ def restrict(limits, level, proc, folder):
         namespaces.become_nobody(proc)
     else:
         readable = [*namespaces.readable(), "/dev/null", "/dev/zero", "/dev/urandom", folder]
-        leave_root()
+        if os.getuid() == 0 and os.stat(folder).st_uid == namespaces.NOBODY:
+            namespaces.take_ids()
     prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     os.chdir(folder)
     set_limits(limits)
@@ -107,19 +120,6 @@ def restrict(limits, level, proc, folder):
     scoped = level == "namespaces" or landlock.version() >= 6
     drop_capabilities()
     seccomp.restrict({} if scoped else seccomp.SIGNALS)
-
-
-def leave_root():
-    """Becomes nobody, unless nobody cannot read Python's modules; the name of root has no power then."""
-    if os.getuid() != 0:
-        return
-    os.seteuid(namespaces.NOBODY)
-    possible = os.access(os.__file__, os.R_OK, effective_ids=True)
-    os.seteuid(0)
-    if possible:
-        os.setgroups([])
-        os.setresgid(*[namespaces.NOBODY] * 3)
-        os.setresuid(*[namespaces.NOBODY] * 3)
 
 
 def set_limits(limits):
