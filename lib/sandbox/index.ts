@@ -1,3 +1,4 @@
+import { orBubblewrap } from './bubblewrap.ts';
 import {
   type Limits,
   levels,
@@ -36,7 +37,7 @@ export interface Programs {
  * @param programs Python source; `random` is seeded and hashes are fixed, so that a program does the same
  *   each time
  * @returns a result for each program, and what held them
- * @throws Error where the system offers less than `namespaces`, unless `allowWeakIsolation` is given,
+ * @throws Error where the system offers less than `namespaces` or `bubblewrap`, unless `allowWeakIsolation` is given,
  *   without Python 3.9 and on systems other than Linux; TypeError and RangeError on options; the
  *   signal's reason when it is aborted
  *
@@ -68,7 +69,7 @@ export async function runPrograms(
   };
   signal?.addEventListener('abort', stop);
   const work = async () => {
-    const worker = await startWorker(executable, chosen);
+    const worker = await start(executable, chosen);
     workers.push(worker);
     if (stopped) worker.close();
     checkLevel(worker.isolation, chosen);
@@ -92,10 +93,18 @@ export async function runPrograms(
   return { results, isolation: workers[0]!.isolation, limits: limitsOf(chosen) };
 }
 
+async function start(executable: string, chosen: Settings): Promise<Worker> {
+  const strongest = chosen.strongest === 'bubblewrap' ? 'landlock' : chosen.strongest;
+  const worker = await startWorker([executable], { ...chosen, strongest });
+  const isWeak = levels[worker.isolation.level] < levels.bubblewrap;
+  const bubblewrapMay = levels[chosen.strongest] >= levels.bubblewrap;
+  return isWeak && bubblewrapMay ? orBubblewrap(worker, executable, chosen) : worker;
+}
+
 function checkLevel({ level, problem }: Isolation, { allowWeakIsolation }: Settings): void {
-  if (allowWeakIsolation || levels[level] === levels.namespaces) return;
+  if (allowWeakIsolation || levels[level] >= levels.bubblewrap) return;
   throw new Error(
     `cannot run programs: this system holds them by ${level} only (${problem}); ` +
-      'allow user namespaces, or give allowWeakIsolation (--allow-weak-isolation) where nothing can be lost',
+      'allow user namespaces or install bubblewrap, or give allowWeakIsolation (--allow-weak-isolation) where nothing can be lost',
   );
 }

@@ -17,6 +17,8 @@ import seccomp
 from system import PR_SET_CHILD_SUBREAPER, PR_SET_PDEATHSIG, drop_capabilities, prctl
 
 TICK = 0.02
+# Processes of ours that are counted with the program's. Below, all of the user's are.
+OURS = {"namespaces": 1, "bubblewrap": 4, "landlock": 1, "limits": 1}
 REASONS = ("assertion", "exception", "exit", "memory", "refused")
 
 
@@ -113,21 +115,26 @@ def restrict(limits, level, proc, folder):
         readable = [*namespaces.readable(), "/dev/null", "/dev/zero", "/dev/urandom", folder]
         if os.getuid() == 0 and os.stat(folder).st_uid == namespaces.NOBODY:
             namespaces.take_ids()
+        elif os.getuid() == 0 and level == "limits":
+            raise PermissionError(
+                "without Landlock a program would own root's files: start this as another user"
+            )
     prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     os.chdir(folder)
-    set_limits(limits)
-    landlock.restrict(readable, writable)
-    scoped = level == "namespaces" or landlock.version() >= 6
+    set_limits(limits, level)
+    if level != "limits":
+        landlock.restrict(readable, writable)
+    scoped = level == "namespaces" or (level != "limits" and landlock.version() >= 6)
     drop_capabilities()
     seccomp.restrict({} if scoped else seccomp.SIGNALS)
 
 
-def set_limits(limits):
+def set_limits(limits, level):
     seconds = int(limits["timeoutSeconds"]) + 2
     for name, value in (
         ("AS", limits["memoryBytes"]),
         ("FSIZE", limits["fileBytes"]),
-        ("NPROC", limits["processes"] + 1),
+        ("NPROC", limits["processes"] + OURS[level]),
         ("CPU", seconds),
         ("NOFILE", 64),
         ("CORE", 0),
