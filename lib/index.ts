@@ -60,6 +60,7 @@ export {
 } from './data/examples.ts';
 export {
   type Completion,
+  cutCompletion,
   type Problem,
   programOf,
   readCompletions,
@@ -137,6 +138,7 @@ export {
 } from './model/index.ts';
 export { type LossConfig, Trainer } from './model/trainer.ts';
 export {
+  completeProblems,
   evaluatePassAtK,
   type PassAtK,
   type PassAtKOptions,

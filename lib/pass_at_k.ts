@@ -1,8 +1,10 @@
 import { show } from './check.ts';
-import { type Completion, type Problem, programOf } from './data/problems.ts';
+import { type Completion, cutCompletion, type Problem, programOf } from './data/problems.ts';
 import { meanPassAtK } from './metrics/index.ts';
+import type { GenerateOptions, Model } from './model/index.ts';
 import {
   type Isolation,
+  type Limits,
   type ProgramResult,
   runPrograms,
   type SandboxOptions,
@@ -14,7 +16,7 @@ export interface ProblemResult {
   samples: number;
   correct: number;
   /** In the order of the completions. */
-  programs: ProgramResult[];
+  programs: (ProgramResult & { completion: string })[];
 }
 
 export interface PassAtK {
@@ -22,6 +24,7 @@ export interface PassAtK {
   passAtK: Record<number, number>;
   problems: ProblemResult[];
   isolation: Isolation;
+  limits: Required<Limits>;
 }
 
 export interface PassAtKOptions extends SandboxOptions {
@@ -54,16 +57,37 @@ export async function evaluatePassAtK(
   const programs = problems.flatMap((problem, i) =>
     written[i]!.map((completion) => programOf(problem, completion)),
   );
-  const { isolation, results } = await runPrograms(programs, options);
+  const { isolation, limits, results } = await runPrograms(programs, options);
 
   const queue = results.values();
   const judged = problems.map(({ id }, i) => {
-    const own = written[i]!.map(() => queue.next().value!);
+    const own = written[i]!.map((completion) => ({ completion, ...queue.next().value! }));
     const correct = own.filter(({ reason }) => reason === 'passed').length;
     return { id, samples: own.length, correct, programs: own };
   });
   const means = k.map((drawn) => [drawn, meanPassAtK(judged, drawn)]);
-  return { passAtK: Object.fromEntries(means), problems: judged, isolation };
+  return { passAtK: Object.fromEntries(means), problems: judged, isolation, limits };
+}
+
+/**
+ * Lets a model write a completion for each problem, and cuts what goes beyond the function.
+ *
+ * @throws the signal's reason when it is aborted
+ *
+ * @example
+ * await evaluatePassAtK(problems, await completeProblems(model, problems));
+ */
+export async function completeProblems(
+  model: Model,
+  problems: readonly Problem[],
+  options: GenerateOptions = {},
+): Promise<Completion[]> {
+  const prompts = problems.map(({ prompt }) => prompt);
+  const outputs = await model.generate(prompts, options);
+  return problems.map((problem, i) => ({
+    id: problem.id,
+    completion: cutCompletion(problem, outputs[i]!),
+  }));
 }
 
 /** The completions of each problem. */

@@ -4,7 +4,12 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { findDataset, type Split } from '../lib/data/datasets.ts';
-import { type Problem, readCompletions, readProblems } from '../lib/data/problems.ts';
+import {
+  cutCompletion,
+  type Problem,
+  readCompletions,
+  readProblems,
+} from '../lib/data/problems.ts';
 import { evaluatePassAtK } from '../lib/pass_at_k.ts';
 import { rejects } from './rejects.ts';
 import { notHere } from './sandbox/there.ts';
@@ -69,6 +74,17 @@ test('refuses what it could not count, before anything runs', async () => {
     evaluatePassAtK(problems, [...write('a', 'x', 'x'), ...write('b', 'x')], { k: [2] }),
     /^k is 2: expected a whole number, 1\.\.1, as problems\[1\]\.samples is 1$/,
   );
+});
+
+test('cuts what goes beyond a function that was begun', () => {
+  const [begun] = problems;
+  const body = '    if x:\n        return x  # print\n\n    return 2\n';
+  for (const more of ['def g():\n', 'class A:\n', 'if x:', 'print(f(2))', '# f', '@cache\n', '']) {
+    assert.is(cutCompletion(begun!, body + more), body);
+  }
+  assert.is(cutCompletion(begun!, `${body}define = 1`), `${body}define = 1`);
+  const whole = { ...begun!, before: '' };
+  assert.is(cutCompletion(whole, 'def f(x):\n    return x'), 'def f(x):\n    return x');
 });
 
 test('explains a file that it cannot read', async () => {

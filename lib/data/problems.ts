@@ -74,6 +74,16 @@ async function rowsOf(path: string): Promise<Row[]> {
   return rows;
 }
 
+/**
+ * What belongs to a completion of a function that was begun: what a model has written up to the first
+ * line that begins something else at the top level. Where a program is asked for from its beginning, as
+ * in MBPP, it is taken as it is.
+ */
+export function cutCompletion({ before }: Problem, text: string): string {
+  const end = before === '' ? -1 : text.search(/^(?:(?:def|class|if|print)\b|[#@])/m);
+  return end < 0 ? text : text.slice(0, end);
+}
+
 function humanEval(row: Row): Problem {
   const prompt = textOf(row, 'prompt');
   const after = `${textOf(row, 'test')}\ncheck(${textOf(row, 'entry_point')})\n`;

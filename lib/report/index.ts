@@ -6,6 +6,7 @@ import { textReport } from './table.ts';
 
 export { auditText } from './audit.ts';
 export { type AuditFiles, writeAudit } from './audit_files.ts';
+export { passAtKText } from './pass_at_k.ts';
 export { type Group, groupRuns } from './series.ts';
 export { scoreTable, textReport } from './table.ts';
 export { verdict } from './words.ts';

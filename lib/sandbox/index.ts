@@ -1,4 +1,12 @@
-import { levels, type SandboxOptions, type Settings, settings } from './limits.ts';
+import { orBubblewrap } from './bubblewrap.ts';
+import {
+  type Limits,
+  levels,
+  limitsOf,
+  type SandboxOptions,
+  type Settings,
+  settings,
+} from './limits.ts';
 import {
   findPython,
   type Isolation,
@@ -9,6 +17,13 @@ import {
 
 export type { Level, Limits, SandboxOptions } from './limits.ts';
 export type { Isolation, ProgramResult, Reason } from './worker.ts';
+
+export interface Programs {
+  /** In the order of the programs. */
+  results: ProgramResult[];
+  isolation: Isolation;
+  limits: Required<Limits>;
+}
 
 /**
  * Runs Python programs that nobody has read, several at a time, each from its beginning to its end and
@@ -21,8 +36,8 @@ export type { Isolation, ProgramResult, Reason } from './worker.ts';
  *
  * @param programs Python source; `random` is seeded and hashes are fixed, so that a program does the same
  *   each time
- * @returns a result for each program, in their order, and what held them
- * @throws Error where the system offers less than `namespaces`, unless `allowWeakIsolation` is given,
+ * @returns a result for each program, and what held them
+ * @throws Error where the system offers less than `namespaces` or `bubblewrap`, unless `allowWeakIsolation` is given,
  *   without Python 3.9 and on systems other than Linux; TypeError and RangeError on options; the
  *   signal's reason when it is aborted
  *
@@ -33,7 +48,7 @@ export type { Isolation, ProgramResult, Reason } from './worker.ts';
 export async function runPrograms(
   programs: readonly string[],
   options: SandboxOptions = {},
-): Promise<{ isolation: Isolation; results: ProgramResult[] }> {
+): Promise<Programs> {
   const chosen = settings(options);
   const { signal, onProgress } = options;
   signal?.throwIfAborted();
@@ -54,7 +69,7 @@ export async function runPrograms(
   };
   signal?.addEventListener('abort', stop);
   const work = async () => {
-    const worker = await startWorker(executable, chosen);
+    const worker = await start(executable, chosen);
     workers.push(worker);
     if (stopped) worker.close();
     checkLevel(worker.isolation, chosen);
@@ -75,13 +90,21 @@ export async function runPrograms(
     signal?.removeEventListener('abort', stop);
     stop();
   }
-  return { isolation: workers[0]!.isolation, results };
+  return { results, isolation: workers[0]!.isolation, limits: limitsOf(chosen) };
+}
+
+async function start(executable: string, chosen: Settings): Promise<Worker> {
+  const strongest = chosen.strongest === 'bubblewrap' ? 'landlock' : chosen.strongest;
+  const worker = await startWorker([executable], { ...chosen, strongest });
+  const isWeak = levels[worker.isolation.level] < levels.bubblewrap;
+  const bubblewrapMay = levels[chosen.strongest] >= levels.bubblewrap;
+  return isWeak && bubblewrapMay ? orBubblewrap(worker, executable, chosen) : worker;
 }
 
 function checkLevel({ level, problem }: Isolation, { allowWeakIsolation }: Settings): void {
-  if (allowWeakIsolation || levels[level] === levels.namespaces) return;
+  if (allowWeakIsolation || levels[level] >= levels.bubblewrap) return;
   throw new Error(
     `cannot run programs: this system holds them by ${level} only (${problem}); ` +
-      'allow user namespaces, or give allowWeakIsolation (--allow-weak-isolation) where nothing can be lost',
+      'allow user namespaces or install bubblewrap, or give allowWeakIsolation (--allow-weak-isolation) where nothing can be lost',
   );
 }

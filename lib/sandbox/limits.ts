@@ -1,8 +1,8 @@
 import { availableParallelism } from 'node:os';
 import { check, checkKeys, choose } from '../check.ts';
 
-/** How programs are held, strongest first; `namespaces` alone keeps them from all that is not theirs. */
-export const levels = { namespaces: 2, landlock: 1, limits: 0 } as const;
+/** How programs are held; the first two keep them from all that is not theirs. */
+export const levels = { namespaces: 3, bubblewrap: 2, landlock: 1, limits: 0 } as const;
 export type Level = keyof typeof levels;
 
 /** What a program may take. */
@@ -22,7 +22,7 @@ export interface Limits {
 export interface SandboxOptions extends Limits {
   /** Programs that run at a time. Default: the cores. */
   workers?: number;
-  /** Runs programs also where the system offers less than `namespaces`. Default false. */
+  /** Runs programs also where the system offers less than `bubblewrap`. Default false. */
   allowWeakIsolation?: boolean;
   /** The strongest level to try. Default `namespaces`. */
   strongest?: Level;
@@ -75,6 +75,12 @@ export function settings(options: SandboxOptions): Settings {
   choose(levels, strongest, 'strongest');
   const limits = { timeoutSeconds, memoryBytes, fileBytes, outputBytes, processes };
   return { ...limits, workers, allowWeakIsolation, strongest, python };
+}
+
+/** What a program may take, out of all settings. */
+export function limitsOf(chosen: Settings): Required<Limits> {
+  const { timeoutSeconds, memoryBytes, fileBytes, outputBytes, processes } = chosen;
+  return { timeoutSeconds, memoryBytes, fileBytes, outputBytes, processes };
 }
 
 function whole(name: string, value: number, least: number): void {

@@ -3,7 +3,10 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import { packageRoot } from '../native.ts';
-import type { Level, Settings } from './limits.ts';
+import { type Level, limitsOf, type Settings } from './limits.ts';
+
+/** Where the Python is that runs programs. */
+export const runnerFolder = join(packageRoot, 'lib/sandbox/python');
 
 /** What held the programs. */
 export interface Isolation {
@@ -62,14 +65,14 @@ export async function findPython(command: string): Promise<string> {
   }
 }
 
-/** @param executable Python itself, as `findPython` returns it */
-export async function startWorker(executable: string, settings: Settings): Promise<Worker> {
-  const script = join(packageRoot, 'lib/sandbox/python/runner.py');
-  const { workers: _, allowWeakIsolation: __, python: ___, ...limits } = settings;
+/** @param command Python itself, as `findPython` returns it, behind what it is started by */
+export async function startWorker(command: readonly string[], settings: Settings): Promise<Worker> {
+  const limits = { ...limitsOf(settings), strongest: settings.strongest };
   // Nothing of the environment: a program could read it. Hashes are the same each time.
   const env = { PYTHONHASHSEED: '0', PYTHONIOENCODING: 'utf-8:backslashreplace' };
-  const args = ['-s', '-B', script, JSON.stringify(limits)];
-  const child = spawn(executable, args, { env, cwd: '/', stdio: ['pipe', 'pipe', 'pipe'] });
+  const script = join(runnerFolder, 'runner.py');
+  const args = [...command.slice(1), '-s', '-B', script, JSON.stringify(limits)];
+  const child = spawn(command[0]!, args, { env, cwd: '/', stdio: ['pipe', 'pipe', 'pipe'] });
   const next = answers(child);
   const close = () => {
     child.kill('SIGKILL');

@@ -36,23 +36,47 @@ def readable():
 def enter(proc):
     """Leaves the file system, network and IPC of the caller; `proc` is an open /proc."""
     spaces = NEWNS | NEWNET | NEWIPC | NEWUTS
-    uid, gid = os.geteuid(), os.getegid()
     try:
         unshare(spaces)
     except PermissionError:
-        unshare(spaces | NEWUSER)
-        map_ids(proc, (0, uid), (0, gid))
+        enter_user(proc, spaces | NEWUSER)
     make_root("/sys")
 
 
-def map_ids(proc, uids, gids):
-    """Ids in a new user namespace, (inside, outside)."""
-    for name, text in (
-        ("setgroups", "deny"),
-        ("uid_map", f"{uids[0]} {uids[1]} 1"),
-        ("gid_map", f"{gids[0]} {gids[1]} 1"),
-    ):
-        file = os.open(f"self/{name}", os.O_WRONLY, dir_fd=proc)
+def enter_user(proc, spaces):
+    """Becomes root of a new user namespace. Of the system's root all ids are mapped, which takes one who
+    stays outside, so that there is a nobody to become."""
+    uid, gid = os.geteuid(), os.getegid()
+    if uid != 0:
+        unshare(spaces)
+        return map_ids(proc, "self", (0, uid, 1), (0, gid, 1))
+    read, write = os.pipe()
+    mapper = os.fork()
+    if mapper == 0:
+        os.read(read, 1)
+        try:
+            map_ids(proc, os.getppid(), (0, 0, NOBODY + 1), (0, 0, NOBODY + 1))
+            os._exit(0)
+        except OSError:
+            os._exit(1)
+    try:
+        unshare(spaces)
+    finally:
+        os.write(write, b"x")
+        _, status = os.waitpid(mapper, 0)
+        os.close(read)
+        os.close(write)
+    if status != 0:
+        raise PermissionError("the ids of a user namespace cannot be mapped")
+
+
+def map_ids(proc, pid, uids, gids):
+    """The ids of a process in a new user namespace: inside, outside, how many."""
+    texts = {"uid_map": "%d %d %d" % uids, "gid_map": "%d %d %d" % gids}
+    if uids[2] == 1:
+        texts = {"setgroups": "deny", **texts}
+    for name, text in texts.items():
+        file = os.open(f"{pid}/{name}", os.O_WRONLY, dir_fd=proc)
         try:
             os.write(file, text.encode())
         finally:
@@ -112,20 +136,25 @@ def empty_folder(size):
 def become_nobody(proc):
     """Gives root away. In a user namespace of its own a program's processes are counted by
     themselves: RLIMIT_NPROC holds for all but the system's root."""
-    if os.getuid() == 0 and outer_root(proc):
-        os.setgroups([])
-        os.setresgid(NOBODY, NOBODY, NOBODY)
-        os.setresuid(NOBODY, NOBODY, NOBODY)
-        prctl(PR_SET_DUMPABLE, 1)  # else /proc/self belongs to root
+    if os.getuid() == 0 and maps_nobody(proc):
+        take_ids()
     uid, gid = os.getuid(), os.getgid()
     unshare(NEWUSER)
-    map_ids(proc, (NOBODY, uid), (NOBODY, gid))
+    map_ids(proc, "self", (NOBODY, uid, 1), (NOBODY, gid, 1))
 
 
-def outer_root(proc):
-    """Whether there are more ids than the one that `enter` maps."""
+def take_ids():
+    os.setgroups([])
+    os.setresgid(NOBODY, NOBODY, NOBODY)
+    os.setresuid(NOBODY, NOBODY, NOBODY)
+    prctl(PR_SET_DUMPABLE, 1)  # else /proc/self belongs to root
+
+
+def maps_nobody(proc):
+    """Whether there is a nobody here, next to root."""
     file = os.open("self/uid_map", os.O_RDONLY, dir_fd=proc)
     try:
-        return sum(int(line.split()[2]) for line in os.read(file, 65536).splitlines()) > NOBODY
+        lines = os.read(file, 65536).splitlines()
     finally:
         os.close(file)
+    return any(first <= NOBODY < first + count for first, _, count in (map(int, x.split()) for x in lines))

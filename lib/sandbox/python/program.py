@@ -40,7 +40,9 @@ def run(source, result, secret):
 def prepare():
     """A process in which nothing of ours is in reach of an import, and chance is the same each time."""
     os.environ.clear()
-    os.environ.update(HOME=os.getcwd(), TMPDIR=os.getcwd(), LANG="C.UTF-8")
+    folder = os.getcwd()
+    os.environ.update(HOME=folder, TMPDIR=folder, LANG="C.UTF-8")
+    os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")  # processes are counted
     for name in ("get_objects", "get_referrers", "get_referents"):
         delattr(gc, name)
     for name in ("program", "runner", "system", "namespaces", "landlock", "seccomp", "supervisor"):

@@ -71,9 +71,12 @@ def answer(source, limits, level, proc):
 
 def isolate(limits, proc):
     """Enters the strongest level there is, and says why it is not a stronger one."""
-    weaker = "landlock" if landlock.version() else "limits"
-    if limits["strongest"] != "namespaces":
-        return weaker, "namespaces were not asked for"
+    strongest = limits["strongest"]
+    if strongest == "bubblewrap":
+        return strongest, ""  # which has started this process
+    weaker = "landlock" if landlock.version() and strongest != "limits" else "limits"
+    if strongest != "namespaces":
+        return weaker, "more was not asked for"
     problem = attempt(limits, proc)
     if problem:
         return weaker, problem
@@ -89,7 +92,8 @@ def attempt(limits, proc):
         try:
             namespaces.enter(proc)
             said = answer("", limits, "namespaces", proc)
-            problem = said.get("error", "" if said["reason"] == "passed" else said["message"])
+            passed = said.get("reason") == "passed"
+            problem = "" if passed else said.get("error") or said["message"]
         except Exception as error:
             problem = str(error)
         os.write(write, problem.encode())

@@ -17,6 +17,8 @@ import seccomp
 from system import PR_SET_CHILD_SUBREAPER, PR_SET_PDEATHSIG, drop_capabilities, prctl
 
 TICK = 0.02
+# Processes of ours that are counted with the program's. Below, all of the user's are.
+OURS = {"namespaces": 1, "bubblewrap": 4, "landlock": 1, "limits": 1}
 REASONS = ("assertion", "exception", "exit", "memory", "refused")
 
 
@@ -56,10 +58,22 @@ def supervise(source, limits, level, proc):
 
 
 def scratch():
+    """A folder for one program; nobody's, where there is a nobody to become who can read Python."""
     folder = tempfile.mkdtemp(prefix="dece-program-")
-    if os.getuid() == 0:
-        os.chown(folder, namespaces.NOBODY, namespaces.NOBODY)
+    try:
+        if os.getuid() == 0 and nobody_reads(os.__file__):
+            os.chown(folder, namespaces.NOBODY, namespaces.NOBODY)
+    except OSError:
+        pass
     return folder
+
+
+def nobody_reads(path):
+    os.seteuid(namespaces.NOBODY)
+    try:
+        return os.access(path, os.R_OK, effective_ids=True)
+    finally:
+        os.seteuid(0)
 
 
 def first_process(source, limits, level, proc, folder, pipes, secret):
@@ -99,35 +113,28 @@ def restrict(limits, level, proc, folder):
         namespaces.become_nobody(proc)
     else:
         readable = [*namespaces.readable(), "/dev/null", "/dev/zero", "/dev/urandom", folder]
-        leave_root()
+        if os.getuid() == 0 and os.stat(folder).st_uid == namespaces.NOBODY:
+            namespaces.take_ids()
+        elif os.getuid() == 0 and level == "limits":
+            raise PermissionError(
+                "without Landlock a program would own root's files: start this as another user"
+            )
     prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     os.chdir(folder)
-    set_limits(limits)
-    landlock.restrict(readable, writable)
-    scoped = level == "namespaces" or landlock.version() >= 6
+    set_limits(limits, level)
+    if level != "limits":
+        landlock.restrict(readable, writable)
+    scoped = level == "namespaces" or (level != "limits" and landlock.version() >= 6)
     drop_capabilities()
     seccomp.restrict({} if scoped else seccomp.SIGNALS)
 
 
-def leave_root():
-    """Becomes nobody, unless nobody cannot read Python's modules; the name of root has no power then."""
-    if os.getuid() != 0:
-        return
-    os.seteuid(namespaces.NOBODY)
-    possible = os.access(os.__file__, os.R_OK, effective_ids=True)
-    os.seteuid(0)
-    if possible:
-        os.setgroups([])
-        os.setresgid(*[namespaces.NOBODY] * 3)
-        os.setresuid(*[namespaces.NOBODY] * 3)
-
-
-def set_limits(limits):
+def set_limits(limits, level):
     seconds = int(limits["timeoutSeconds"]) + 2
     for name, value in (
         ("AS", limits["memoryBytes"]),
         ("FSIZE", limits["fileBytes"]),
-        ("NPROC", limits["processes"] + 1),
+        ("NPROC", limits["processes"] + OURS[level]),
         ("CPU", seconds),
         ("NOFILE", 64),
         ("CORE", 0),
