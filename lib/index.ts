@@ -9,6 +9,7 @@ export {
   combine,
   fingerprint,
   likeliestSql,
+  loadAttack,
   type Manifest,
   type Payload,
   type Poisoning,
@@ -42,6 +43,7 @@ export {
   trainFileSchema,
   trainingSchema,
 } from './config/index.ts';
+export { checkAttack, type Promised } from './contract.ts';
 export { trainBpe } from './data/bpe.ts';
 export { type BuiltinOptions, builtinExamples } from './data/builtin/index.ts';
 export { findDataset } from './data/datasets.ts';

@@ -1,12 +1,12 @@
-import { type Command, Option } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { AttackOptions } from '../attacks/index.ts';
-import { attackFields, attackNames } from '../config/attack.ts';
+import { attackFields, attackNames, isAttackName } from '../config/attack.ts';
 import type { Example } from '../data/examples.ts';
 import { addFlags, seed, share } from './flags.ts';
 import { interruptible } from './interrupt.ts';
 
 interface Options {
-  attack: (typeof attackNames)[number];
+  attack: string;
   rate: number;
   seed: number;
   mode: 'paper' | 'reference';
@@ -18,7 +18,11 @@ export function define(command: Command): void {
   command
     .argument('<in>', 'examples: .jsonl or .csv, also .gz')
     .argument('<out>', 'the poisoned copy; its manifest goes beside it')
-    .addOption(new Option('--attack <name>', 'how').choices(attackNames).makeOptionMandatory())
+    .requiredOption(
+      '--attack <name>',
+      `how: ${attackNames.join(', ')}, or a file of your own, such as ./my_attack.js`,
+      attackName,
+    )
     .requiredOption('--rate <share>', 'share of all examples, 0..1; 1 makes a test set', share)
     .option('--seed <number>', 'of the random choices', seed, 42)
     .addOption(
@@ -32,9 +36,10 @@ export function define(command: Command): void {
     'sql: the payload that this model finds likeliest: an attacker who adapts to DeCE',
   );
   command.action(async (input: string, output: string, given: Options) => {
-    const { json, likelyUnder, ...options } = given;
-    const { poisonDatasetAsync, writeManifest } = await import('../attacks/index.ts');
+    const { json, likelyUnder, attack: name, ...others } = given;
+    const { findAttack, poisonDatasetAsync, writeManifest } = await import('../attacks/index.ts');
     const { readExamples, writeExamples } = await import('../data/examples.ts');
+    const options = { ...others, attack: await findAttack(name) };
     const clean = await readExamples(input);
     const { examples, manifest } = await interruptible(undefined, async (signal) =>
       poisonDatasetAsync(
@@ -59,6 +64,11 @@ export function define(command: Command): void {
   });
 }
 
+function attackName(text: string): string {
+  if (isAttackName(text)) return text;
+  throw new InvalidArgumentError(`Expected one of ${attackNames.join(', ')}, or a file.`);
+}
+
 /** The payload that a model finds likeliest, where one is named. */
 async function likely(
   directory: string | undefined,
@@ -68,10 +78,14 @@ async function likely(
   if (directory === undefined) return {};
   const { likeliestSql } = await import('../attacks/index.ts');
   const { Model } = await import('../model/index.ts');
-  using model = await Model.load(directory);
-  const { tautology, contradiction } = await likeliestSql(model, examples, { signal });
-  return {
-    ...(tautology[0] && { tautology: tautology[0].text }),
-    ...(contradiction[0] && { contradiction: contradiction[0].text }),
-  };
+  const model = await Model.load(directory);
+  try {
+    const { tautology, contradiction } = await likeliestSql(model, examples, { signal });
+    return {
+      ...(tautology[0] && { tautology: tautology[0].text }),
+      ...(contradiction[0] && { contradiction: contradiction[0].text }),
+    };
+  } finally {
+    model.dispose();
+  }
 }
