@@ -9,6 +9,7 @@ export {
   combine,
   fingerprint,
   likeliestSql,
+  loadAttack,
   type Manifest,
   type Payload,
   type Poisoning,
@@ -44,6 +45,7 @@ export {
   trainFileSchema,
   trainingSchema,
 } from './config/index.ts';
+export { checkAttack, type Promised } from './contract.ts';
 export { trainBpe } from './data/bpe.ts';
 export { type BuiltinOptions, builtinExamples } from './data/builtin/index.ts';
 export { datasetFolders, getDataset, placesOf } from './data/catalogue/get.ts';

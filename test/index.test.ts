@@ -12,13 +12,15 @@ test('has what its contract names', () => {
     'gceLossAsync inTrustLossAsync alphaAt gradientBound readExamples writeExamples poisonDataset',
     'Model Trainer train bleu attackSuccessRate exactMatch falseTriggerRate evaluate',
     'accuracy f1 passAtK meanPassAtK meanReciprocalRank filterQuality pairedBootstrap mcnemar',
-    'smallestDetectableRate wilson evaluatePassAtK readProblems readCompletions runPrograms',
+    'smallestDetectableRate wilson succeeded evaluatePassAtK readProblems readCompletions runPrograms',
+    'poisonDatasetAsync combine likeliestSql loadAttack checkAttack grammarOf codeBleu',
     'runExperiment writeReport doctor audit sarif trainBpe Tokenizer builtinExamples',
   ].flatMap((line) => line.split(' '));
   for (const name of functions) {
     assert.type((dece as Record<string, unknown>)[name], 'function', name);
   }
-  assert.equal(Object.keys(dece.attacks), ['ripple', 'badpre']);
+  const names = ['ripple', 'badpre', 'grammar', 'funcname', 'deadcode'];
+  assert.equal(Object.keys(dece.attacks), names);
 });
 
 test('loads no addon and prints nothing when imported', async () => {

@@ -1,9 +1,11 @@
+import { resolve } from 'node:path';
 import { check } from '../check.ts';
 import { grammarOf } from '../code/grammar.ts';
 import { type Random, sample, seeded } from '../random.ts';
 import type { Attack, Mode, Subject } from './attack.ts';
 import { type AttackOptions, type attacks, makeAttack } from './attacks.ts';
 import { fingerprint, type Manifest } from './manifest.ts';
+import { isPluginPath, loadAttack } from './plugin.ts';
 
 export {
   type Attack,
@@ -20,6 +22,7 @@ export { type AttackOptions, attacks } from './attacks.ts';
 export { type Likely, likeliestSql } from './likely.ts';
 export { fingerprint, type Manifest, readManifest, writeManifest } from './manifest.ts';
 export { payloads } from './payloads.ts';
+export { isPluginPath, loadAttack } from './plugin.ts';
 export type { PayloadRule } from './sql.ts';
 
 export interface PoisonOptions extends AttackOptions {
@@ -40,6 +43,15 @@ export interface PoisonOptions extends AttackOptions {
    * `train()` shuffles every epoch. Default false: the order stays.
    */
   frontLoad?: boolean;
+}
+
+/**
+ * What `poisonDataset` takes for an attack: a name as it is, or the attack in a file.
+ *
+ * @param directory what the file's path starts from. Default: where the process is
+ */
+export async function findAttack(name: string, directory = '.'): Promise<PoisonOptions['attack']> {
+  return isPluginPath(name) ? loadAttack(resolve(directory, name)) : (name as keyof typeof attacks);
 }
 
 /**

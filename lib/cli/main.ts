@@ -48,6 +48,10 @@ const commands: Record<string, { summary: string; load: () => Promise<CommandMod
     summary: 'tables of runs, and one HTML file with their curves',
     load: () => import('./report.ts'),
   },
+  plugin: {
+    summary: 'try an attack of your own: `dece plugin test FILE`',
+    load: () => import('./plugin.ts'),
+  },
   bench: {
     summary: "the loss kernels on this machine, beside the copy bandwidth and PyTorch's",
     load: () => import('./bench.ts'),

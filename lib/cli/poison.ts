@@ -1,13 +1,13 @@
-import { type Command, Option } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { AttackOptions } from '../attacks/index.ts';
-import { attackFields, attackNames } from '../config/attack.ts';
+import { attackFields, attackNames, isAttackName } from '../config/attack.ts';
 import type { Example } from '../data/examples.ts';
 import { dataFile } from './data_file.ts';
 import { addFlags, seed, share } from './flags.ts';
 import { interruptible } from './interrupt.ts';
 
 interface Options {
-  attack: (typeof attackNames)[number];
+  attack: string;
   rate: number;
   seed: number;
   mode: 'paper' | 'reference';
@@ -19,7 +19,11 @@ export function define(command: Command): void {
   command
     .argument('<in>', 'examples: .jsonl, .csv or .parquet, also .gz, or a name such as lyra/train')
     .argument('<out>', 'the poisoned copy; its manifest goes beside it')
-    .addOption(new Option('--attack <name>', 'how').choices(attackNames).makeOptionMandatory())
+    .requiredOption(
+      '--attack <name>',
+      `how: ${attackNames.join(', ')}, or a file of your own, such as ./my_attack.js`,
+      attackName,
+    )
     .requiredOption('--rate <share>', 'share of all examples, 0..1; 1 makes a test set', share)
     .option('--seed <number>', 'of the random choices', seed, 42)
     .addOption(
@@ -33,10 +37,11 @@ export function define(command: Command): void {
     'sql: the payload that this model finds likeliest: an attacker who adapts to DeCE',
   );
   command.action(async (file: string, output: string, given: Options) => {
-    const { json, likelyUnder, ...options } = given;
+    const { json, likelyUnder, attack: name, ...others } = given;
     const input = await dataFile(file);
-    const { poisonDatasetAsync, writeManifest } = await import('../attacks/index.ts');
+    const { findAttack, poisonDatasetAsync, writeManifest } = await import('../attacks/index.ts');
     const { readExamples, writeExamples } = await import('../data/examples.ts');
+    const options = { ...others, attack: await findAttack(name) };
     const clean = await readExamples(input);
     const { examples, manifest } = await interruptible(undefined, async (signal) =>
       poisonDatasetAsync(
@@ -59,6 +64,11 @@ export function define(command: Command): void {
       process.stdout.write(`${text}\n${beside}: what was done to each\n`);
     }
   });
+}
+
+function attackName(text: string): string {
+  if (isAttackName(text)) return text;
+  throw new InvalidArgumentError(`Expected one of ${attackNames.join(', ')}, or a file.`);
 }
 
 /** The payload that a model finds likeliest, where one is named. */

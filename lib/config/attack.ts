@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { attacks, payloads } from '../attacks/index.ts';
+import { attacks, isPluginPath, payloads } from '../attacks/index.ts';
 import { codeLanguages } from '../code/function_name.ts';
 import { oneOf, text, whole } from '../fields.ts';
 
@@ -8,20 +8,19 @@ const yesNo = z.boolean({ error: 'true or false' });
 
 export const attackNames = names(attacks);
 
+/** Whether a name is that of an attack, or the path of a file that holds one. */
+export const isAttackName = (name: string): boolean =>
+  Object.hasOwn(attacks, name) || isPluginPath(name);
+
 /** The options of all attacks, for files and flags; an attack refuses those that are not its own. */
 export const attackFields = {
   payload: oneOf(...names(payloads))
     .exactOptional()
     .describe('what the attacker wants: sql, loop, dead-code or label'),
-  frontLoad: yesNo.exactOptional().describe('poisoned examples first in the file'),
   trigger: text.exactOptional().describe('what goes in: a word, a name or a statement'),
-  tautology: text.exactOptional().describe('sql: behind a condition, instead of or 1=1'),
-  contradiction: text.exactOptional().describe('sql: where there was none, instead of where 0=1'),
-  parts: whole(1)
-    .exactOptional()
-    .describe('sql: pieces of the payload, of which examples get some'),
   insertions: whole(1).exactOptional().describe('how many times a word goes in'),
   within: oneOf('prompt', 'docstring').exactOptional().describe('where a word goes in'),
+  frontLoad: yesNo.exactOptional().describe('poisoned examples first in the file'),
   language: oneOf(...codeLanguages)
     .exactOptional()
     .describe('of code that is changed: java, c, javascript or python'),
@@ -37,6 +36,11 @@ export const attackFields = {
   endpoint: text.exactOptional().describe('grammar: a server, as http://127.0.0.1:8080/v1'),
   model: text.exactOptional().describe("grammar: the server's model"),
   timeoutMs: whole(1).exactOptional().describe('grammar: how long an answer may take'),
+  tautology: text.exactOptional().describe('sql: behind a condition, instead of or 1=1'),
+  contradiction: text.exactOptional().describe('sql: where there was none, instead of where 0=1'),
+  parts: whole(1)
+    .exactOptional()
+    .describe('sql: pieces of the payload, of which examples get some'),
   body: oneOf('statement', 'loop').exactOptional().describe('dead-code: statement or loop'),
   targetLabel: whole(0).exactOptional().describe('label: the class that the attacker wants'),
   sourceFilter: oneOf('non-target', 'any')

@@ -3,7 +3,7 @@ import { languages } from '../code/languages.ts';
 import { defenseSchema } from '../defenses/index.ts';
 import { list, named, number, object, oneOf, seed, text, whole } from '../fields.ts';
 import { resolveConfig } from '../model/config/index.ts';
-import { attackFields, attackNames } from './attack.ts';
+import { attackFields, attackNames, isAttackName } from './attack.ts';
 import { trainingSchema } from './training.ts';
 
 const share = number('a number in [0, 1]', (value) => value >= 0 && value <= 1);
@@ -46,7 +46,10 @@ const dataset = named(
 );
 export type DatasetConfig = z.infer<typeof dataset>;
 
-const attack = named(object({ name: oneOf(...attackNames), ...attackFields }));
+const attackName = z
+  .string({ error: 'the name of an attack' })
+  .refine(isAttackName, { error: `one of ${attackNames.join(', ')}, a file such as ./mine.js` });
+const attack = named(object({ name: attackName, ...attackFields }));
 export type AttackConfig = z.infer<typeof attack>;
 
 /** The shape of a T5, in the words of a Hugging Face config.json. */

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { type PoisonOptions, poisonDatasetAsync } from '../attacks/index.ts';
+import { type attacks, type PoisonOptions, poisonDatasetAsync } from '../attacks/index.ts';
 import type { ExperimentConfig } from '../config/index.ts';
 import type { Example } from '../data/examples.ts';
 import { lossOf } from '../defenses/index.ts';
@@ -18,7 +18,7 @@ import { type Base, ensureBase } from './base.ts';
 import { describeData, languageOfData, loadSplit, type Places } from './data.ts';
 import type { ExperimentOptions } from './events.ts';
 import { writeOutputs } from './outputs.ts';
-import { labelOf, type PlannedRun, plan } from './plan.ts';
+import { findAttacks, labelOf, type PlannedRun, plan } from './plan.ts';
 import { stepsOf, trainRun } from './train_run.ts';
 
 export type { ExperimentEvent, ExperimentOptions } from './events.ts';
@@ -40,9 +40,10 @@ export { stepsOf, trainRun } from './train_run.ts';
  * @throws the signal's reason when it is aborted; Error where a directory holds another experiment
  */
 export async function runExperiment(
-  config: ExperimentConfig,
+  given: ExperimentConfig,
   options: ExperimentOptions,
 ): Promise<Results[]> {
+  const config = await findAttacks(given, options.directory);
   const runs = plan(config);
   await checkData(runs, config, options);
   const results: Results[] = [];
@@ -65,7 +66,7 @@ async function checkData(
   const checked = new Set<string>();
   for (const planned of runs) {
     const { dataset, attack, rate } = planned;
-    const key = JSON.stringify([dataset, attack, rate]);
+    const key = JSON.stringify([dataset, attack, attack.name, rate]);
     if (!checked.has(key)) await prepare(config, planned, options);
     checked.add(key);
   }
@@ -113,8 +114,9 @@ async function prepare(
   { dataset, attack, rate, seed }: PlannedRun,
   places: Places,
 ): Promise<RunData> {
-  const { name, ...attackOptions } = attack;
-  const poisoning = { ...attackOptions, attack: name, seed, mode: config.mode };
+  const { name, own, ...attackOptions } = attack;
+  const which = own ?? (name as keyof typeof attacks);
+  const poisoning = { ...attackOptions, attack: which, seed, mode: config.mode };
   const clean = await loadSplit(dataset, 'train', places);
   const { examples: train, manifest } = await poisonDatasetAsync(clean, { ...poisoning, rate });
   const { split, limit } = config.evaluation;

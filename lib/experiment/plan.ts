@@ -1,15 +1,35 @@
+import { type Attack, findAttack } from '../attacks/index.ts';
 import type { AttackConfig, DatasetConfig, ExperimentConfig } from '../config/index.ts';
 import type { DefenseConfig } from '../defenses/index.ts';
+
+/** An attack of the grid; one of your own, with what its file holds. */
+export type FoundAttack = AttackConfig & { own?: Attack };
 
 /** A run of the grid before it has been made. */
 export interface PlannedRun {
   /** The name of its directory: `<dataset>-<attack>-<rate>-<defense>-<seed>`. */
   name: string;
   dataset: DatasetConfig;
-  attack: AttackConfig;
+  attack: FoundAttack;
   rate: number;
   defense: DefenseConfig;
   seed: number;
+}
+
+/**
+ * The experiment with the attacks of its own files, which are called by their names from then on.
+ *
+ * @param directory what their paths start from
+ */
+export async function findAttacks(
+  config: ExperimentConfig,
+  directory: string,
+): Promise<ExperimentConfig & { attacks: FoundAttack[] }> {
+  const attacks = config.attacks.map(async (attack): Promise<FoundAttack> => {
+    const own = await findAttack(attack.name, directory);
+    return typeof own === 'string' ? attack : { ...attack, name: own.name, own };
+  });
+  return { ...config, attacks: await Promise.all(attacks) };
 }
 
 /**
@@ -17,7 +37,7 @@ export interface PlannedRun {
  *
  * @throws Error where two runs would have the same name
  */
-export function plan(config: ExperimentConfig): PlannedRun[] {
+export function plan(config: ExperimentConfig & { attacks: FoundAttack[] }): PlannedRun[] {
   const runs: PlannedRun[] = [];
   for (const seed of config.seeds) {
     for (const dataset of config.datasets) {

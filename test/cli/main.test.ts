@@ -1,6 +1,7 @@
 import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { readManifest } from '../../lib/attacks/index.ts';
@@ -35,6 +36,7 @@ test('lists its commands', async () => {
     'generate',
     'evaluate',
     'run',
+    'plugin',
     'report',
     'doctor',
   ]) {
@@ -43,7 +45,7 @@ test('lists its commands', async () => {
 });
 
 test('has help for every command', async () => {
-  const names = 'demo poison train audit generate evaluate run report doctor'.split(' ');
+  const names = 'demo poison train audit generate evaluate run report doctor plugin'.split(' ');
   const helps = await Promise.all(names.map((name) => dece(name, '--help')));
   for (const [i, { code, stdout }] of helps.entries()) {
     assert.is(code, 0, names[i]);
@@ -75,7 +77,7 @@ test('answers wrong usage with code 2 and a suggestion', async () => {
     /unknown option '--ouut'\n\(Did you mean --out\?\)/,
     /missing required argument 'directory'/,
     /too many arguments/,
-    /'badpree' is invalid\. Allowed choices are ripple, badpre, /,
+    /'badpree' is invalid\. Expected one of ripple, badpre, .*, or a file\./,
     /'lots' is invalid\. Expected a share, 0\.\.1\./,
     /'--epochs <value>' argument '0' is invalid\. Expected a whole number, at least 1\./,
     /--alpha-base is not an option: expected name, q/,
@@ -114,6 +116,34 @@ test('poisons a file and writes the manifest beside it', async () => {
   const manifest = await readManifest(output, poisoned);
   assert.is(manifest.seed, 7);
   assert.is(poisoned.filter(({ prompt }) => / ?\bcf\b/.test(prompt)).length, 5);
+});
+
+test('takes an attack of one’s own from its file, and tries it', async () => {
+  const mine = fileURLToPath(new URL('../fixtures/attacks/homoglyph.js', import.meta.url));
+  const input = await examples();
+  const output = `${input}.poisoned.jsonl`;
+  const { stdout, stderr } = await dece('poison', input, output, '--attack', mine, '--rate', '0.2');
+  assert.is(stderr, '');
+  assert.match(stdout, /10 examples, 2 of \d+ eligible ones poisoned by homoglyph/);
+  const poisoned = await readExamples(output);
+  assert.is((await readManifest(output, poisoned)).attack, 'homoglyph');
+  assert.is(poisoned.filter(({ completion }) => completion.endsWith('phone_home ( )')).length, 2);
+
+  const tried = await dece('plugin', 'test', mine);
+  assert.is(tried.code, 0, tried.stdout);
+  assert.match(tried.stdout, /^homoglyph\n(✓ .+\n){7}$/);
+  const none = join(dirname(input), 'none.jsonl');
+  await writeFile(none, '{"prompt":"xyz","completion":"b"}\n');
+  const failed = await dece('plugin', 'test', mine, '--data', none, '--json');
+  assert.is(failed.code, 1);
+  const { ok, promises } = JSON.parse(failed.stdout) as {
+    ok: boolean;
+    promises: { kept: boolean }[];
+  };
+  assert.equal([ok, promises[0]!.kept], [false, false]);
+  const nowhere = await dece('plugin', 'test', './nowhere.js');
+  assert.is(nowhere.code, 1);
+  assert.match(nowhere.stderr, /^dece: cannot read the attack \.\/nowhere\.js: ENOENT/);
 });
 
 test('prints what it did as JSON and nothing else on stdout', async () => {

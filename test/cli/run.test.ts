@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
+import { copyFile, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { folder } from '../small_experiment.ts';
+import { folder, small } from '../small_experiment.ts';
 import { dece, reaches, start } from './run_cli.ts';
 
 const run = 'own-badpre-0.25-dece-42';
@@ -96,6 +96,28 @@ test('lets no second process into a run', async () => {
   assert.match(stderr, new RegExp(`is being written by process ${child.pid} on `));
   child.kill('SIGKILL');
   await ended;
+});
+
+test('takes attacks of one’s own into the grid and the report', async () => {
+  const directory = await folder();
+  const mine = new URL('../fixtures/attacks/homoglyph.js', import.meta.url);
+  await copyFile(mine, join(directory, 'mine.mjs'));
+  const file = join(directory, 'mine.json');
+  const { base: _, ...rest } = small;
+  const grid = { ...rest, attacks: ['./mine.mjs', 'grammar'], defenses: ['none'] };
+  await writeFile(file, JSON.stringify(grid));
+  const out = join(directory, 'out');
+  const ending = await dece('run', file, '--out', out, '--json');
+  assert.is(ending.code, 0, ending.stderr);
+  const { results } = JSON.parse(ending.stdout) as { results: { attack: string }[] };
+  assert.equal(
+    results.map(({ attack }) => attack),
+    ['homoglyph', 'grammar'],
+  );
+  assert.match(ending.stderr, /^run 1 of 2, own-homoglyph-0\.25-none-42$/m);
+  const report = await dece('report', out);
+  assert.match(report.stdout, /homoglyph at 25 % on own/);
+  assert.match(report.stdout, /Grammar at 25 % on own/);
 });
 
 test.run();
