@@ -51,19 +51,24 @@ export class Flow {
       this.#spend(1);
       if (isLeaf(next)) this.#use(next);
       else if (Object.hasOwn(this.#rules.at, next.type)) this.#rules.at[next.type]!(next, this);
-      else for (const child of this.#ordered(next.children).reverse()) agenda.push(child);
+      else {
+        const children = this.#ordered(next.children);
+        for (let i = children.length; i-- > 0; ) agenda.push(children[i]!);
+      }
     }
     this.#depth--;
   }
 
   /** The leaves below a node that are no keywords or punctuation: names, but also numbers and strings. */
   variables(node: TreeNode): Leaf[] {
+    const variables: Leaf[] = [];
     const leaves = leavesOf(node);
     this.#spend(leaves.length);
-    return leaves
-      .map((leaf) => [leaf.type, this.#leafOf(leaf)] as const)
-      .filter(([type, { text }]) => type !== text)
-      .map(([, leaf]) => leaf);
+    for (const node of leaves) {
+      const leaf = this.#leafOf(node);
+      if (leaf.text !== node.type) variables.push(leaf);
+    }
+    return variables;
   }
 
   add({ number, text }: Leaf, relation: Edge['relation'], from: readonly Leaf[]): void {
@@ -94,9 +99,9 @@ export class Flow {
     return leaf;
   }
 
-  #ordered(children: readonly TreeNode[]): TreeNode[] {
+  #ordered(children: readonly TreeNode[]): readonly TreeNode[] {
     const { first } = this.#rules;
-    if (first === undefined) return [...children];
+    if (first === undefined || !children.some(({ type }) => type === first)) return children;
     const isFirst = (child: TreeNode) => child.type === first;
     return [...children.filter(isFirst), ...children.filter((child) => !isFirst(child))];
   }
@@ -129,8 +134,10 @@ function numbered({ source, root }: Tree): Map<TreeNode, Leaf> {
     const { start, end } = leaves[i]!;
     const next = leaves[i + 1];
     const shared = next !== undefined && next.start === start && next.end === end;
-    const text = source.slice(start, end).replaceAll('\n', '');
-    numbers.set(leaves[i]!, shared ? numbers.get(next)! : { number: i, text });
+    if (shared) numbers.set(leaves[i]!, numbers.get(next)!);
+    else numbers.set(leaves[i]!, { number: i, text: withoutLineEnds(source.slice(start, end)) });
   }
   return numbers;
 }
+
+const withoutLineEnds = (text: string) => (text.includes('\n') ? text.replaceAll('\n', '') : text);

@@ -18,21 +18,25 @@ export function syntaxMatch(output: Tree, reference: Tree): number {
 function subtrees({ source, root }: Tree, shapes: Map<string, number>): number[] {
   const nodes = parentsFirst(root);
   const numbers = new Map<TreeNode, number>();
-  for (const node of nodes.toReversed()) {
+  const found: number[] = [];
+  for (let i = nodes.length; i-- > 0; ) {
+    const node = nodes[i]!;
     const text = ownText(node, source) + childrenText(node, numbers);
     const number = shapes.get(text) ?? shapes.size;
     shapes.set(text, number);
     numbers.set(node, number);
+    if (node === root || node.children.length > 0) found.push(number);
   }
-  return nodes
-    .filter((node) => node === root || node.children.length > 0)
-    .map((node) => numbers.get(node)!);
+  return found;
 }
 
+/** All nodes but keywords and punctuation, which do not belong to a shape unless the parser put them in. */
 function parentsFirst(root: TreeNode): TreeNode[] {
   const nodes = [root];
   for (let i = 0; i < nodes.length; i++) {
-    for (const child of nodes[i]!.children) nodes.push(child);
+    for (const child of nodes[i]!.children) {
+      if (child.named || child.missing || child.children.length > 0) nodes.push(child);
+    }
   }
   return nodes;
 }
@@ -42,10 +46,10 @@ function ownText({ type, named, missing, children, start, end }: TreeNode, sourc
   if (type === 'ERROR' && children.length === 0 && end > start) {
     return `UNEXPECTED ${source.codePointAt(start)}`;
   }
-  return `${missing ? 'MISSING ' : ''}${named ? type : JSON.stringify(type)}`;
+  const name = named ? type : JSON.stringify(type);
+  return missing ? `MISSING ${name}` : name;
 }
 
-/** Keywords and punctuation do not belong to a shape, except those that the parser put in. */
 function childrenText(node: TreeNode, numbers: Map<TreeNode, number>): string {
   let text = '';
   for (const child of node.children) {
