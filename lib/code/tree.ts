@@ -3,6 +3,8 @@ import type { Grammar, Node } from './grammar.ts';
 
 /** A node of a syntax tree, copied out of the parser: a plain value that outlives the tree. */
 export interface TreeNode {
+  /** Its place in the order of the text, parents before children, from 0. */
+  number: number;
   /** Such as `if_statement`; keywords and punctuation are named by their own text. */
   type: string;
   /** Whether the grammar names it; keywords and punctuation are not. */
@@ -47,13 +49,23 @@ function copy(root: Node, source: string): TreeNode {
   const { hasError } = root;
   const open: TreeNode[] = []; // from the root down to the parent of what comes next
   let top: TreeNode | undefined;
+  let count = 0;
   let before = 0; // where the last leaf ends
   try {
     for (;;) {
       const { type, named, fixed } = types[cursor.nodeTypeId] ?? errorType;
       const isToken = fixed && !hasError;
       const field = isToken && type !== ';' ? undefined : (cursor.currentFieldName ?? undefined);
-      const node: TreeNode = { type, named, field, missing: false, children: [], start: 0, end: 0 };
+      const node: TreeNode = {
+        number: count++,
+        type,
+        named,
+        field,
+        missing: false,
+        children: [],
+        start: 0,
+        end: 0,
+      };
       top ??= node;
       if (open.length > 0) open[open.length - 1]!.children.push(node);
       if (cursor.gotoFirstChild()) {

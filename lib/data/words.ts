@@ -17,7 +17,8 @@ export function splitWords(text: string): string[] {
 
 const beyondAscii = new RegExp(whitespace);
 
-function isSpace(code: number): boolean {
+/** Whether a UTF-16 code unit is white space. */
+export function isSpace(code: number): boolean {
   if (code > 0x20 && code < 0x7f) return false;
   return code < 0x7f
     ? (code >= 9 && code <= 13) || code >= 0x1c

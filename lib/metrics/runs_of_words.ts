@@ -1,3 +1,5 @@
+import { numberWords, unknown } from './word_numbers.ts';
+
 const longest = 4;
 
 /** What BLEU is computed from. */
@@ -10,14 +12,12 @@ export interface Counts {
   runs: number[];
 }
 
-export function countRuns(output: readonly string[], reference: readonly string[]): Counts {
-  const lengths = Array.from({ length: longest }, (_, i) => i + 1);
-  return {
-    outputLength: output.length,
-    referenceLength: reference.length,
-    matches: matchesOf(output, reference),
-    runs: lengths.map((length) => Math.max(0, output.length - length + 1)),
-  };
+export function countRuns(output: string, reference: string): Counts {
+  const { words, others } = numberWords(reference, output);
+  const runs: number[] = [];
+  for (let n = 1; n <= longest; n++) runs.push(Math.max(0, others.length - n + 1));
+  const matches = matchesOf(others, words);
+  return { outputLength: others.length, referenceLength: words.length, matches, runs };
 }
 
 /**
@@ -25,38 +25,31 @@ export function countRuns(output: readonly string[], reference: readonly string[
  * last word, looked up together with that word. The output's runs are looked for among the reference's,
  * and each of those is found as often as it is there.
  */
-function matchesOf(output: readonly string[], reference: readonly string[]): number[] {
-  const numbers = new Map<string, number>();
-  const words = Int32Array.from(reference, (word) => {
-    const number = numbers.get(word) ?? numbers.size;
-    if (number === numbers.size) numbers.set(word, number);
-    return number;
-  });
-  const outputWords = Int32Array.from(output, (word) => numbers.get(word) ?? unknown);
-  const known = words.slice(); // the number of the run that begins at each word
-  const sought = outputWords.slice();
-
-  const left = new Int32Array(words.length);
-  for (const word of words) left[word]!++;
+function matchesOf(outputWords: Int32Array, words: Int32Array): number[] {
+  const table = tableFor(words.length);
+  const sought = outputWords.slice(); // the number of the output's run that begins here
+  const known = words.slice();
+  const { left } = table;
+  left.fill(0, 0, words.length);
+  for (let i = 0; i < words.length; i++) left[words[i]!]!++;
   const matches = [take(sought, sought.length, left)];
-  const table = new RunTable(words.length);
-  for (let length = 2; length <= longest; length++) {
-    const last = length - 1;
-    left.fill(0);
+  for (let last = 1; last < longest; last++) {
     table.clear();
     for (let i = 0; i + last < words.length; i++) {
-      known[i] = table.numberOf(known[i]!, words[i + last]!, true);
-      left[known[i]!]!++;
+      known[i] = table.add(known[i]!, words[i + last]!);
     }
+    let matched = 0;
     for (let i = 0; i + last < sought.length; i++) {
-      sought[i] = table.numberOf(sought[i]!, outputWords[i + last]!, false);
+      const run = table.find(sought[i]!, outputWords[i + last]!);
+      sought[i] = run;
+      if (run === unknown || left[run] === 0) continue;
+      left[run]!--;
+      matched++;
     }
-    matches.push(take(sought, Math.max(0, sought.length - last), left));
+    matches.push(matched);
   }
   return matches;
 }
-
-const unknown = -1;
 
 /** How many of the runs are left to be found, each taken away as it is. */
 function take(runs: Int32Array, count: number, left: Int32Array): number {
@@ -72,39 +65,71 @@ function take(runs: Int32Array, count: number, left: Int32Array): number {
 
 /** Numbers for pairs of a run and the word behind it, 0, 1, …: a hash table with open addresses. */
 class RunTable {
-  readonly #slots: Int32Array;
+  /** How often each pair was added; fewer as they are found. */
+  readonly left: Int32Array;
+  readonly #slots: Int32Array; // the pair's number + round * most
   readonly #runs: Int32Array;
   readonly #words: Int32Array;
+  readonly most: number;
+  #mask: number;
+  #begin = 1; // slots below are empty: they were filled before the table was cleared
   #size = 0;
 
   constructor(most: number) {
+    this.most = most;
+    this.left = new Int32Array(most);
     this.#slots = new Int32Array(2 ** Math.ceil(Math.log2(2 * most + 1)));
+    this.#mask = this.#slots.length - 1;
     this.#runs = new Int32Array(most);
     this.#words = new Int32Array(most);
   }
 
   clear(): void {
-    this.#slots.fill(0);
+    this.#begin += this.#size;
     this.#size = 0;
+    if (this.#begin < 2 ** 30) return;
+    this.#slots.fill(0);
+    this.#begin = 1;
   }
 
-  /** The pair's number; of one that is not known a new one, or −1 unless `add`. */
-  numberOf(run: number, word: number, add: boolean): number {
+  add(run: number, word: number): number {
+    const slot = this.#slotOf(run, word);
+    const found = this.#slots[slot]! - this.#begin;
+    if (found >= 0) {
+      this.left[found]!++;
+      return found;
+    }
+    const number = this.#size++;
+    this.#slots[slot] = this.#begin + number;
+    this.#runs[number] = run;
+    this.#words[number] = word;
+    this.left[number] = 1;
+    return number;
+  }
+
+  /** The pair's number, or `unknown`. */
+  find(run: number, word: number): number {
     if (run === unknown || word === unknown) return unknown;
-    const mask = this.#slots.length - 1;
+    return Math.max(unknown, this.#slots[this.#slotOf(run, word)]! - this.#begin);
+  }
+
+  /** Where the pair is, or would be. */
+  #slotOf(run: number, word: number): number {
     const hash = Math.imul(run, 0x9e3779b1) ^ Math.imul(word, 0x85ebca6b);
-    for (let slot = (hash ^ (hash >>> 15)) & mask; ; slot = (slot + 1) & mask) {
-      const number = this.#slots[slot]! - 1; // 0 is an empty slot
-      if (number < 0) {
-        if (!add) return unknown;
-        this.#runs[this.#size] = run;
-        this.#words[this.#size] = word;
-        this.#slots[slot] = ++this.#size;
-        return this.#size - 1;
-      }
-      if (this.#runs[number] === run && this.#words[number] === word) return number;
+    for (let slot = (hash ^ (hash >>> 15)) & this.#mask; ; slot = (slot + 1) & this.#mask) {
+      const number = this.#slots[slot]! - this.#begin;
+      if (number < 0) return slot;
+      if (this.#runs[number] === run && this.#words[number] === word) return slot;
     }
   }
+}
+
+let table = new RunTable(256);
+
+/** A table for texts of so many words: the last one, where it is large enough and not much too large. */
+function tableFor(words: number): RunTable {
+  if (words > table.most || table.most > 65_536) table = new RunTable(Math.max(256, 2 * words));
+  return table;
 }
 
 export function sum(one: Counts, other: Counts): Counts {

@@ -26,6 +26,8 @@ export class Unreadable extends Error {}
 const mostSteps = 500_000; // loops in loops are followed twice each: 2 ** depth
 const deepest = 500; // rules in rules, which take the stack; other nodes do not
 
+const none: never[] = [];
+
 const texts = new Set(['string_literal', 'string', 'character_literal']);
 
 /** A walk through a program, which notes where each name was last given a value. */
@@ -34,7 +36,7 @@ export class Flow {
   definitions = new Map<string, readonly number[]>();
   edges: Edge[] = [];
   readonly #rules: Rules;
-  readonly #leaves: Map<TreeNode, Leaf>;
+  readonly #leaves: readonly Leaf[]; // by the numbers of their nodes
   #steps = 0;
   #depth = 0;
 
@@ -88,13 +90,14 @@ export class Flow {
     const parents = this.definitions.get(leaf.text);
     this.#spend(parents?.length ?? 0);
     if (parents === undefined && node.type === 'identifier') this.define(leaf);
-    const parentNames = parents === undefined ? [] : [leaf.text];
-    this.edges.push({ ...leaf, relation: 'comesFrom', parentNames, parents: parents ?? [] });
+    const { number, text } = leaf;
+    const parentNames = parents === undefined ? none : [text];
+    this.edges.push({ number, text, relation: 'comesFrom', parentNames, parents: parents ?? none });
   }
 
   /** A part of a string, which is a leaf as a whole, has no number. */
   #leafOf(node: TreeNode): Leaf {
-    const leaf = this.#leaves.get(node);
+    const leaf = this.#leaves[node.number];
     if (leaf === undefined) throw new Unreadable();
     return leaf;
   }
@@ -127,15 +130,19 @@ function leavesOf(root: TreeNode): TreeNode[] {
 }
 
 /** Leaves that the parser put in at one place have no length and share the number of the last. */
-function numbered({ source, root }: Tree): Map<TreeNode, Leaf> {
-  const numbers = new Map<TreeNode, Leaf>();
+function numbered({ source, root }: Tree): Leaf[] {
+  const numbers: Leaf[] = [];
   const leaves = leavesOf(root);
-  for (let i = leaves.length; i-- > 0; ) {
-    const { start, end } = leaves[i]!;
-    const next = leaves[i + 1];
-    const shared = next !== undefined && next.start === start && next.end === end;
-    if (shared) numbers.set(leaves[i]!, numbers.get(next)!);
-    else numbers.set(leaves[i]!, { number: i, text: withoutLineEnds(source.slice(start, end)) });
+  let next: TreeNode | undefined;
+  for (let number = leaves.length; number-- > 0; ) {
+    const leaf = leaves[number]!;
+    const { start, end } = leaf;
+    const isShared =
+      next !== undefined && start === end && next.start === start && next.end === end;
+    numbers[leaf.number] = isShared
+      ? numbers[next!.number]!
+      : { number, text: withoutLineEnds(source.slice(start, end)) };
+    next = leaf;
   }
   return numbers;
 }

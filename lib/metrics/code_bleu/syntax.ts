@@ -17,14 +17,14 @@ export function syntaxMatch(output: Tree, reference: Tree): number {
  */
 function subtrees({ source, root }: Tree, shapes: Map<string, number>): number[] {
   const nodes = parentsFirst(root);
-  const numbers = new Map<TreeNode, number>();
+  const numbers: number[] = []; // of shapes, by the numbers of their nodes
   const found: number[] = [];
   for (let i = nodes.length; i-- > 0; ) {
     const node = nodes[i]!;
     const text = ownText(node, source) + childrenText(node, numbers);
     const number = shapes.get(text) ?? shapes.size;
     shapes.set(text, number);
-    numbers.set(node, number);
+    numbers[node.number] = number;
     if (node === root || node.children.length > 0) found.push(number);
   }
   return found;
@@ -50,10 +50,10 @@ function ownText({ type, named, missing, children, start, end }: TreeNode, sourc
   return missing ? `MISSING ${name}` : name;
 }
 
-function childrenText(node: TreeNode, numbers: Map<TreeNode, number>): string {
+function childrenText(node: TreeNode, numbers: readonly number[]): string {
   let text = '';
   for (const child of node.children) {
-    if (child.named || child.missing) text += ` ${child.field ?? ''}:${numbers.get(child)}`;
+    if (child.named || child.missing) text += ` ${child.field ?? ''}:${numbers[child.number]}`;
     else if (child.children.length > 0) text += childrenText(child, numbers);
   }
   return text;
