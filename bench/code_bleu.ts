@@ -1,5 +1,6 @@
 // CodeBLEU and BLEU beside the Python packages codebleu and sacrebleu, on the same pairs in turn:
 //
+//     npm run build
 //     DECE_DATA=... PYTHON=... node --import tsx bench/code_bleu.ts     writes bench/results/code_bleu.csv
 //
 // PYTHON is an interpreter with the packages that scripts/code_bleu_golden.py names. The times are of the
@@ -11,12 +12,15 @@ import { csv } from '../lib/data/csv.ts';
 import { findDataset } from '../lib/data/datasets.ts';
 import { readExamples } from '../lib/data/examples.ts';
 import { environment } from '../lib/environment.ts';
-import { bleu, codeBleu } from '../lib/metrics/index.ts';
+
+// As built: what runs the sources themselves names every function anew each time it is made.
+const built = new URL('../dist/metrics/index.js', import.meta.url).href;
+const { bleu, codeBleu }: typeof import('../lib/metrics/index.ts') = await import(built);
 
 type Seconds = Record<'wall' | 'processor', number>;
 type Python = Record<'codebleu' | 'corpus' | 'singles', Seconds> & { versions: string };
 
-const rounds = 5;
+const rounds = 3;
 const python = process.env.PYTHON ?? 'python3';
 const script = new URL('code_bleu.py', import.meta.url).pathname;
 const { commit, machine, threads } = await environment();
@@ -29,10 +33,10 @@ const sets = [
 const lines: Record<string, unknown>[] = [];
 for (const { name, split, language, outputs: kind } of sets) {
   const file = await findDataset(name, split, process.env.DECE_DATA);
-  const rows = (await readExamples(file)).slice(0, 1001);
-  const references = rows.slice(0, 1000).map(({ completion }) => completion);
+  const rows = (await readExamples(file)).slice(0, 2001);
+  const references = rows.slice(0, -1).map(({ completion }) => completion);
   const next = rows.slice(1).map(({ completion }) => completion);
-  const outputs = kind === 'next' ? next : rows.slice(0, 1000).map(({ prompt }) => prompt);
+  const outputs = kind === 'next' ? next : rows.slice(0, -1).map(({ prompt }) => prompt);
   const options = { language, mode: 'package' } as const;
   const input = JSON.stringify([language, outputs, references]);
 
