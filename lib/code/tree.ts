@@ -14,7 +14,7 @@ export interface TreeNode {
   /** Whether the parser put it in, where the code lacks it. */
   missing: boolean;
   children: TreeNode[];
-  /** Its place in the source, in UTF-16 code units. */
+  /** Its place in the source, from its first leaf to its last, in UTF-16 code units. */
   start: number;
   end: number;
 }
