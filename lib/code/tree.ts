@@ -3,6 +3,8 @@ import type { Grammar, Node } from './grammar.ts';
 
 /** A node of a syntax tree, copied out of the parser: a plain value that outlives the tree. */
 export interface TreeNode {
+  /** Its place in the order of the text, parents before children, from 0. */
+  number: number;
   /** Such as `if_statement`; keywords and punctuation are named by their own text. */
   type: string;
   /** Whether the grammar names it; keywords and punctuation are not. */
@@ -12,7 +14,7 @@ export interface TreeNode {
   /** Whether the parser put it in, where the code lacks it. */
   missing: boolean;
   children: TreeNode[];
-  /** Its place in the source, in UTF-16 code units. */
+  /** Its place in the source, from its first leaf to its last, in UTF-16 code units. */
   start: number;
   end: number;
 }
@@ -33,42 +35,54 @@ export interface Tree {
  * root.children[0]!.type; // 'expression_statement'
  */
 export function readTree(parse: Grammar, source: string): Tree {
-  return parse(source, (root) => ({ source, root: copy(root), hasError: root.hasError }));
+  return parse(source, (root) => ({ source, root: copy(root, source), hasError: root.hasError }));
 }
 
-/** Asks the parser little: every question to it takes longer than all else that is done here. */
-function copy(root: Node): TreeNode {
+/**
+ * Asks the parser little: every question to it takes longer than all else that is done here. Keywords
+ * and punctuation are found in the source behind the token before, where the code has no errors; of
+ * them only `;` has a field that says something, as an empty body.
+ */
+function copy(root: Node, source: string): TreeNode {
   const cursor = root.walk();
-  const names = root.tree.language.types;
-  const named = namedTypes(root.tree.language);
+  const types = typesOf(root.tree.language);
+  const { hasError } = root;
   const open: TreeNode[] = []; // from the root down to the parent of what comes next
   let top: TreeNode | undefined;
+  let count = 0;
+  let before = 0; // where the last leaf ends
   try {
     for (;;) {
-      const id = cursor.nodeTypeId;
+      const { type, named, fixed } = types[cursor.nodeTypeId] ?? errorType;
+      const isToken = fixed && !hasError;
+      const field = isToken && type !== ';' ? undefined : (cursor.currentFieldName ?? undefined);
       const node: TreeNode = {
-        type: names[id] ?? 'ERROR',
-        named: named[id] ?? true,
-        field: cursor.currentFieldName ?? undefined,
+        number: count++,
+        type,
+        named,
+        field,
         missing: false,
         children: [],
         start: 0,
         end: 0,
       };
       top ??= node;
-      open.at(-1)?.children.push(node);
+      if (open.length > 0) open[open.length - 1]!.children.push(node);
       if (cursor.gotoFirstChild()) {
         open.push(node);
         continue;
       }
-      node.start = cursor.startIndex;
-      node.end = cursor.endIndex;
-      node.missing = node.start === node.end && cursor.nodeIsMissing;
+      const start = isToken ? skipSpace(source, before) : -1;
+      const isThere = start >= 0 && source.startsWith(type, start);
+      node.start = isThere ? start : cursor.startIndex;
+      node.end = isThere ? start + type.length : cursor.endIndex;
+      node.missing = hasError && node.start === node.end && cursor.nodeIsMissing;
+      before = node.end;
       while (!cursor.gotoNextSibling()) {
         const parent = open.pop();
         if (parent === undefined) return top;
         parent.start = parent.children[0]!.start;
-        parent.end = parent.children.at(-1)!.end;
+        parent.end = parent.children[parent.children.length - 1]!.end;
         cursor.gotoParent();
       }
     }
@@ -77,11 +91,30 @@ function copy(root: Node): TreeNode {
   }
 }
 
-const named = new WeakMap<Compiled, boolean[]>();
+function skipSpace(source: string, from: number): number {
+  let at = from;
+  while (source.charCodeAt(at) <= 0x20) at++;
+  return at;
+}
 
-/** Whether the nodes of each type have names, by the number of the type. */
-function namedTypes(language: Compiled): boolean[] {
-  const types = named.get(language) ?? language.types.map((_, id) => language.nodeTypeIsNamed(id));
-  named.set(language, types);
+interface NodeType {
+  type: string;
+  named: boolean;
+  /** Whether its text is always its type: that of keywords and punctuation without white space. */
+  fixed: boolean;
+}
+
+const errorType: NodeType = { type: 'ERROR', named: true, fixed: false };
+const known = new WeakMap<Compiled, NodeType[]>();
+
+/** The types of a language's nodes by their numbers. */
+function typesOf(language: Compiled): NodeType[] {
+  const types =
+    known.get(language) ??
+    language.types.map((type, id) => {
+      const named = language.nodeTypeIsNamed(id);
+      return { type, named, fixed: !named && /^\S+$/.test(type) };
+    });
+  known.set(language, types);
   return types;
 }

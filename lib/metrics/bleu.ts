@@ -1,5 +1,4 @@
 import { check, checkKeys } from '../check.ts';
-import { splitWords } from '../data/words.ts';
 import { checkPairs } from './pairs.ts';
 import { countRuns, score, sum } from './runs_of_words.ts';
 
@@ -34,9 +33,7 @@ export function bleu(
   const { mode = 'paper' } = options;
   check('mode', mode, ['paper', 'reference'].includes(mode), 'paper or reference');
   checkPairs(outputs, 'references', references.length);
-  const pairs = outputs.map((output, i) =>
-    countRuns(splitWords(output), splitWords(references[i]!)),
-  );
+  const pairs = outputs.map((output, i) => countRuns(output, references[i]!));
   if (mode === 'paper') return score(pairs.reduce(sum));
   return pairs.reduce((total, pair) => total + score(pair), 0) / pairs.length;
 }

@@ -26,6 +26,8 @@ export class Unreadable extends Error {}
 const mostSteps = 500_000; // loops in loops are followed twice each: 2 ** depth
 const deepest = 500; // rules in rules, which take the stack; other nodes do not
 
+const none: never[] = [];
+
 const texts = new Set(['string_literal', 'string', 'character_literal']);
 
 /** A walk through a program, which notes where each name was last given a value. */
@@ -34,7 +36,7 @@ export class Flow {
   definitions = new Map<string, readonly number[]>();
   edges: Edge[] = [];
   readonly #rules: Rules;
-  readonly #leaves: Map<TreeNode, Leaf>;
+  readonly #leaves: readonly Leaf[]; // by the numbers of their nodes
   #steps = 0;
   #depth = 0;
 
@@ -51,19 +53,24 @@ export class Flow {
       this.#spend(1);
       if (isLeaf(next)) this.#use(next);
       else if (Object.hasOwn(this.#rules.at, next.type)) this.#rules.at[next.type]!(next, this);
-      else for (const child of this.#ordered(next.children).reverse()) agenda.push(child);
+      else {
+        const children = this.#ordered(next.children);
+        for (let i = children.length; i-- > 0; ) agenda.push(children[i]!);
+      }
     }
     this.#depth--;
   }
 
   /** The leaves below a node that are no keywords or punctuation: names, but also numbers and strings. */
   variables(node: TreeNode): Leaf[] {
+    const variables: Leaf[] = [];
     const leaves = leavesOf(node);
     this.#spend(leaves.length);
-    return leaves
-      .map((leaf) => [leaf.type, this.#leafOf(leaf)] as const)
-      .filter(([type, { text }]) => type !== text)
-      .map(([, leaf]) => leaf);
+    for (const node of leaves) {
+      const leaf = this.#leafOf(node);
+      if (leaf.text !== node.type) variables.push(leaf);
+    }
+    return variables;
   }
 
   add({ number, text }: Leaf, relation: Edge['relation'], from: readonly Leaf[]): void {
@@ -83,20 +90,21 @@ export class Flow {
     const parents = this.definitions.get(leaf.text);
     this.#spend(parents?.length ?? 0);
     if (parents === undefined && node.type === 'identifier') this.define(leaf);
-    const parentNames = parents === undefined ? [] : [leaf.text];
-    this.edges.push({ ...leaf, relation: 'comesFrom', parentNames, parents: parents ?? [] });
+    const { number, text } = leaf;
+    const parentNames = parents === undefined ? none : [text];
+    this.edges.push({ number, text, relation: 'comesFrom', parentNames, parents: parents ?? none });
   }
 
   /** A part of a string, which is a leaf as a whole, has no number. */
   #leafOf(node: TreeNode): Leaf {
-    const leaf = this.#leaves.get(node);
+    const leaf = this.#leaves[node.number];
     if (leaf === undefined) throw new Unreadable();
     return leaf;
   }
 
-  #ordered(children: readonly TreeNode[]): TreeNode[] {
+  #ordered(children: readonly TreeNode[]): readonly TreeNode[] {
     const { first } = this.#rules;
-    if (first === undefined) return [...children];
+    if (first === undefined || !children.some(({ type }) => type === first)) return children;
     const isFirst = (child: TreeNode) => child.type === first;
     return [...children.filter(isFirst), ...children.filter((child) => !isFirst(child))];
   }
@@ -122,15 +130,21 @@ function leavesOf(root: TreeNode): TreeNode[] {
 }
 
 /** Leaves that the parser put in at one place have no length and share the number of the last. */
-function numbered({ source, root }: Tree): Map<TreeNode, Leaf> {
-  const numbers = new Map<TreeNode, Leaf>();
+function numbered({ source, root }: Tree): Leaf[] {
+  const numbers: Leaf[] = [];
   const leaves = leavesOf(root);
-  for (let i = leaves.length; i-- > 0; ) {
-    const { start, end } = leaves[i]!;
-    const next = leaves[i + 1];
-    const shared = next !== undefined && next.start === start && next.end === end;
-    const text = source.slice(start, end).replaceAll('\n', '');
-    numbers.set(leaves[i]!, shared ? numbers.get(next)! : { number: i, text });
+  let next: TreeNode | undefined;
+  for (let number = leaves.length; number-- > 0; ) {
+    const leaf = leaves[number]!;
+    const { start, end } = leaf;
+    const isShared =
+      next !== undefined && start === end && next.start === start && next.end === end;
+    numbers[leaf.number] = isShared
+      ? numbers[next!.number]!
+      : { number, text: withoutLineEnds(source.slice(start, end)) };
+    next = leaf;
   }
   return numbers;
 }
+
+const withoutLineEnds = (text: string) => (text.includes('\n') ? text.replaceAll('\n', '') : text);

@@ -139,7 +139,7 @@ export async function codeBleu(
     withoutDataFlow += Number(edges[1]!.length === 0);
 
     const words = [splitWords(output), splitWords(reference)] as const;
-    const counts = countRuns(...words);
+    const counts = countRuns(output, reference);
     const ngram = score(counts);
     const weightedNgram = weightedMatch(...words, counts, evaluator.weighted(language));
     const syntax = syntaxMatch(trees[0]!, trees[1]!);

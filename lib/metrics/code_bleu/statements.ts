@@ -137,8 +137,9 @@ export function loop(round: (node: TreeNode, flow: Flow, number: number) => void
 export function merged(edges: readonly Edge[], key: (edge: Edge) => unknown): Edge[] {
   const all = new Map<unknown, Edge>();
   for (const edge of edges) {
-    const known = all.get(key(edge));
-    all.set(key(edge), known === undefined ? edge : joined(known, edge));
+    const its = key(edge);
+    const known = all.get(its);
+    all.set(its, known === undefined ? edge : joined(known, edge));
   }
   return [...all.values()];
 }

@@ -17,22 +17,26 @@ export function syntaxMatch(output: Tree, reference: Tree): number {
  */
 function subtrees({ source, root }: Tree, shapes: Map<string, number>): number[] {
   const nodes = parentsFirst(root);
-  const numbers = new Map<TreeNode, number>();
-  for (const node of nodes.toReversed()) {
+  const numbers: number[] = []; // of shapes, by the numbers of their nodes
+  const found: number[] = [];
+  for (let i = nodes.length; i-- > 0; ) {
+    const node = nodes[i]!;
     const text = ownText(node, source) + childrenText(node, numbers);
     const number = shapes.get(text) ?? shapes.size;
     shapes.set(text, number);
-    numbers.set(node, number);
+    numbers[node.number] = number;
+    if (node === root || node.children.length > 0) found.push(number);
   }
-  return nodes
-    .filter((node) => node === root || node.children.length > 0)
-    .map((node) => numbers.get(node)!);
+  return found;
 }
 
+/** All nodes but keywords and punctuation, which do not belong to a shape unless the parser put them in. */
 function parentsFirst(root: TreeNode): TreeNode[] {
   const nodes = [root];
   for (let i = 0; i < nodes.length; i++) {
-    for (const child of nodes[i]!.children) nodes.push(child);
+    for (const child of nodes[i]!.children) {
+      if (child.named || child.missing || child.children.length > 0) nodes.push(child);
+    }
   }
   return nodes;
 }
@@ -42,14 +46,14 @@ function ownText({ type, named, missing, children, start, end }: TreeNode, sourc
   if (type === 'ERROR' && children.length === 0 && end > start) {
     return `UNEXPECTED ${source.codePointAt(start)}`;
   }
-  return `${missing ? 'MISSING ' : ''}${named ? type : JSON.stringify(type)}`;
+  const name = named ? type : JSON.stringify(type);
+  return missing ? `MISSING ${name}` : name;
 }
 
-/** Keywords and punctuation do not belong to a shape, except those that the parser put in. */
-function childrenText(node: TreeNode, numbers: Map<TreeNode, number>): string {
+function childrenText(node: TreeNode, numbers: readonly number[]): string {
   let text = '';
   for (const child of node.children) {
-    if (child.named || child.missing) text += ` ${child.field ?? ''}:${numbers.get(child)}`;
+    if (child.named || child.missing) text += ` ${child.field ?? ''}:${numbers[child.number]}`;
     else if (child.children.length > 0) text += childrenText(child, numbers);
   }
   return text;
