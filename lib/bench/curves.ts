@@ -77,7 +77,7 @@ const classes = 32128;
  * evenly over the others.
  */
 export function trustCurves(shown: readonly CurveLoss[] = curveLosses): TrustCurve[] {
-  const surprises = Array.from({ length: 139 }, (_, i) => (i + 1) / 10);
+  const surprises = Array.from({ length: 138 }, (_, i) => (i + 1) / 10);
   const probabilities = [...surprises.map((surprise) => Math.exp(-surprise)).reverse(), 0.95, 0.99];
   const logits = new Float32Array(probabilities.length * classes);
   for (const [row, p] of probabilities.entries()) {

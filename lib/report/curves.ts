@@ -79,7 +79,7 @@ function page(curves: readonly TrustCurve[], certificates: readonly Certificate[
 <p class="lead">${prose('How hard each loss pulls a token whose label has some probability, beside cross-entropy, which pulls all alike. What is steep forgets rare tokens: poison that is not learnt yet, and whatever else is rare.')}</p>
 </header>
 <main>
-<figure><figcaption><h3>Weight of a token</h3><p>by the probability of its label; both logarithmic, measured on 32,128 classes</p></figcaption>${plot(curves)}</figure>
+<figure><figcaption><h3>Weight of a token</h3><p>by the probability of its label; both logarithmic, measured on 32,128 classes; DeCE with a smoothing of 0.05, which holds a label back that has 0.95</p></figcaption>${plot(curves)}</figure>
 <section><h2>Bounds of the gradient</h2><div class="scroll"><table>
 <thead><tr>${['loss', 'gradientBound', 'largest found', 'share', 'random rows', 'bound'].map((name) => `<th scope="col">${name}</th>`).join('')}</tr></thead>
 <tbody>${rows.join('\n')}</tbody>
@@ -88,7 +88,9 @@ function page(curves: readonly TrustCurve[], certificates: readonly Certificate[
   );
 }
 
-const [least, most] = [1e-4, 10];
+/** What the plot shows of probabilities and of weights. */
+const rarest = 1e-4;
+const [least, most] = [1e-6, 10];
 const colors: Record<string, readonly string[]> = {
   ce: ['var(--none)'],
   dece: ['var(--dece)', 'var(--dece)', 'var(--dece-2)', 'var(--dece-3)'],
@@ -103,7 +105,9 @@ function plot(curves: readonly TrustCurve[]): string {
   const drawn = curves.map(({ title, options: { name }, points }) => {
     const place = before.get(name) ?? 0;
     before.set(name, place + 1);
-    const visible = points.filter(({ weight }) => weight >= least && weight <= most);
+    const visible = points.filter(
+      ({ probability, weight }) => probability >= rarest && weight >= least && weight <= most,
+    );
     return {
       title,
       color: colors[name]?.[place] ?? 'var(--ink)',
@@ -111,7 +115,7 @@ function plot(curves: readonly TrustCurve[]): string {
       visible,
     };
   });
-  // Named at the left end, where the curves differ most; one that has left the plot, where it did.
+  // Named at the left end, where the curves differ most.
   const { width, height, marginTop, marginBottom } = {
     width: 760,
     height: 380,
@@ -133,12 +137,24 @@ function plot(curves: readonly TrustCurve[]): string {
     marginLeft: 200,
     marginRight: 40,
     style: { fontFamily: 'inherit', fontSize: '13px', background: 'none', overflow: 'visible' },
-    x: { type: 'log', domain: [1e-6, 1] },
+    x: { type: 'log', domain: [rarest, 1] },
     y: { type: 'log', domain: [least, most] },
     marks: [
       Plot.gridY({ ticks: 5, stroke: 'var(--grid)', strokeOpacity: 1 }),
-      Plot.axisX({ ticks: 6, label: 'probability of the label', color: 'var(--faint)' }),
-      Plot.axisY({ anchor: 'right', ticks: 5, tickSize: 0, label: null, color: 'var(--faint)' }),
+      Plot.axisX({
+        ticks: 4,
+        tickFormat: String,
+        label: 'probability of the label',
+        color: 'var(--faint)',
+      }),
+      Plot.axisY({
+        anchor: 'right',
+        ticks: 7,
+        tickSize: 0,
+        tickFormat: String,
+        label: null,
+        color: 'var(--faint)',
+      }),
       ...drawn.flatMap(({ title, color, dash, visible }, i) => [
         Plot.line(visible, {
           x: 'probability',
@@ -148,7 +164,7 @@ function plot(curves: readonly TrustCurve[]): string {
           strokeDasharray: dash,
         }),
         Plot.text([title], {
-          x: () => 1e-6,
+          x: () => rarest,
           y: () => visible[0]!.weight,
           dx: -9,
           dy: places[i]! - ends[i]!,
