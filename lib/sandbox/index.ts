@@ -37,9 +37,9 @@ export interface Programs {
  * @param programs Python source; `random` is seeded and hashes are fixed, so that a program does the same
  *   each time
  * @returns a result for each program, and what held them
- * @throws Error where the system offers less than `namespaces` or `bubblewrap`, unless `allowWeakIsolation` is given,
- *   without Python 3.9 and on systems other than Linux; TypeError and RangeError on options; the
- *   signal's reason when it is aborted
+ * @throws Error where the system offers less than `namespaces` or `bubblewrap`, unless
+ *   `allowWeakIsolation` is given, without Python 3.9 and on systems other than Linux; TypeError and
+ *   RangeError on options; the signal's reason when it is aborted
  *
  * @example
  * const { results } = await runPrograms(['assert 1 + 1 == 3'], { timeoutSeconds: 3 });
@@ -51,13 +51,13 @@ export async function runPrograms(
 ): Promise<Programs> {
   const chosen = settings(options);
   const { signal, onProgress } = options;
-  signal?.throwIfAborted();
   if (process.platform !== 'linux') {
     throw new Error(
       `cannot run programs: the sandbox needs Linux, and this is ${process.platform}`,
     );
   }
   const executable = await findPython(chosen.python);
+  signal?.throwIfAborted();
   const results: ProgramResult[] = [];
   const workers: Worker[] = [];
   let next = 0;

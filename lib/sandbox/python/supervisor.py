@@ -81,6 +81,7 @@ def first_process(source, limits, level, proc, folder, pipes, secret):
     namespace it takes all others with it when it ends. Never returns."""
     (output, output_end), (result, result_end), (setup, setup_end) = pipes
     try:
+        first_out_of_memory(proc)
         restrict(limits, level, proc, folder)
         only(output_end, result_end, setup_end)
     except BaseException as error:
@@ -104,6 +105,13 @@ def first_process(source, limits, level, proc, folder, pipes, secret):
         if pid == child:
             code = os.waitstatus_to_exitcode(status)
             os._exit(code if code >= 0 else 128 - code)
+
+
+def first_out_of_memory(proc):
+    """Where the machine's memory ends before the program's, the program goes, nobody else."""
+    file = os.open("self/oom_score_adj", os.O_WRONLY, dir_fd=proc)
+    os.write(file, b"1000")
+    os.close(file)
 
 
 def restrict(limits, level, proc, folder):
