@@ -132,9 +132,10 @@ def restrict(limits, level, proc, folder):
     set_limits(limits, level)
     if level != "limits":
         landlock.restrict(readable, writable)
-    scoped = level == "namespaces" or (level != "limits" and landlock.version() >= 6)
     drop_capabilities()
-    seccomp.restrict({} if scoped else seccomp.SIGNALS)
+    # Two barriers where others' processes are in reach; within bubblewrap, that is ours only.
+    alone = level == "namespaces" or (level == "bubblewrap" and landlock.version() >= 6)
+    seccomp.restrict({} if alone else seccomp.SIGNALS)
 
 
 def set_limits(limits, level):
