@@ -308,8 +308,8 @@ for (const [i, [what, { ends, says = /./ }]] of Object.entries(hostile).entries(
   });
 }
 
-/** What the weak levels do not promise to hold. */
-const beyondWeak = /^(bombs|fills the disk with)/;
+/** What the weak levels do not promise to hold, or what would end this very test if they did not. */
+const beyondWeak = /^(bombs|fills the disk with|kills)/;
 
 for (const level of ['bubblewrap', 'landlock'] as const) {
   here(`holds hostile programs by ${level} too, where it is there`, async () => {
@@ -331,6 +331,17 @@ for (const level of ['bubblewrap', 'landlock'] as const) {
     assert.not(existsSync(join(secret, 'new')));
   });
 }
+
+here('keeps signals from processes of others at the weak levels', async () => {
+  const program = 'import os\nos.kill(os.getppid(), 0)\nos.kill(1, 0)';
+  const tries = [program, program.replace(/kill\(.*?,/g, 'kill(-1,')];
+  const weak = { strongest: 'landlock', allowWeakIsolation: true, workers: 1 } as const;
+  const { results } = await runPrograms(tries, weak);
+  assert.equal(
+    results.map(({ reason }) => reason),
+    ['refused', 'refused'],
+  );
+});
 
 here('leaves no process behind', async () => {
   const timeoutSeconds = 7.625; // a mark: it stands among the arguments of all processes

@@ -14,6 +14,10 @@ REFUSED = {
     errno.EPERM, errno.EACCES, errno.EROFS, errno.EFBIG, errno.ENOSPC, errno.EAGAIN, errno.EMFILE,
 }  # fmt: skip
 
+OURS = (
+    "landlock", "namespaces", "processes", "program", "reader", "seccomp", "supervisor", "system",
+)  # fmt: skip
+
 
 def run(source, result, secret):
     """Runs a program and writes its secret to `result` when it has come to its end, else a line of
@@ -23,16 +27,15 @@ def run(source, result, secret):
     everywhere, only the secret counts; and that is known to no frame or name that the program could
     walk to, only to a call in progress. Native access to memory would find it.
     """
-    steps = (partial(exec), partial(os.write, result, secret.pop()))
+    steps = []
     try:
         prepare()
         code = compile(source, "<program>", "exec", dont_inherit=True)
-        steps = (partial(exec, code, new_module("program").__dict__), steps[1])
-        # One after the other, unless the first raises; all that held the steps forgets them.
-        calls, steps = [iter(steps)], None
-        deque(map(partial.__call__, calls.pop()), 0)
+        run_it = partial(exec, code, new_module("program").__dict__)
+        steps.append(map(partial.__call__, (run_it, partial(os.write, result, secret.pop()))))
+        # Makes one call after the other, until one raises; no name leads to the second any more.
+        deque(steps.pop(), 0)
     except BaseException as error:  # of any kind: the program chooses
-        steps = None
         os.write(result, describe(error))
     flush()
 
@@ -45,7 +48,7 @@ def prepare():
     os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")  # processes are counted
     for name in ("get_objects", "get_referrers", "get_referents"):
         delattr(gc, name)
-    for name in ("program", "runner", "system", "namespaces", "landlock", "seccomp", "supervisor"):
+    for name in OURS:
         sys.modules.pop(name, None)
     sys.argv = ["program.py"]
     new_module("__main__")

@@ -13,14 +13,15 @@ import os
 import signal
 import sys
 
-sys.path[:] = [path for path in sys.path if path != os.path.dirname(os.path.abspath(__file__))] + [
-    os.path.dirname(os.path.abspath(__file__))
-]
+# Ours is looked at last, and not at all once programs run.
+FOLDER = os.path.dirname(os.path.abspath(__file__))
+sys.path[:] = [path for path in sys.path if path != FOLDER] + [FOLDER]
 
 import landlock  # noqa: E402
 import namespaces  # noqa: E402
 import seccomp  # noqa: E402
-from supervisor import SetupError, read_all, supervise  # noqa: E402
+from processes import read_all  # noqa: E402
+from supervisor import SetupError, supervise  # noqa: E402
 from system import PR_SET_PDEATHSIG, prctl  # noqa: E402
 
 # What programs import most, so that each need not.

@@ -26,7 +26,7 @@ REFUSED = {
     "personality": (135, 92), "open_by_handle_at": (304, 265), "syslog": (103, 116),
 }  # fmt: skip
 CLONE, CLONE3 = (56, 220), (435, 435)
-# For where neither a namespace nor Landlock keeps signals from others' processes.
+# For where no namespace keeps signals from others' processes.
 SIGNALS = {
     "kill": (62, 129), "tkill": (200, 130), "tgkill": (234, 131), "rt_sigqueueinfo": (129, 138),
     "rt_tgsigqueueinfo": (297, 240), "pidfd_send_signal": (424, 424), "prlimit64": (302, 261),

@@ -3,10 +3,8 @@
 import json
 import os
 import resource
-import select
 import shutil
 import signal
-import sys
 import tempfile
 import time
 
@@ -14,6 +12,8 @@ import landlock
 import namespaces
 import program
 import seccomp
+from processes import memory, read_all, tree
+from reader import Reader
 from system import PR_SET_CHILD_SUBREAPER, PR_SET_PDEATHSIG, drop_capabilities, prctl
 
 TICK = 0.02
@@ -79,7 +79,7 @@ def nobody_reads(path):
 def first_process(source, limits, level, proc, folder, pipes, secret):
     """Gives up all rights, then starts the program and waits for it. As the first process of its
     namespace it takes all others with it when it ends. Never returns."""
-    (output, output_end), (result, result_end), (setup, setup_end) = pipes
+    output_end, result_end, setup_end = (end for _, end in pipes)
     try:
         first_out_of_memory(proc)
         restrict(limits, level, proc, folder)
@@ -132,9 +132,10 @@ def restrict(limits, level, proc, folder):
     set_limits(limits, level)
     if level != "limits":
         landlock.restrict(readable, writable)
-    scoped = level == "namespaces" or (level != "limits" and landlock.version() >= 6)
     drop_capabilities()
-    seccomp.restrict({} if scoped else seccomp.SIGNALS)
+    # Two barriers where others' processes are in reach; within bubblewrap, that is ours only.
+    alone = level == "namespaces" or (level == "bubblewrap" and landlock.version() >= 6)
+    seccomp.restrict({} if alone else seccomp.SIGNALS)
 
 
 def set_limits(limits, level):
@@ -210,47 +211,6 @@ def judge(code, said, secret):
     return {"reason": "exit", "message": f"ended {how} before its tests did"}
 
 
-class Reader:
-    """The first bytes of what a program prints, and the last of what it says of its end."""
-
-    def __init__(self, output, result, most):
-        self.output, self.result = bytearray(), b""
-        self.written, self.most = 0, most
-        self.files = {output: self.printed, result: self.said}
-        self.poll = select.poll()
-        for file in self.files:
-            os.set_blocking(file, False)
-            self.poll.register(file, select.POLLIN)
-
-    def read(self, seconds):
-        """Waits for something to read, for so long at most; returns whether there was something."""
-        if not self.files:
-            time.sleep(min(seconds, 0.001))
-            return False
-        ready = self.poll.poll(1000 * seconds)
-        for file, _ in ready:
-            chunk = os.read(file, 65536)
-            if chunk:
-                self.files[file](chunk)
-            else:
-                self.poll.unregister(file)
-                del self.files[file]
-        return bool(ready)
-
-    def drain(self):
-        """What is left once nobody writes; where somebody does (see `end`), a bounded part of it."""
-        for _ in range(64):
-            if not self.files or not self.read(0):
-                return
-
-    def printed(self, chunk):
-        self.written += len(chunk)
-        self.output += chunk[: self.most - len(self.output)]
-
-    def said(self, chunk):
-        self.result = (self.result + chunk)[-65536:]
-
-
 def end(init, proc, isolated):
     """Ends all that the program has started. Without a namespace, what it started may start more
     meanwhile: it is looked for until there is nothing."""
@@ -269,59 +229,3 @@ def end(init, proc, isolated):
             os.waitpid(-1, 0 if isolated else os.WNOHANG)
         except ChildProcessError:
             return
-
-
-def memory(proc, pid):
-    """Bytes that a process and those it has started hold for themselves."""
-    return sum(held(proc, one) for one in tree(proc, pid))
-
-
-def held(proc, pid):
-    lines = read_text(proc, f"{pid}/status").splitlines()
-    kilobytes = [line.split()[1] for line in lines if line.startswith(("RssAnon:", "RssShmem:"))]
-    return 1024 * sum(map(int, kilobytes))
-
-
-def tree(proc, pid):
-    """A process and all it has started, as far as they can be seen from outside."""
-    found = [pid]
-    for one in found:
-        for task in read_names(proc, f"{one}/task"):
-            found += map(int, read_text(proc, f"{one}/task/{task}/children").split())
-    return found
-
-
-def read_text(proc, path):
-    try:
-        file = os.open(path, os.O_RDONLY, dir_fd=proc)
-    except OSError:
-        return ""
-    try:
-        return read_all(file).decode()
-    except OSError:
-        os.close(file)
-        return ""
-
-
-def read_names(proc, path):
-    try:
-        file = os.open(path, os.O_RDONLY | os.O_DIRECTORY, dir_fd=proc)
-    except OSError:
-        return []
-    try:
-        return os.listdir(file)
-    except OSError:
-        return []
-    finally:
-        os.close(file)
-
-
-def read_all(file):
-    """All bytes up to the end of a file, which is closed then."""
-    parts = []
-    while True:
-        part = os.read(file, 65536)
-        if not part:
-            os.close(file)
-            return b"".join(parts)
-        parts.append(part)
