@@ -135,7 +135,7 @@ function plot(curves: readonly TrustCurve[]): string {
     marginTop,
     marginBottom,
     marginLeft: 200,
-    marginRight: 40,
+    marginRight: 64,
     style: { fontFamily: 'inherit', fontSize: '13px', background: 'none', overflow: 'visible' },
     x: { type: 'log', domain: [rarest, 1] },
     y: { type: 'log', domain: [least, most] },
