@@ -105,7 +105,7 @@ export {
   type ModelOptions,
   type Tensor,
 } from './model/index.ts';
-export { type LossConfig, Trainer } from './model/trainer.ts';
+export { type BlockOptions, type LossConfig, Trainer } from './model/trainer.ts';
 export { type Report, verdict, writeReport } from './report/index.ts';
 export {
   findRuns,

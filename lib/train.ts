@@ -9,7 +9,7 @@ import {
   type TrainingExample,
   type Truncated,
 } from './train/encode.ts';
-import { type Settings, settingsOf, type TrainOptions } from './train/options.ts';
+import { blockOptions, type Settings, settingsOf, type TrainOptions } from './train/options.ts';
 import { type Schedule, scheduleOf } from './train/schedule.ts';
 
 export type { TrainingExample } from './train/encode.ts';
@@ -110,17 +110,18 @@ async function begin(
   options: TrainOptions,
 ): Promise<Run> {
   const settings = settingsOf(model, options);
-  const { weightDecay, seed, maxInputTokens, maxOutputTokens } = settings;
+  const { optimizer, weightDecay, seed, maxInputTokens, maxOutputTokens } = settings;
   const { out, resume = false, signal } = options;
   const encode = (what: string, texts: readonly TrainingExample[]) =>
     encodeExamples(what, texts, model, { maxInputTokens, maxOutputTokens, signal });
   const encoded = await encode('examples', examples);
   const validation = options.validation && (await encode('validation', options.validation));
 
-  const inputs = { ...settings, examples: encoded.sha256 };
+  const blocks = blockOptions(model, examples.length, settings);
+  const inputs = { ...settings, blocks, examples: encoded.sha256 };
   const checkpoints = out === undefined ? undefined : new Checkpoints(out, inputs);
   const { trainer, position } = (await restored(model, checkpoints, resume)) ?? {
-    trainer: new Trainer(model, { weightDecay, seed }),
+    trainer: new Trainer(model, { optimizer, weightDecay, seed, ...blocks }),
     position: { ...beginning },
   };
   const start = performance.now() - position.elapsedMs;

@@ -1,9 +1,11 @@
 import { check, checkKeys } from '../check.ts';
+import { type BlockOptions, blockKeys, blockPlan, namesOf } from '../model/blocks.ts';
 import type { Dtype, Model } from '../model/index.ts';
 import { defaultLogitsBytes, type LossConfig, nativeLoss } from '../model/loss.ts';
+import { checkBlockOptions, type Optimizer, optimizers } from '../model/trainer.ts';
 import type { TrainingExample } from './encode.ts';
 
-export interface TrainOptions {
+export interface TrainOptions extends BlockOptions {
   /** Passes over the examples. */
   epochs: number;
   /** Examples in a batch; the last batch of an epoch may have fewer. */
@@ -24,7 +26,12 @@ export interface TrainOptions {
   weightDecay?: number;
   /** Highest norm of the gradient. Default: none. */
   clip?: number;
-  optimizer?: 'adamw';
+  /**
+   * `badam` is AdamW on one block of layers at a time, for models whose gradients and moments memory
+   * does not hold; see BlockOptions. Its switchBlockEvery is by default what its authors advise: the
+   * steps of an epoch over the number of blocks, but 50 to 100. Default `adamw`.
+   */
+  optimizer?: Optimizer;
   /** Batches that make one step. Default 1. */
   accumulate?: number;
   /** The dtype that the model has to have. */
@@ -59,7 +66,9 @@ export interface Settings {
   warmup: number | 'reference';
   weightDecay: number;
   clip: number | null;
-  optimizer: 'adamw';
+  optimizer: Optimizer;
+  /** Of BAdam: what was given. */
+  blocks: BlockOptions;
   accumulate: number;
   precision: Dtype;
   logitsBytes: number;
@@ -69,16 +78,18 @@ export interface Settings {
 
 /** @throws RangeError or TypeError that names the option that is unknown, missing or out of range */
 export function settingsOf(model: Model, options: TrainOptions): Settings {
-  checkKeys('train', options, [...required, ...Object.keys(defaults), ...others]);
+  checkKeys('train', options, [...required, ...Object.keys(defaults), ...blockKeys, ...others]);
   const { validation, evaluateEvery, out, checkpointEvery, resume = false, ...rest } = options;
   const { signal: _, ...own } = rest;
   const given = Object.entries(own).filter(([, value]) => value !== undefined);
-  const settings = {
-    ...defaults,
-    precision: model.dtype,
-    ...Object.fromEntries(given),
-  } as Settings;
+  const isBlock = ([key]: [string, unknown]) => (blockKeys as readonly string[]).includes(key);
+  const settings: Settings = Object.assign(
+    { ...defaults, precision: model.dtype },
+    Object.fromEntries(given.filter((entry) => !isBlock(entry))) as unknown as Settings,
+    { blocks: Object.fromEntries(given.filter(isBlock)) },
+  );
   checkSettings(settings, model.dtype);
+  checkBlocks(model, settings);
   count('evaluateEvery', evaluateEvery ?? 1);
   count('checkpointEvery', checkpointEvery ?? 1);
   const measured = validation !== undefined || evaluateEvery === undefined;
@@ -119,9 +130,27 @@ function checkSettings(settings: Settings, dtype: Dtype): void {
   check('warmup', warmup, rises, 'a number of steps, a share below 1, or reference');
   check('weightDecay', weightDecay, weightDecay >= 0 && weightDecay < Infinity, 'at least 0');
   check('clip', clip, clip === null || clip > 0, 'above 0');
-  check('optimizer', optimizer, optimizer === 'adamw', 'adamw');
+  check('optimizer', optimizer, optimizers.includes(optimizer), optimizers.join(' or '));
   check('precision', precision, precision === dtype, `${dtype}, the dtype of the model`);
   nativeLoss(loss, 1);
+}
+
+function checkBlocks({ handle }: Model, { optimizer, blocks, seed }: Settings): void {
+  checkBlockOptions(blocks, optimizer);
+  if (optimizer === 'badam') blockPlan(namesOf(handle), blocks, seed);
+}
+
+/** The options of BAdam for so many examples, complete but for what the blocks themselves decide. */
+export function blockOptions(
+  { handle }: Model,
+  examples: number,
+  settings: Settings,
+): BlockOptions {
+  const { optimizer, blocks, batchSize, accumulate, seed } = settings;
+  if (optimizer !== 'badam') return {};
+  const count = blockPlan(namesOf(handle), blocks, seed).blocks.length;
+  const advised = Math.floor(examples / (batchSize * accumulate * count));
+  return { switchBlockEvery: Math.min(100, Math.max(50, advised)), ...blocks };
 }
 
 function count(name: string, value: number, least = 1): void {

@@ -1,6 +1,7 @@
 // The JavaScript class TrainerHandle, behind lib/model/trainer.ts's Trainer, and two functions.
 #include <napi.h>
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <utility>
@@ -30,6 +31,30 @@ LossOptions loss_from_js(const Napi::Value& value) {
   options.q = number("q");
   options.label_smoothing = number("labelSmoothing");
   return options;
+}
+
+// { blocks: number[][], switchEvery, order, start, seed }, which lib/model/blocks.ts has checked.
+BlockPlan plan_from_js(const Napi::Value& value, size_t parameters) {
+  const auto js = value.As<Napi::Object>();
+  const auto number = [&](const char* key) { return js.Get(key).ToNumber().Int64Value(); };
+  BlockPlan plan{{},
+                 number("switchEvery"),
+                 BlockOrder(number("order")),
+                 number("start"),
+                 uint64_t(number("seed"))};
+  const auto blocks = js.Get("blocks").As<Napi::Array>();
+  for (uint32_t i = 0; i < blocks.Length(); i++) {
+    const auto places = blocks.Get(i).As<Napi::Array>();
+    std::vector<size_t> block;
+    for (uint32_t j = 0; j < places.Length(); j++) {
+      block.push_back(size_t(places.Get(j).ToNumber().Int64Value()));
+    }
+    plan.blocks.push_back(std::move(block));
+  }
+  if (!fits(plan, parameters)) {
+    throw Napi::RangeError::New(value.Env(), "plan: expected blocks of the model's parameters");
+  }
+  return plan;
 }
 
 // The shape of the labels that go with inputs, and what it is that of.
@@ -101,7 +126,8 @@ class TrainerHandle : public Napi::ObjectWrap<TrainerHandle> {
                        });
   }
 
-  // new TrainerHandle(model: ModelHandle, { weightDecay, betas, eps, seed, decays: boolean[] })
+  // new TrainerHandle(model: ModelHandle, { weightDecay, betas, eps, seed, decays: boolean[], plan
+  // })
   explicit TrainerHandle(const Napi::CallbackInfo& info);
   void Finalize(Napi::BasicEnv env) override { release(env); }
 
@@ -137,13 +163,16 @@ TrainerHandle::TrainerHandle(const Napi::CallbackInfo& info)
   std::vector<bool> decays;
   for (uint32_t i = 0; i < list.Length(); i++) decays.push_back(list.Get(i).ToBoolean().Value());
   const auto seed = uint64_t(options.Get("seed").ToNumber().Int64Value());
-  trainer_ = std::make_shared<Trainer>(model_, adamw, std::move(decays), seed);
-
-  if (!model_->device().is_cpu()) return;
-  const int64_t copies = model_->dtype() == torch::kFloat ? 2 : 3;
-  for (const auto& [name, parameter] : parameters) {
-    bytes_ += copies * parameter.numel() * int64_t(sizeof(float));
+  auto plan = plan_from_js(options.Get("plan"), parameters.size());
+  if (model_->device().is_cpu()) {
+    const int64_t copies = model_->dtype() == torch::kFloat ? 2 : 3;
+    for (const auto& block : plan.blocks) {
+      int64_t weights = 0;
+      for (const size_t i : block) weights += parameters[i].second.numel();
+      bytes_ = std::max(bytes_, copies * weights * int64_t(sizeof(float)));
+    }
   }
+  trainer_ = std::make_shared<Trainer>(model_, adamw, std::move(decays), std::move(plan), seed);
   Napi::MemoryManagement::AdjustExternalMemory(info.Env(), bytes_);
 }
 

@@ -144,4 +144,22 @@ test('stops on Ctrl-C, says how to go on, and ends with the same bits', async ()
   assert.ok((await weights('run')).equals(await weights('whole')));
 });
 
+test('trains a block at a time where flags say so', async () => {
+  const directory = await workplace();
+  const at = (...names: string[]) => join(directory, ...names);
+  const places = [at('train.jsonl'), '--model', at('model'), '--out', at('run')];
+  const flags = ['--epochs', '1', '--optimizer', 'badam', '--include-head', 'true'];
+  const wrong = await dece('train', ...places, ...flags, '--block-prefixes', 'model.layers.0.');
+  assert.match(
+    wrong.stderr,
+    /blockPrefixes\[0\] is "model\.layers\.0\.": expected what names of parameters begin with, such as encoder\.block\.0\./,
+  );
+  const trained = await dece('train', ...places, ...flags, '--block-prefixes', 'decoder,encoder');
+  assert.is(trained.code, 0, trained.stderr);
+  const { config } = (await readRun(at('run')))!;
+  const { blockPrefixes } = config.training as { blockPrefixes: string[] };
+  assert.equal(blockPrefixes, ['decoder', 'encoder']);
+  await rm(directory, { recursive: true });
+});
+
 test.run();
