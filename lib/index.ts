@@ -100,6 +100,7 @@ export {
   type Batch,
   type CreateOptions,
   type GenerateOptions,
+  type LoraOptions,
   Model,
   type ModelConfig,
   type ModelOptions,

@@ -120,7 +120,8 @@ async function begin(
   const blocks = blockOptions(model, examples.length, settings);
   const inputs = { ...settings, blocks, examples: encoded.sha256 };
   const checkpoints = out === undefined ? undefined : new Checkpoints(out, inputs);
-  const { trainer, position } = (await restored(model, checkpoints, resume)) ?? {
+  if (settings.lora !== null) await model.addAdapter({ ...settings.lora, seed });
+  const { trainer, position } = (await restored(model, checkpoints, resume, settings)) ?? {
     trainer: new Trainer(model, { optimizer, weightDecay, seed, ...blocks }),
     position: { ...beginning },
   };
@@ -140,12 +141,19 @@ async function begin(
 }
 
 /** What a checkpoint holds; nobody else may write there from now on. */
-async function restored(model: Model, checkpoints: Checkpoints | undefined, resume: boolean) {
+async function restored(
+  model: Model,
+  checkpoints: Checkpoints | undefined,
+  resume: boolean,
+  { lora }: Settings,
+) {
   await checkpoints?.open();
   try {
     return await checkpoints?.restore(model, resume);
   } catch (error) {
     await checkpoints?.close();
+    // It has learnt nothing: the weights stay as they were.
+    if (lora !== null) await model.mergeAdapter();
     throw error;
   }
 }
@@ -153,7 +161,7 @@ async function restored(model: Model, checkpoints: Checkpoints | undefined, resu
 /** The steps that are left of an epoch. */
 async function* makeSteps(run: Run): AsyncGenerator<TrainEvent> {
   const { position, trainer, settings, schedule } = run;
-  const { checkpointEvery = Infinity, signal } = run.options;
+  const { checkpointEvery = Infinity, checkpointActivations, signal } = run.options;
   const { epoch } = position;
   const { loss, clip, logitsBytes } = settings;
   const [first, end] = [(epoch - 1) * schedule.stepsPerEpoch, epoch * schedule.stepsPerEpoch];
@@ -164,8 +172,10 @@ async function* makeSteps(run: Run): AsyncGenerator<TrainEvent> {
     signal?.throwIfAborted();
     const batches = batchesAt(position.step - first, order, settings);
     const learningRate = schedule.learningRate(position.step + 1);
-    const options = { loss, epoch, learningRate, clip: clip ?? undefined, logitsBytes, signal };
-    const result = await trainer.step(batches, options);
+    const result = await trainer.step(batches, {
+      ...{ loss, epoch, learningRate, clip: clip ?? undefined },
+      ...{ logitsBytes, checkpointActivations, signal },
+    });
     position.step++;
     position.tokens += result.tokens;
     position.lossSum += result.loss * result.tokens;

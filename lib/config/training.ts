@@ -19,6 +19,23 @@ const warmup = z.union(
   { error: warmupText },
 );
 
+/** On a command line it is JSON. */
+const lora = z.preprocess(
+  (value) => {
+    try {
+      return typeof value === 'string' ? JSON.parse(value) : value;
+    } catch {
+      return value;
+    }
+  },
+  object({
+    rank: whole(1),
+    alpha: above0(),
+    targets: texts.exactOptional(),
+    dropout: number('in [0, 1)', (value) => value >= 0 && value < 1).exactOptional(),
+  }),
+);
+
 /**
  * What `train()` is told besides the model, the data, the loss and the seed. Defaults are those of
  * the study where it states them.
@@ -50,6 +67,12 @@ export const trainingSchema = object({
   activeModules: texts
     .exactOptional()
     .describe('of badam: how names begin that change in every step'),
+  lora: lora
+    .exactOptional()
+    .describe('adapters of low rank instead: {"rank": 8, "alpha": 16, "targets": ["q_proj"]}'),
+  checkpointActivations: flag
+    .default(false)
+    .describe('true: blocks are run again on the way back, for less memory'),
   precision: oneOf('float32', 'bfloat16').default('float32').describe('of weights and activations'),
   logitsBytes: whole(1)
     .default(defaultLogitsBytes)

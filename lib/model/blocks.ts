@@ -38,8 +38,8 @@ export interface BlockPlan {
   seed: number;
 }
 
-/** The names of a model's parameters, in their order. */
-export const namesOf = ({ parameters }: ModelHandle) => parameters.map(({ name }) => name);
+/** The names of what training changes, in their order. */
+export const namesOf = ({ trained }: ModelHandle) => trained.map(({ name }) => name);
 
 /** All of so many parameters in every step. */
 export function wholeModel(count: number): BlockPlan {

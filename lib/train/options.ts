@@ -1,6 +1,7 @@
 import { check, checkKeys } from '../check.ts';
+import { adapterOf } from '../model/adapter.ts';
 import { type BlockOptions, blockKeys, blockPlan, namesOf } from '../model/blocks.ts';
-import type { Dtype, Model } from '../model/index.ts';
+import type { Dtype, LoraOptions, Model } from '../model/index.ts';
 import { defaultLogitsBytes, type LossConfig, nativeLoss } from '../model/loss.ts';
 import { checkBlockOptions, type Optimizer, optimizers } from '../model/trainer.ts';
 import type { TrainingExample } from './encode.ts';
@@ -32,12 +33,19 @@ export interface TrainOptions extends BlockOptions {
    * steps of an epoch over the number of blocks, but 50 to 100. Default `adamw`.
    */
   optimizer?: Optimizer;
+  /**
+   * An adapter of low rank, given to the model before the first step and all that changes then; see
+   * LoraOptions. It is the model's when training is done: saveAdapter or mergeAdapter comes next.
+   */
+  lora?: LoraOptions;
   /** Batches that make one step. Default 1. */
   accumulate?: number;
   /** The dtype that the model has to have. */
   precision?: Dtype;
   /** Most bytes that logits may take; beyond them loss and last product go some rows at a time. Default 2²⁸. */
   logitsBytes?: number;
+  /** Run blocks again on the way back instead of keeping their inside: less memory, more time. false. */
+  checkpointActivations?: boolean;
   /** Longer prompts lose their end, but not the end token. Default 256. */
   maxInputTokens?: number;
   /** Longer completions likewise. Default 256. */
@@ -69,6 +77,7 @@ export interface Settings {
   optimizer: Optimizer;
   /** Of BAdam: what was given. */
   blocks: BlockOptions;
+  lora: LoraOptions | null;
   accumulate: number;
   precision: Dtype;
   logitsBytes: number;
@@ -80,7 +89,7 @@ export interface Settings {
 export function settingsOf(model: Model, options: TrainOptions): Settings {
   checkKeys('train', options, [...required, ...Object.keys(defaults), ...blockKeys, ...others]);
   const { validation, evaluateEvery, out, checkpointEvery, resume = false, ...rest } = options;
-  const { signal: _, ...own } = rest;
+  const { checkpointActivations = false, signal: _, ...own } = rest;
   const given = Object.entries(own).filter(([, value]) => value !== undefined);
   const isBlock = ([key]: [string, unknown]) => (blockKeys as readonly string[]).includes(key);
   const settings: Settings = Object.assign(
@@ -90,6 +99,9 @@ export function settingsOf(model: Model, options: TrainOptions): Settings {
   );
   checkSettings(settings, model.dtype);
   checkBlocks(model, settings);
+  checkAdapter(model, settings);
+  const isFlag = typeof checkpointActivations === 'boolean';
+  check('checkpointActivations', checkpointActivations, isFlag, 'true or false');
   count('evaluateEvery', evaluateEvery ?? 1);
   count('checkpointEvery', checkpointEvery ?? 1);
   const measured = validation !== undefined || evaluateEvery === undefined;
@@ -107,6 +119,7 @@ const defaults = {
   weightDecay: 0.01,
   clip: null,
   optimizer: 'adamw',
+  lora: null,
   accumulate: 1,
   precision: undefined,
   logitsBytes: defaultLogitsBytes,
@@ -114,7 +127,15 @@ const defaults = {
   maxOutputTokens: 256,
 };
 const required = ['epochs', 'batchSize', 'learningRate', 'loss', 'seed'];
-const others = ['validation', 'evaluateEvery', 'out', 'checkpointEvery', 'resume', 'signal'];
+const others = [
+  'checkpointActivations',
+  'validation',
+  'evaluateEvery',
+  'out',
+  'checkpointEvery',
+  'resume',
+  'signal',
+];
 
 function checkSettings(settings: Settings, dtype: Dtype): void {
   const { learningRate, loss, seed, schedule, warmup, weightDecay, clip } = settings;
@@ -138,6 +159,14 @@ function checkSettings(settings: Settings, dtype: Dtype): void {
 function checkBlocks({ handle }: Model, { optimizer, blocks, seed }: Settings): void {
   checkBlockOptions(blocks, optimizer);
   if (optimizer === 'badam') blockPlan(namesOf(handle), blocks, seed);
+}
+
+function checkAdapter({ config, adapter }: Model, { lora, optimizer }: Settings): void {
+  if (lora === null) return;
+  adapterOf(config, lora);
+  const given = JSON.stringify(lora);
+  check('lora', given, adapter === undefined, 'none, as the model has an adapter');
+  check('lora', given, optimizer === 'adamw', "none, as the optimizer is 'badam'");
 }
 
 /** The options of BAdam for so many examples, complete but for what the blocks themselves decide. */

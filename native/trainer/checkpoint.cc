@@ -80,9 +80,10 @@ void check_names(const Checkpoint& file,
 // All that makes up a Trainer but the note, by the names it has in a file. Tensors of the optimizer
 // are its own, weights that rest the model's, the others copies.
 Trainer::NamedTensors Trainer::state() {
+  check_trained();
   if (turn_ < 0) activate(turn_of(plan_, steps_ + 1));
   NamedTensors state;
-  const auto& parameters = model_->parameters();
+  const auto& parameters = model_->trained();
   auto decays = at::empty({int64_t(decays_.size())}, torch::kByte);
   for (size_t i = 0; i < active_.size(); i++) {
     const auto& name = parameters[active_[i]].first;
@@ -117,7 +118,7 @@ void Trainer::restore(const std::string& path) {
   try {
     // Everything is checked before anything of the model is changed.
     check_format(file);
-    check_names(file, model_->parameters());
+    check_names(file, model_->trained());
     const auto steps = file.at("steps", at::empty({3}, torch::kLong)).contiguous();
     const auto* counts = steps.const_data_ptr<int64_t>();
     plan_ = plan_from_tensor(file.at("plan"));
@@ -138,7 +139,7 @@ void Trainer::restore(const std::string& path) {
     steps_ = counts[0];
     updates_ = counts[2];
     // A bfloat16 model has weights of its own.
-    auto& parameters = model_->parameters();
+    auto& parameters = model_->trained();
     for (size_t i = 0; i < active_.size(); i++) parameters[active_[i]].second.copy_(weights_[i]);
   } catch (const std::runtime_error& error) {
     throw std::runtime_error("cannot restore " + path + ": " + error.what());

@@ -124,6 +124,13 @@ Trainer::Trainer(std::shared_ptr<Model> model, const AdamWOptions& options,
       plan_(std::move(plan)),
       generator_(seeded_generator(model_->device(), seed)) {}
 
+// The adapter is another than when the trainer was made.
+void Trainer::check_trained() const {
+  if (model_->trained().size() == decays_.size()) return;
+  throw std::runtime_error(
+      "the model has got or lost an adapter since the trainer was made: make another trainer");
+}
+
 // Makes the block of a turn the one that changes. What there was of the block before is freed
 // first.
 void Trainer::activate(int64_t turn) {
@@ -134,7 +141,7 @@ void Trainer::activate(int64_t turn) {
   active_ = block_of(plan_, turn);
   const at::NoGradGuard no_grad;
   for (const size_t i : active_) {
-    weights_.push_back(model_->parameters()[i].second.detach().to(torch::kFloat));
+    weights_.push_back(model_->trained()[i].second.detach().to(torch::kFloat));
     means_.push_back(at::zeros_like(weights_.back()));
     squares_.push_back(at::zeros_like(weights_.back()));
   }
@@ -146,8 +153,10 @@ StepResult Trainer::step(const std::vector<LabelledBatch>& batches, const StepOp
   int64_t tokens = 0;
   for (const auto& batch : batches) tokens += count_labels(batch, options.loss.ignore_index);
   if (tokens == 0) throw std::runtime_error("labels are all -100: expected at least one to count");
+  check_trained();
   activate(turn_of(plan_, steps_ + 1));
 
+  model_->recomputes = options.recompute;
   const auto drawn = generator_.get_state();
   try {
     const auto [loss, gradients] = gradients_of(batches, options.loss, options.logits_bytes, stop);
@@ -168,10 +177,12 @@ std::pair<double, Trainer::Tensors> Trainer::gradients_of(const std::vector<Labe
                                                           LossOptions options, int64_t logits_bytes,
                                                           const StopFlag& stop) {
   // Another Trainer of this model may have left other parameters on.
-  for (auto& [name, parameter] : model_->parameters()) parameter.set_requires_grad(false);
+  for (auto* tensors : {&model_->parameters(), &model_->adapter()}) {
+    for (auto& [name, tensor] : *tensors) tensor.set_requires_grad(false);
+  }
   Tensors parameters;
   for (const size_t i : active_) {
-    parameters.push_back(model_->parameters()[i].second.set_requires_grad(true));
+    parameters.push_back(model_->trained()[i].second.set_requires_grad(true));
   }
   int64_t rows = 0;
   for (const auto& batch : batches) rows += count_rows(batch, options);
@@ -229,7 +240,7 @@ void Trainer::update(const Tensors& gradients, double shrink, double learning_ra
   steps_++;
   updates_++;
   const auto count = at::full({}, double(updates_), weights_.front().options());
-  auto& parameters = model_->parameters();
+  auto& parameters = model_->trained();
   for_parameters([&](const Indices& some) {
     if (shrink != 1) at::_foreach_mul_(pick(gradients, some), shrink);
     for (const bool decays : {true, false}) {

@@ -37,6 +37,7 @@ struct StepOptions {
   std::optional<double> clip;  // highest norm of the gradient
   // What logits may take. Larger ones are never there as a whole: see linear_loss_sum.
   int64_t logits_bytes;
+  bool recompute = false;  // blocks on the way back, instead of keeping their inside
 };
 
 struct StepResult {
@@ -60,7 +61,7 @@ MeanLoss mean_loss(Model& model, const LabelledBatch& batch, LossOptions options
 // a block starts without moments.
 class Trainer {
  public:
-  // decays: for each of the model's parameters, whether weight decay is for it.
+  // decays: for each tensor that is trained, whether weight decay is for it.
   Trainer(std::shared_ptr<Model> model, const AdamWOptions& options, std::vector<bool> decays,
           BlockPlan plan, uint64_t seed);
 
@@ -81,6 +82,7 @@ class Trainer {
   using Tensors = std::vector<torch::Tensor>;
   using NamedTensors = std::vector<std::pair<std::string, torch::Tensor>>;
 
+  void check_trained() const;
   void activate(int64_t turn);
   std::pair<double, Tensors> gradients_of(const std::vector<LabelledBatch>& batches,
                                           LossOptions options, int64_t logits_bytes,

@@ -156,7 +156,7 @@ TrainerHandle::TrainerHandle(const Napi::CallbackInfo& info)
       .eps = options.Get("eps").ToNumber().DoubleValue(),
   };
   const auto list = options.Get("decays").As<Napi::Array>();
-  const auto& parameters = model_->parameters();
+  const auto& parameters = model_->trained();
   if (list.Length() != parameters.size()) {
     throw Napi::RangeError::New(info.Env(), "decays: expected one for each parameter");
   }
@@ -188,13 +188,14 @@ const std::shared_ptr<Trainer>& TrainerHandle::trainer(Napi::Env env) const {
   return trainer_;
 }
 
-// step(batches, { loss, learningRate, clip?, logitsBytes }, stop?): Promise<{ loss, gradientNorm,
-// tokens }>
+// step(batches, { loss, learningRate, clip?, logitsBytes, recompute }, stop?): Promise<{ loss,
+// gradientNorm, tokens }>
 Napi::Value TrainerHandle::step(const Napi::CallbackInfo& info) {
   const auto trainer = this->trainer(info.Env());
   const auto js = info[1].As<Napi::Object>();
   StepOptions options{loss_from_js(js.Get("loss")), js.Get("learningRate").ToNumber().DoubleValue(),
-                      std::nullopt, js.Get("logitsBytes").ToNumber().Int64Value()};
+                      std::nullopt, js.Get("logitsBytes").ToNumber().Int64Value(),
+                      js.Get("recompute").ToBoolean().Value()};
   if (const auto clip = js.Get("clip"); clip.IsNumber()) {
     options.clip = clip.ToNumber().DoubleValue();
   }
