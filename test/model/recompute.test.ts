@@ -1,16 +1,12 @@
-import { fork } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Batch, Model } from '../../lib/model/index.ts';
 import { Trainer, type TrainerOptions } from '../../lib/model/trainer.ts';
 import { rejects } from '../rejects.ts';
 import { fixturePath } from './fixture.ts';
-import type { MemoryCase } from './memory_script.ts';
 
 const test = suite('checkpointActivations');
 
@@ -86,40 +82,6 @@ for (const [name, own] of [
     });
   }
 }
-
-/** The peak of memory that a step adds, measured in a process of its own. */
-async function peakOf(settings: MemoryCase): Promise<number> {
-  const script = fileURLToPath(new URL('memory_script.ts', import.meta.url));
-  const child = fork(script, [JSON.stringify(settings)], {
-    execArgv: ['--import', 'tsx'],
-    // What is freed goes back to the system: holes in glibc's heap are not what is measured.
-    env: { ...process.env, MALLOC_MMAP_THRESHOLD_: '65536' },
-  });
-  const [message] = await once(child, 'message');
-  await once(child, 'exit');
-  return message as number;
-}
-
-const MB = 1e6;
-const isLinux = process.platform === 'linux';
-const measured = isLinux ? test : test.skip; // the peak is read from /proc
-
-measured('a deep model needs the memory of one block, and of what goes into each', async () => {
-  // 4 x 512 positions of 64 float32 numbers: 0.5 MB go into each of 24 blocks, 14 MB are kept within.
-  const shape = { layers: 24, width: 64, inner: 256, rows: 4, length: 512 };
-  const [kept, again] = [await peakOf(shape), await peakOf({ ...shape, checkpoint: true })];
-  assert.ok(again < 0.25 * kept, `${again / MB} MB, without ${kept / MB} MB`);
-});
-
-measured('BAdam needs gradients and moments of one block', async () => {
-  // 8 layers of 3.1 million weights, of which AdamW has a gradient and two moments: 302 MB.
-  const shape = { layers: 8, width: 512, inner: 1376, rows: 1, length: 8 };
-  const all = await peakOf(shape);
-  const one = await peakOf({ ...shape, optimizer: 'badam' });
-  const perLayer = 4 * (4 * 512 * 512 + 3 * 512 * 1376);
-  assert.ok(all > 8 * 3 * perLayer, `AdamW ${all / MB} MB`);
-  assert.ok(one < 2 * 3 * perLayer, `BAdam ${one / MB} MB`);
-});
 
 test('names what is wrong', async () => {
   using model = await Model.load(fixturePath('models/llama'), { device: 'cpu' });
