@@ -120,7 +120,10 @@ async function begin(
   const blocks = blockOptions(model, examples.length, settings);
   const inputs = { ...settings, blocks, examples: encoded.sha256 };
   const checkpoints = out === undefined ? undefined : new Checkpoints(out, inputs);
-  if (settings.lora !== null) await model.addAdapter({ ...settings.lora, seed });
+  if (settings.lora !== null) {
+    const { scale: _, ...lora } = settings.lora;
+    await model.addAdapter({ ...lora, seed });
+  }
   const { trainer, position } = (await restored(model, checkpoints, resume, settings)) ?? {
     trainer: new Trainer(model, { optimizer, weightDecay, seed, ...blocks }),
     position: { ...beginning },

@@ -13,7 +13,10 @@ export interface BlockOptions {
   blockPrefixes?: readonly string[];
   /** Whether the embedding is a block, before the layers. Else it is frozen. false. */
   includeEmbedding?: boolean;
-  /** Whether head, final norm and all that is left are a block, behind the layers. false. */
+  /**
+   * Whether head, final norm and all that is left are a block, behind the layers. A head that is the
+   * embedding goes with that one. false.
+   */
   includeHead?: boolean;
   /** How names begin that change in every step, besides those of the block. None. */
   activeModules?: readonly string[];

@@ -1,5 +1,5 @@
 import { check, checkKeys } from '../check.ts';
-import { adapterOf } from '../model/adapter.ts';
+import { type Adapter, adapterOf } from '../model/adapter.ts';
 import { type BlockOptions, blockKeys, blockPlan, namesOf } from '../model/blocks.ts';
 import type { Dtype, LoraOptions, Model } from '../model/index.ts';
 import { defaultLogitsBytes, type LossConfig, nativeLoss } from '../model/loss.ts';
@@ -77,7 +77,7 @@ export interface Settings {
   optimizer: Optimizer;
   /** Of BAdam: what was given. */
   blocks: BlockOptions;
-  lora: LoraOptions | null;
+  lora: Adapter | null;
   accumulate: number;
   precision: Dtype;
   logitsBytes: number;
@@ -92,10 +92,14 @@ export function settingsOf(model: Model, options: TrainOptions): Settings {
   const { checkpointActivations = false, signal: _, ...own } = rest;
   const given = Object.entries(own).filter(([, value]) => value !== undefined);
   const isBlock = ([key]: [string, unknown]) => (blockKeys as readonly string[]).includes(key);
+  const { lora } = options;
   const settings: Settings = Object.assign(
     { ...defaults, precision: model.dtype },
     Object.fromEntries(given.filter((entry) => !isBlock(entry))) as unknown as Settings,
-    { blocks: Object.fromEntries(given.filter(isBlock)) },
+    {
+      blocks: inOrder(options, blockKeys),
+      lora: lora ? adapterOf(model.config, lora) : null,
+    },
   );
   checkSettings(settings, model.dtype);
   checkBlocks(model, settings);
@@ -161,9 +165,14 @@ function checkBlocks({ handle }: Model, { optimizer, blocks, seed }: Settings): 
   if (optimizer === 'badam') blockPlan(namesOf(handle), blocks, seed);
 }
 
-function checkAdapter({ config, adapter }: Model, { lora, optimizer }: Settings): void {
+/** What is given of some options, in the order of `keys`: two checkpoints are compared as texts. */
+function inOrder(options: TrainOptions, keys: typeof blockKeys): BlockOptions {
+  const given = keys.filter((key) => options[key] !== undefined);
+  return Object.fromEntries(given.map((key) => [key, options[key]]));
+}
+
+function checkAdapter({ adapter }: Model, { lora, optimizer }: Settings): void {
   if (lora === null) return;
-  adapterOf(config, lora);
   const given = JSON.stringify(lora);
   check('lora', given, adapter === undefined, 'none, as the model has an adapter');
   check('lora', given, optimizer === 'adamw', "none, as the optimizer is 'badam'");

@@ -69,6 +69,9 @@ test('goes on with the same blocks only', async () => {
   await withFolder(async (out) => {
     using model = tinyModel();
     await eventsOf(train(model, examples, { ...settings, epochs: 1, out }));
+    const { includeHead, switchBlockEvery, ...rest } = settings;
+    const reordered = { includeHead: includeHead!, switchBlockEvery: switchBlockEvery!, ...rest };
+    await eventsOf(train(model, examples, { ...reordered, epochs: 1, out, resume: true }));
     const other = { ...settings, epochs: 1, out, resume: true, switchBlockEvery: 3 };
     await rejects(
       eventsOf(train(model, examples, other)),
