@@ -7,9 +7,39 @@ namespace dece {
 
 using torch::Tensor;
 
-Tensor Linear::operator()(const Tensor& x) const {
+Tensor Adapter::operator()(const Tensor& x, const Draws& draws) const {
+  const auto read = dece::dropout(x.to(torch::kFloat), dropout, draws);
+  return (at::linear(at::linear(read, a), b) * scale).to(x.scalar_type());
+}
+
+Tensor Linear::operator()(const Tensor& x, const Draws& draws) const {
   const auto optional = bias.defined() ? std::optional(bias) : std::nullopt;
-  return at::linear(x, transposed ? weight.t() : weight, optional);
+  const auto y = at::linear(x, transposed ? weight.t() : weight, optional);
+  return is_adapted() ? y + (*adapter)(x, draws) : y;
+}
+
+Tensor Linear::merged() const {
+  if (!is_adapted()) return weight;
+  const auto added = at::mm(adapter->b, adapter->a) * adapter->scale;
+  return (weight.to(torch::kFloat) + (transposed ? added.t() : added)).to(weight.scalar_type());
+}
+
+Tensor side_by_side(const std::vector<const Linear*>& layers, const Tensor& x, const Draws& draws) {
+  std::vector<Tensor> weights, added;
+  bool is_adapted = false;
+  for (const auto* layer : layers) {
+    weights.push_back(layer->weight);
+    is_adapted = is_adapted || layer->is_adapted();
+  }
+  const auto y = at::linear(x, at::cat(weights));
+  if (!is_adapted) return y;
+  for (const auto* layer : layers) {
+    auto shape = x.sizes().vec();
+    shape.back() = layer->weight.size(0);
+    added.push_back(layer->is_adapted() ? (*layer->adapter)(x, draws)
+                                        : at::zeros(shape, x.options()));
+  }
+  return y + at::cat(added, -1);
 }
 
 Tensor LayerNorm::operator()(const Tensor& x) const {
