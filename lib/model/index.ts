@@ -25,6 +25,7 @@ import {
 import { defaultLogitsBytes, type LossConfig, nativeLoss } from './loss.ts';
 import { addon, type MeanLoss, type ModelHandle, type Tensor, withSignal } from './native.ts';
 import { Texts } from './texts.ts';
+import { findWeights, finishShards, planShards } from './weight_files.ts';
 
 export type { Adapter, LoraOptions } from './adapter.ts';
 export type { Batch, Ids } from './batch.ts';
@@ -53,6 +54,11 @@ export interface CreateOptions extends ModelOptions {
   /** The same seed draws the same weights on every device. */
   seed: number;
   tokenizer?: Tokenizer;
+}
+
+export interface SaveOptions {
+  /** Of a file of weights, unless one tensor alone is larger. Default 50e9, as in transformers. */
+  maxShardBytes?: number;
 }
 
 export interface LossOptions {
@@ -137,8 +143,8 @@ export class Model {
   }
 
   /**
-   * The model in a directory of Hugging Face's layout: config.json, model.safetensors and, where
-   * there are, the files of a tokenizer and generation_config.json.
+   * The model in a directory of Hugging Face's layout: config.json, model.safetensors or its shards
+   * and index and, where there are, the files of a tokenizer and generation_config.json.
    *
    * @throws Error, in one sentence, on a directory without weights, on weights that are truncated or
    *   do not fit the config, and on a device that cannot be had
@@ -157,7 +163,7 @@ export class Model {
     const hasGeneration = await exists(generation);
     if (hasGeneration) await readJsonObject(generation); // says where it is broken
     const generationConfig = hasGeneration ? (await readUtf8(generation)).toString() : undefined;
-    const weights = join(directory, 'model.safetensors');
+    const weights = await findWeights(directory);
     const handle = await addon().ModelHandle.load(weights, resolved, deviceOf(options), dtype);
     return new Model(handle, { config, resolved, dtype, tokenizer, generationConfig });
   }
@@ -338,11 +344,18 @@ export class Model {
 
   /**
    * Writes a directory that `load` and transformers read. Each file is replaced as a whole or not at
-   * all: a full disk leaves what was there.
+   * all: a full disk leaves what was there. Weights above `maxShardBytes` go into several files with
+   * an index, laid out as save_pretrained does; shards of an earlier save are removed.
    *
    * @throws Error where the model has an adapter, which these files have no place for
+   *
+   * @example
+   * await model.save('runs/dece/model', { maxShardBytes: 5e9 });
    */
-  async save(directory: string): Promise<void> {
+  async save(directory: string, options: SaveOptions = {}): Promise<void> {
+    checkKeys('Model.save', options, ['maxShardBytes']);
+    const { maxShardBytes = 50e9 } = options;
+    check('maxShardBytes', maxShardBytes, maxShardBytes >= 1, 'a number of bytes, at least 1');
     const { dtype, resolved, tokenizer } = this;
     this.#check();
     if (this.#adapter !== undefined) {
@@ -351,7 +364,12 @@ export class Model {
       );
     }
     await mkdir(directory, { recursive: true });
-    await this.handle.save(join(directory, 'model.safetensors'));
+    const { parameters } = this.handle;
+    const itemBytes = dtype === 'float32' ? 4 : 2;
+    const shards = planShards(parameters, itemBytes, maxShardBytes);
+    const files = [...shards].map(([name, names]) => ({ path: join(directory, name), names }));
+    await this.handle.save(files);
+    await finishShards(directory, shards, parameters, itemBytes);
     await writeWhole(join(directory, 'config.json'), configToSave(this.config, resolved, dtype));
     if (this.#generationConfig !== undefined) {
       await writeWhole(join(directory, 'generation_config.json'), this.#generationConfig);
@@ -504,12 +522,10 @@ async function checkDirectory(directory: string): Promise<void> {
       `${directory} is ${found ? 'a file' : 'not there'}: expected a directory with config.json and model.safetensors`,
     );
   }
-  for (const name of ['config.json', 'model.safetensors']) {
-    if (!(await exists(join(directory, name)))) {
-      throw new Error(
-        `${directory} has no ${name}: expected a directory that Model.save or save_pretrained wrote`,
-      );
-    }
+  if (!(await exists(join(directory, 'config.json')))) {
+    throw new Error(
+      `${directory} has no config.json: expected a directory that Model.save or save_pretrained wrote`,
+    );
   }
 }
 

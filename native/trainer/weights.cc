@@ -13,7 +13,6 @@
 namespace dece {
 
 using torch::Tensor;
-using Tensors = std::map<std::string, Tensor>;
 
 namespace {
 
@@ -110,18 +109,18 @@ void check_tensor(const std::string& name, const Tensor& tensor, const Tensor& p
                              shape_of(parameter.sizes()) + " by its config.json");
   }
   const auto type = tensor.scalar_type();
-  if (type != torch::kFloat && type != torch::kHalf && type != torch::kBFloat16) {
+  if (!at::isFloatingType(type) || c10::elementSize(type) == 1) {
     throw std::runtime_error(name + " holds " + c10::toString(type) +
-                             ": expected float32, float16 or bfloat16");
+                             ": expected float16, bfloat16, float32 or float64");
   }
 }
 
 }  // namespace
 
-std::shared_ptr<Model> load_weights(const std::string& path, ModelConfig config,
+std::shared_ptr<Model> load_weights(const std::vector<WeightFile>& files, ModelConfig config,
                                     torch::Device device, torch::Dtype dtype,
                                     const StopFlag& stop) {
-  auto tensors = read_safetensors(path);
+  auto tensors = read_weight_files(files);
   const auto names = file_names(config);
   try {
     auto model = make_model(config, device, dtype);
@@ -132,6 +131,7 @@ std::shared_ptr<Model> load_weights(const std::string& path, ModelConfig config,
     merge_aliases(tensors, names);
     if (is_tied(config) && !merge_head(tensors, names)) {
       untie(config);
+      model.reset();  // two would need twice the memory
       model = make_model(config, device, dtype);
     }
     const auto fresh = check_names(tensors, *model, names);
@@ -143,15 +143,12 @@ std::shared_ptr<Model> load_weights(const std::string& path, ModelConfig config,
       if (found == tensors.end()) continue;
       check_tensor(name, found->second, parameter);
       parameter.copy_(found->second);
+      tensors.erase(found);
     }
     return model;
   } catch (const std::runtime_error& error) {
-    throw std::runtime_error("cannot load " + path + ": " + error.what());
+    throw std::runtime_error("cannot load " + name_of(files) + ": " + error.what());
   }
-}
-
-void save_weights(Model& model, const std::string& path) {
-  write_safetensors(path, model.parameters());
 }
 
 void load_adapter(Model& model, const AdapterOptions& options, const std::string& path) {
@@ -180,7 +177,7 @@ void load_adapter(Model& model, const AdapterOptions& options, const std::string
 }
 
 void save_adapter(Model& model, const std::string& path) {
-  std::vector<std::pair<std::string, Tensor>> tensors;
+  NamedTensors tensors;
   for (const auto& [name, tensor] : model.adapter()) {
     tensors.emplace_back(peft_prefix + name, tensor.detach());
   }
