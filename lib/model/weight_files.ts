@@ -11,7 +11,12 @@ export interface WeightFile {
 }
 
 /** What weights lie in, the first that is there first: as transformers chooses. */
-export const weightNames = ['model.safetensors', 'model.safetensors.index.json'] as const;
+export const weightNames = [
+  'model.safetensors',
+  'model.safetensors.index.json',
+  'pytorch_model.bin',
+  'pytorch_model.bin.index.json',
+] as const;
 
 /**
  * The files of a directory that hold a model's weights.

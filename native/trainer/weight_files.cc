@@ -3,6 +3,7 @@
 #include <set>
 #include <stdexcept>
 
+#include "pytorch_bin.h"
 #include "safetensors.h"
 
 namespace dece {
@@ -32,7 +33,8 @@ void check_names(const Tensors& tensors, const WeightFile& file) {
 Tensors read_weight_files(const std::vector<WeightFile>& files) {
   Tensors all;
   for (const auto& file : files) {
-    auto tensors = read_safetensors(file.path);
+    auto tensors =
+        file.path.ends_with(".bin") ? read_pytorch_bin(file.path) : read_safetensors(file.path);
     check_names(tensors, file);
     all.merge(tensors);
     if (!tensors.empty()) {

@@ -1,6 +1,7 @@
 #include "weights.h"
 
 #include <algorithm>
+#include <cstring>
 #include <map>
 #include <regex>
 #include <set>
@@ -24,8 +25,12 @@ std::string shape_of(at::IntArrayRef sizes) {
   return text.str();
 }
 
+// Bit by bit: a NaN is the same as itself here.
 bool same_values(const Tensor& a, const Tensor& b) {
-  return a.sizes() == b.sizes() && a.scalar_type() == b.scalar_type() && a.equal(b);
+  if (a.sizes() != b.sizes() || a.scalar_type() != b.scalar_type()) return false;
+  if (a.const_data_ptr() == b.const_data_ptr() && a.strides() == b.strides()) return true;
+  const auto x = a.contiguous(), y = b.contiguous();
+  return std::memcmp(x.const_data_ptr(), y.const_data_ptr(), x.nbytes()) == 0;
 }
 
 // Leaves one tensor where a file has copies of it.
