@@ -1,4 +1,4 @@
-"""Writes test/fixtures/shards.json: how save_pretrained lays out the models of scripts/t5_parity.py.
+"""Writes test/fixtures/shards.json: how save_pretrained lays out the models under test/fixtures.
 
     python3 scripts/shards_golden.py test/fixtures
 
@@ -7,6 +7,9 @@ Needs torch and transformers. A list of cases:
   model          the directory under test/fixtures
   maxShardBytes  what save_pretrained got as max_shard_size
   files          name: sha256 of each file of weights and of the index
+  weightMap      the index's; of the models under fixtures/models alone
+
+ChatGLM and the study's encoder with a decoder are no models of transformers.
 """
 
 import hashlib
@@ -15,30 +18,41 @@ import sys
 import tempfile
 from pathlib import Path
 
-from transformers import T5ForConditionalGeneration
+import transformers
 
-LIMITS = [3000, 8000, 50_000, 1_000_000]
+LIMITS = {"t5-relu": [3000, 8000, 50_000, 1_000_000], "t5-gated": [3000, 8000, 50_000, 1_000_000]}
+OTHERS = [8000]
+ABSENT = {"chatglm", "roberta-seq2seq"}
 
 
-def files(model, limit):
+def case(name, model, limit):
     with tempfile.TemporaryDirectory() as folder:
         model.save_pretrained(folder, max_shard_size=limit)
-        return {
-            path.name: hashlib.sha256(path.read_bytes()).hexdigest()
-            for path in sorted(Path(folder).iterdir())
-            if "safetensors" in path.name
-        }
+        files = {path.name: path.read_bytes() for path in sorted(Path(folder).glob("*safetensors*"))}
+    result = {"model": name, "maxShardBytes": limit}
+    result["files"] = {file: hashlib.sha256(content).hexdigest() for file, content in files.items()}
+    if name.startswith("models/"):
+        result["weightMap"] = json.loads(files["model.safetensors.index.json"])["weight_map"]
+    return result
+
+
+def load(directory):
+    config = json.loads((directory / "config.json").read_text())
+    model = getattr(transformers, config["architectures"][0]).from_pretrained(directory)
+    # Else transformers 5 writes what it has loaded in an order of its own. Version 4, and both what
+    # they have made, write in the model's order.
+    model._weight_conversions = None
+    return model
 
 
 def main(fixtures):
     cases = []
-    for name in ["t5-relu", "t5-gated"]:
-        model = T5ForConditionalGeneration.from_pretrained(fixtures / name)
-        # Else transformers 5 writes what it has loaded in an order of its own. Version 4, and both
-        # what they have made, write in the model's order.
-        model._weight_conversions = None
-        for limit in LIMITS:
-            cases.append({"model": name, "maxShardBytes": limit, "files": files(model, limit)})
+    for directory in [fixtures / "t5-relu", fixtures / "t5-gated", *sorted((fixtures / "models").iterdir())]:
+        if directory.name in ABSENT:
+            continue
+        model = load(directory)
+        for limit in LIMITS.get(directory.name, OTHERS):
+            cases.append(case(str(directory.relative_to(fixtures)), model, limit))
     (fixtures / "shards.json").write_text(json.dumps(cases) + "\n")
 
 

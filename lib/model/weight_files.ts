@@ -2,7 +2,7 @@ import { readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { show } from '../check.ts';
 import { writeWhole } from '../data/files.ts';
-import { readJsonObject } from './config.ts';
+import { readJsonObject } from './config/index.ts';
 
 /** native/trainer/weight_files.h: a file of weights, and which tensors its index says are in it. */
 export interface WeightFile {

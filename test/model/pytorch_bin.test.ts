@@ -1,14 +1,17 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { cp, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Model } from '../../lib/model/index.ts';
 import { seeded } from '../../lib/random.ts';
+import { canImport } from '../python.ts';
 import { rejects } from '../rejects.ts';
 import { fixturePath, withCopy } from './fixture.ts';
+import { readSafetensors } from './safetensors.ts';
 
 const test = suite('pytorch_model.bin');
 
@@ -42,6 +45,24 @@ test('holds the weights that the safetensors file holds', async () => {
     assert.ok((await weightsOf(directory)).equals(expected));
   });
 });
+
+/** Loads a model of fixtures/models from `bin` and holds it to its model.safetensors. */
+async function holdsTheSame(name: string, bin: Uint8Array) {
+  await withCopy(`models/${name}`, async (directory) => {
+    const file = join(directory, 'model.safetensors');
+    const wanted = readSafetensors(await readFile(file));
+    await rm(file);
+    await writeFile(join(directory, 'pytorch_model.bin'), bin);
+    wanted.delete('transformer.rotary_pos_emb.inv_freq'); // of ChatGLM; nobody reads it
+    const found = readSafetensors(await weightsOf(directory));
+    assert.equal(new Map([...found].sort()), new Map([...wanted].sort()));
+  });
+}
+
+for (const name of ['codegen', 'gpt2', 'llama-llama3', 'roberta-masked-lm']) {
+  test(`of ${name} is read, with the buffers that old checkpoints have`, () =>
+    holdsTheSame(name, readFileSync(join(files, `${name}.bin`))));
+}
 
 test('is passed over where there is a safetensors file', async () => {
   await withBin(Buffer.from('no weights'), async (directory) => {
@@ -139,14 +160,6 @@ ${code}`,
     { stdio: ['ignore', 'ignore', 'pipe'] },
   );
 
-function canImport(module: string): boolean {
-  try {
-    execFileSync('python3', ['-c', `import ${module}`], { stdio: 'ignore' });
-    return true;
-  } catch {
-    return false;
-  }
-}
 const hasTorch = canImport('torch');
 
 const kinds = {
@@ -194,7 +207,24 @@ with zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED) as new:
   ],
 ];
 
+const models = readdirSync(fixturePath('models'));
+
 if (hasTorch) {
+  test('of every architecture is read as torch.save writes it', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'dece-'));
+    try {
+      const code = `import os, sys, torch, safetensors.torch as st
+for name in sys.argv[3:]:
+    torch.save(st.load_file(f'{sys.argv[1]}/{name}/model.safetensors'), f'{sys.argv[2]}/{name}.bin')`;
+      execFileSync('python3', ['-c', code, fixturePath('models'), folder, ...models]);
+      for (const name of models) {
+        await holdsTheSame(name, await readFile(join(folder, `${name}.bin`)));
+      }
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+
   for (const [kind, code] of Object.entries(kinds)) {
     test(`may hold ${kind}`, async () => {
       await withBin(undefined, async (directory) => {

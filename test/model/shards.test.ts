@@ -1,23 +1,35 @@
-import { readFileSync } from 'node:fs';
-import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { sha256Of } from '../../lib/data/files.ts';
 import { Model } from '../../lib/model/index.ts';
+import { canImport } from '../python.ts';
 import { rejects } from '../rejects.ts';
 import { expectedOf, fixturePath, isClose, withCopy } from './fixture.ts';
+import { part, readSafetensors } from './safetensors.ts';
 
 const test = suite('sharded weights');
 
 /** What scripts/shards_golden.py wrote; the fields are explained there. */
-const cases: { model: string; maxShardBytes: number; files: Record<string, string> }[] = JSON.parse(
+interface Case {
+  model: string;
+  maxShardBytes: number;
+  files: Record<string, string>;
+  weightMap?: Record<string, string>;
+}
+const cases: Case[] = JSON.parse(
   readFileSync(new URL('../fixtures/shards.json', import.meta.url), 'utf8'),
 );
 const index = 'model.safetensors.index.json';
 const isWeights = (name: string) => name.includes('safetensors');
 
-for (const { model: name, maxShardBytes, files } of cases) {
+// The parameters of the others have another order than PyTorch's modules give them.
+const inOrder = cases.filter(({ model }) => !/llama|glm/.test(model));
+for (const { model: name, maxShardBytes, files } of inOrder) {
   test(`of ${name} are save_pretrained's, at most ${maxShardBytes} bytes each`, async () => {
     await withCopy(name, async (directory) => {
       using model = await Model.load(fixturePath(name));
@@ -30,6 +42,83 @@ for (const { model: name, maxShardBytes, files } of cases) {
     });
   });
 }
+
+/** The tensors of all safetensors files of a directory. */
+async function tensorsOf(directory: string): Promise<Map<string, Buffer>> {
+  const names = (await readdir(directory)).filter((name) => name.endsWith('.safetensors'));
+  const files = await Promise.all(names.map((name) => readFile(join(directory, name))));
+  const all = files.flatMap((file) => [...readSafetensors(file)]);
+  assert.is(new Set(all.map(([name]) => name)).size, all.length);
+  return new Map(all.sort());
+}
+
+for (const { model: name, files, weightMap } of cases.filter((it) => it.weightMap)) {
+  test(`of ${name} as save_pretrained wrote them are read`, async () => {
+    await withCopy(name, async (directory) => {
+      const whole = await readFile(join(directory, 'model.safetensors'));
+      await rm(join(directory, 'model.safetensors'));
+      for (const shard of new Set(Object.values(weightMap!))) {
+        const names = Object.keys(weightMap!).filter((key) => weightMap![key] === shard);
+        await writeFile(join(directory, shard), part(whole, names));
+        // Byte for byte transformers' file.
+        assert.is(await sha256Of(join(directory, shard)), files[shard]);
+      }
+      await writeFile(join(directory, index), JSON.stringify({ weight_map: weightMap }));
+      using model = await Model.load(directory);
+      await model.save(join(directory, 'saved'));
+      const saved = await tensorsOf(join(directory, 'saved'));
+      assert.equal(saved, new Map([...readSafetensors(whole)].sort()));
+    });
+  });
+}
+
+const all = [
+  't5-relu',
+  't5-gated',
+  ...readdirSync(fixturePath('models')).map((it) => `models/${it}`),
+];
+for (const name of all) {
+  test(`of ${name} hold what the whole file holds`, async () => {
+    await withCopy(name, async (directory) => {
+      using model = await Model.load(directory);
+      await model.save(directory);
+      const whole = await tensorsOf(directory);
+      await model.save(directory, { maxShardBytes: 8000 });
+      assert.equal(await tensorsOf(directory), whole);
+      using again = await Model.load(directory);
+      await again.save(directory);
+      assert.equal(await tensorsOf(directory), whole);
+    });
+  });
+}
+
+const withPython = canImport('transformers') ? test : test.skip;
+withPython('are read by transformers', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'dece-'));
+  try {
+    const names = all.filter((name) => !/chatglm|seq2seq/.test(name)); // not of transformers
+    for (const name of names) {
+      using model = await Model.load(fixturePath(name));
+      await model.save(join(folder, name), { maxShardBytes: 8000 });
+    }
+    const code = `
+import json, sys, torch, transformers
+from pathlib import Path
+for name in sys.argv[3:]:
+    kind = getattr(transformers, json.loads((Path(sys.argv[1]) / name / 'config.json').read_text())['architectures'][0])
+    (ours, found), (theirs, _) = [kind.from_pretrained(Path(root) / name, output_loading_info=True) for root in sys.argv[1:3]]
+    assert not any(found.values()), (name, found)
+    theirs = theirs.state_dict()
+    assert all(torch.equal(value, theirs[key]) for key, value in ours.state_dict().items()), name
+print(len(sys.argv[3:]))`;
+    const found = execFileSync('python3', ['-c', code, folder, fixturePath(''), ...names], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    assert.is(Number(found), names.length);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});
 
 test('load as the whole file does, and what a later save does not need goes', async () => {
   const { inputIds, attentionMask, decoderInputIds, logits } = expectedOf('t5-gated');
