@@ -22,6 +22,7 @@ import {
   readJsonObject,
   resolveConfig,
 } from './config/index.ts';
+import { type FindOptions, findModel } from './hub/index.ts';
 import { defaultLogitsBytes, type LossConfig, nativeLoss } from './loss.ts';
 import { addon, type MeanLoss, type ModelHandle, type Tensor, withSignal } from './native.ts';
 import { Texts } from './texts.ts';
@@ -45,7 +46,9 @@ export interface ModelOptions {
   head?: RobertaHead;
 }
 
-export interface LoadOptions extends ModelOptions {
+export interface LoadOptions
+  extends ModelOptions,
+    Pick<FindOptions, 'revision' | 'log' | 'onDownload' | 'signal'> {
   /** Of a head that the file lacks. Default 0. */
   seed?: number;
 }
@@ -144,7 +147,9 @@ export class Model {
 
   /**
    * The model in a directory of Hugging Face's layout: config.json, model.safetensors or its shards
-   * and index and, where there are, the files of a tokenizer and generation_config.json.
+   * and index or pytorch_model.bin and, where there are, the files of a tokenizer and
+   * generation_config.json. A name such as `owner/name` or `owner/name@revision` that is no directory is
+   * looked for on the Hugging Face Hub, as `findModel` says.
    *
    * @throws Error, in one sentence, on a directory without weights, on weights that are truncated or
    *   do not fit the config, and on a device that cannot be had
@@ -152,8 +157,15 @@ export class Model {
    * @example
    * const model = await Model.load('runs/dece/model', { device: 'cpu' });
    */
-  static async load(directory: string, options: LoadOptions = {}): Promise<Model> {
-    checkKeys('Model.load', options, ['device', 'dtype', 'head', 'seed']);
+  static async load(name: string, options: LoadOptions = {}): Promise<Model> {
+    checkKeys('Model.load', options, loadKeys);
+    const { revision, log, onDownload, signal } = options;
+    const { directory } = await findModel(name, {
+      revision,
+      ...(log && { log }),
+      ...(onDownload && { onDownload }),
+      ...(signal && { signal }),
+    });
     await checkDirectory(directory);
     const config = await readJsonObject(join(directory, 'config.json'));
     const resolved = resolveConfig(config, options);
@@ -178,7 +190,7 @@ export class Model {
    * const model = Model.create({ model_type: 't5', vocab_size: 4096, d_model: 128 }, { seed: 1 });
    */
   static create(config: ModelConfig, options: CreateOptions): Model {
-    checkKeys('Model.create', options, ['seed', 'device', 'dtype', 'head', 'tokenizer']);
+    checkKeys('Model.create', options, [...modelKeys, 'tokenizer']);
     const { seed, tokenizer } = options;
     check('seed', seed, Number.isSafeInteger(seed) && seed >= 0, 'a whole number, at least 0');
     const resolved = resolveConfig(config, options);
@@ -481,6 +493,8 @@ function endIdsOf({
   return isSilent ? [eosTokenId] : resolved.eos_token_ids;
 }
 
+const modelKeys = ['seed', 'device', 'dtype', 'head'];
+const loadKeys = [...modelKeys, 'revision', 'log', 'onDownload', 'signal'];
 const generateIdsKeys = ['maxNewTokens', 'beams', 'eosTokenId', 'padTokenId', 'signal'];
 /**
  * The tokenizer of a model that is to read or write texts.

@@ -1,7 +1,7 @@
 import { readdir, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { show } from '../check.ts';
-import { writeWhole } from '../data/files.ts';
+import { sha256Of, writeWhole } from '../data/files.ts';
 import { readJsonObject } from './config/index.ts';
 
 /** native/trainer/weight_files.h: a file of weights, and which tensors its index says are in it. */
@@ -36,6 +36,15 @@ export async function findWeights(directory: string): Promise<WeightFile[]> {
   throw new Error(
     `${directory} has no ${weightNames.join(', nor ')}: expected a directory that Model.save or save_pretrained wrote`,
   );
+}
+
+/** What tells weights from others: the SHA-256 of their file, or of each where there are more. */
+export async function hashWeights(directory: string): Promise<Record<string, string>> {
+  const files = await findWeights(directory);
+  if (files.length === 1) return { sha256: await sha256Of(files[0]!.path) };
+  const hashes: Record<string, string> = {};
+  for (const { path } of files) hashes[basename(path)] = await sha256Of(path);
+  return hashes;
 }
 
 /** The names of the shards in an index, in order, each once. */
