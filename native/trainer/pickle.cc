@@ -188,7 +188,7 @@ class Reader {
   }
 
   void call() {
-    const auto arguments = items(pop());
+    const auto& arguments = items(pop());
     const auto* function = std::get_if<Global>(&pop()->content);
     if (!function) fail("calls what is no function");
     if (function->name == ordered_dict && arguments.empty()) return push(Dict{});

@@ -15,6 +15,10 @@ using torch::Tensor;
 
 namespace {
 
+// Some hundred bytes for each of a thousand tensors are usual; a byte may become a hundred in
+// memory.
+constexpr size_t largest_pickle = 16'000'000;
+
 struct StorageType {
   const char* name;
   torch::Dtype dtype;
@@ -133,6 +137,10 @@ class StateDict {
     }
     if (!archive_.has("data.pkl")) {
       throw std::runtime_error("it has no data.pkl: expected what torch.save writes");
+    }
+    if (const auto size = archive_.mapped("data.pkl").size(); size > largest_pickle) {
+      throw std::runtime_error("its data.pkl has " + std::to_string(size) +
+                               " bytes: expected at most " + std::to_string(largest_pickle));
     }
     const auto pickle = archive_.text("data.pkl");
     Tensors tensors;

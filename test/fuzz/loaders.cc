@@ -1,6 +1,7 @@
 // Feeds the readers of weights with what libFuzzer makes up: scripts/fuzz_loaders.js builds and runs it.
 // KIND is safetensors, bin, or pickle for what lies inside a .bin. A file is read or refused with
 // std::runtime_error in one line; whatever else happens is found by the sanitizers.
+#include <caffe2/serialize/inline_container.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -15,12 +16,23 @@ namespace {
 
 const std::string kind = KIND;
 
+const std::string path = "/dev/shm/dece-fuzz-" + std::to_string(::getpid());
+
 // The input as a file: in memory, as files are mapped.
-std::string written(const uint8_t* data, size_t size) {
-  const std::string path = "/dev/shm/dece-fuzz-" + std::to_string(::getpid());
+void write(const uint8_t* data, size_t size) {
   std::FILE* file = std::fopen(path.c_str(), "wb");
   if (!file || std::fwrite(data, 1, size, file) != size || std::fclose(file) != 0) std::abort();
-  return path;
+}
+
+// What torch.save makes around a pickle, with storages for its tensors to lie in.
+void write_around(const uint8_t* pickle, size_t size) {
+  const std::string numbers(24, 'x');
+  caffe2::serialize::PyTorchStreamWriter zip(path);
+  zip.writeRecord("data.pkl", pickle, size);
+  for (const char* key : {"0", "1", "2"}) {
+    zip.writeRecord(std::string("data/") + key, numbers.data(), numbers.size());
+  }
+  zip.writeEndOfFile();
 }
 
 // Every byte that a tensor claims to have is there.
@@ -35,9 +47,10 @@ void touch(const dece::Tensors& tensors) {
 void read(const uint8_t* data, size_t size) {
   if (kind == "pickle") {
     dece::unpickle_state_dict({reinterpret_cast<const char*>(data), size});
-    return;
+    write_around(data, size);
+    return touch(dece::read_pytorch_bin(path));
   }
-  const auto path = written(data, size);
+  write(data, size);
   touch(kind == "bin" ? dece::read_pytorch_bin(path) : dece::read_safetensors(path));
 }
 
