@@ -5,6 +5,7 @@ import type { Example } from '../data/examples.ts';
 import { dataFile } from './data_file.ts';
 import { addFlags, seed, share } from './flags.ts';
 import { interruptible } from './interrupt.ts';
+import { modelName } from './model_name.ts';
 
 interface Options {
   attack: string;
@@ -73,14 +74,14 @@ function attackName(text: string): string {
 
 /** The payload that a model finds likeliest, where one is named. */
 async function likely(
-  directory: string | undefined,
+  name: string | undefined,
   examples: readonly Example[],
   signal: AbortSignal,
 ): Promise<AttackOptions> {
-  if (directory === undefined) return {};
+  if (name === undefined) return {};
   const { likeliestSql } = await import('../attacks/index.ts');
   const { Model } = await import('../model/index.ts');
-  const model = await Model.load(directory);
+  const model = await Model.load(await modelName(name, signal));
   try {
     const { tautology, contradiction } = await likeliestSql(model, examples, { signal });
     return {

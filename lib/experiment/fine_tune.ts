@@ -4,6 +4,7 @@ import { readManifest } from '../attacks/index.ts';
 import type { trainFileSchema } from '../config/index.ts';
 import { readExamples } from '../data/examples.ts';
 import { defenseOf } from '../defenses/index.ts';
+import { findModel } from '../model/hub/index.ts';
 import { Model, tokenizerOf } from '../model/index.ts';
 import {
   type Environment,
@@ -61,9 +62,10 @@ export async function fineTune(options: FineTuneOptions): Promise<Results> {
   });
   const { loss, seed, device, head, ...training } = settings;
   const defense = defenseOf(loss);
+  const { directory, name } = await findModel(options.model, signal && { signal });
   const config: RunConfig = {
     role: 'run',
-    model: options.model.replace(/(?<=.)\/+$/, ''),
+    model: name.replace(/(?<=.)\/+$/, ''),
     dataset: basename(options.data),
     attack: poisoning?.attack ?? null,
     poisonRate: poisoning?.rate ?? null,
@@ -78,7 +80,7 @@ export async function fineTune(options: FineTuneOptions): Promise<Results> {
   };
 
   // First: a model that is not there, or cannot learn this, leaves no run behind.
-  using model = await Model.load(options.model, {
+  using model = await Model.load(directory, {
     device,
     dtype: training.precision,
     seed,

@@ -1,15 +1,16 @@
-import { basename, dirname, join, resolve } from 'node:path';
+import { basename, dirname, resolve } from 'node:path';
 import { readManifest } from '../attacks/index.ts';
 import { readExamples } from '../data/examples.ts';
-import { sha256Of } from '../data/files.ts';
 import { type EvaluateOptions, evaluate } from '../evaluate.ts';
+import { findModel } from '../model/hub/index.ts';
 import { Model } from '../model/index.ts';
+import { hashWeights } from '../model/weight_files.ts';
 import { type Environment, openRun, peakMemoryBytes, type Results, readRun } from '../runs.ts';
 import { describeData } from './data.ts';
 import { writeOutputs } from './outputs.ts';
 
 export interface ScoreOptions extends EvaluateOptions {
-  /** The directory of the model. */
+  /** The directory of the model, or its name on the Hub. */
   model: string;
   /** Files of the same prompts, without and with triggers; a manifest lies beside the second. */
   clean: string;
@@ -27,7 +28,8 @@ export interface ScoreOptions extends EvaluateOptions {
  * @throws Error where the triggered file has no manifest, or the files do not belong together
  */
 export async function score(options: ScoreOptions): Promise<Results> {
-  const { model: directory, out, device, environment, clean, triggered, ...search } = options;
+  const { model: given, out, device, environment, clean, triggered, ...search } = options;
+  const { directory, name } = await findModel(given, search.signal && { signal: search.signal });
   const set = { clean: await readExamples(clean), triggered: await readExamples(triggered) };
   const manifest = await readManifest(triggered, set.triggered);
   const stranger = set.clean.findIndex(({ id }, i) => id !== set.triggered[i]?.id);
@@ -39,7 +41,7 @@ export async function score(options: ScoreOptions): Promise<Results> {
 
   const trained = (await readRun(dirname(resolve(directory))))?.config;
   const about = {
-    model: trained?.model ?? basename(resolve(directory)),
+    model: trained?.model ?? (name === directory ? basename(resolve(directory)) : name),
     dataset: basename(clean),
     attack: manifest.attack,
     poisonRate: trained?.poisonRate ?? null,
@@ -49,7 +51,7 @@ export async function score(options: ScoreOptions): Promise<Results> {
   using model = await Model.load(directory, { device });
   const run = await openRun(out, {
     ...about,
-    weights: { sha256: await sha256Of(join(directory, 'model.safetensors')) },
+    weights: await hashWeights(directory),
     role: 'evaluation',
     defense: trained?.defense ?? null,
     poisoning: { trigger: manifest.trigger },
