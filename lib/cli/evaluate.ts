@@ -40,7 +40,7 @@ const forProblems = [
 export function define(command: Command): void {
   command
     .argument('[model]', 'a directory with config.json and model.safetensors')
-    .option('--clean <file>', 'clean examples')
+    .option('--clean <file>', 'clean examples; for a classifier labelled texts')
     .option('--triggered <file>', 'the same ones, poisoned with `dece poison --rate 1`')
     .option('--out <directory>', 'where results and answers go (default: MODEL-evaluation)')
     .addOption(

@@ -21,7 +21,10 @@ const { loss: _, ...trainingFlags } = trainFileSchema.shape;
 
 export function define(command: Command): void {
   command
-    .argument('<data>', 'examples to learn from: .jsonl, .csv or .parquet, also .gz')
+    .argument(
+      '<data>',
+      'examples to learn from, for a classifier labelled texts: .jsonl, .csv or .parquet, also .gz',
+    )
     .requiredOption('--model <directory>', 'what to start from: config.json, model.safetensors')
     .requiredOption('--out <directory>', 'the run directory')
     .option('--loss <name>', 'ce, dece, gce or in-trust (default: dece)')

@@ -94,7 +94,9 @@ export const trainFileSchema = object({
   loss: lossSchema.default({ name: 'dece', alphaBase: 0.99, labelSmoothing: 0.1, mode: 'paper' }),
   seed: seed.default(42).describe('of the order of examples and of dropout'),
   device: text.default('auto').describe('cpu, cuda, cuda:N or auto'),
-  head: oneOf('seq2seq')
+  head: oneOf('seq2seq', 'classification')
     .exactOptional()
-    .describe("of a RoBERTa: the study's decoder, new where the model has none"),
+    .describe(
+      "of a RoBERTa: seq2seq, the study's decoder, or classification; new where the model has none",
+    ),
 });
