@@ -49,6 +49,9 @@ export const trainingSchema = object({
   weightDecay: atLeast0().default(0.01).describe('of AdamW, on every parameter'),
   clip: above0().exactOptional().describe('highest norm of the gradient; no clipping without it'),
   accumulate: whole(1).default(1).describe('batches in a step'),
+  bucketByLength: flag
+    .default(false)
+    .describe('true: batches of examples of like length, for less padding'),
   optimizer: oneOf(...optimizers)
     .default('adamw')
     .describe('what moves the weights'),
