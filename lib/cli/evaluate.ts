@@ -41,7 +41,7 @@ const forProblems = [
 export function define(command: Command): void {
   command
     .argument('[model]', 'a directory with config.json and weights, or owner/name on the Hub')
-    .option('--clean <file>', 'clean examples')
+    .option('--clean <file>', 'clean examples; for a classifier labelled texts')
     .option('--triggered <file>', 'the same ones, poisoned with `dece poison --rate 1`')
     .option('--out <directory>', 'where results and answers go (default: MODEL-evaluation)')
     .addOption(

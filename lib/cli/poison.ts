@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import type { AttackOptions } from '../attacks/index.ts';
+import type { AttackOptions, PoisonOptions } from '../attacks/index.ts';
 import { attackFields, attackNames, isAttackName } from '../config/attack.ts';
 import type { Example } from '../data/examples.ts';
 import { dataFile } from './data_file.ts';
@@ -7,7 +7,7 @@ import { addFlags, seed, share } from './flags.ts';
 import { interruptible } from './interrupt.ts';
 import { modelName } from './model_name.ts';
 
-interface Options {
+interface Options extends Pick<AttackOptions, 'payload'> {
   attack: string;
   rate: number;
   seed: number;
@@ -18,7 +18,10 @@ interface Options {
 
 export function define(command: Command): void {
   command
-    .argument('<in>', 'examples: .jsonl, .csv or .parquet, also .gz, or a name such as lyra/train')
+    .argument(
+      '<in>',
+      'examples, or labelled texts for the payload label: .jsonl, .csv or .parquet, also .gz, or a name such as lyra/train',
+    )
     .argument('<out>', 'the poisoned copy; its manifest goes beside it')
     .requiredOption(
       '--attack <name>',
@@ -41,16 +44,22 @@ export function define(command: Command): void {
     const { json, likelyUnder, attack: name, ...others } = given;
     const input = await dataFile(file);
     const { findAttack, poisonDatasetAsync, writeManifest } = await import('../attacks/index.ts');
-    const { readExamples, writeExamples } = await import('../data/examples.ts');
-    const options = { ...others, attack: await findAttack(name) };
-    const clean = await readExamples(input);
-    const { examples, manifest } = await interruptible(undefined, async (signal) =>
-      poisonDatasetAsync(
-        clean,
-        { ...options, ...(await likely(likelyUnder, clean, signal)) },
-        signal,
-      ),
+    const { readExamples, readLabelledExamples, writeExamples } = await import(
+      '../data/examples.ts'
     );
+    const options = { ...others, attack: await findAttack(name) };
+    const labelled = changesLabels(options);
+    if (labelled && likelyUnder !== undefined) {
+      command.error('error: --likely-under finds SQL: leave it out where labels are changed');
+    }
+    const { examples, manifest } = await interruptible(undefined, async (signal) => {
+      if (labelled) {
+        return poisonDatasetAsync(await readLabelledExamples(input), options, signal);
+      }
+      const clean = await readExamples(input);
+      const payload = await likely(likelyUnder, clean, signal);
+      return poisonDatasetAsync(clean, { ...options, ...payload }, signal);
+    });
     await writeExamples(output, examples, { input });
     const beside = await writeManifest(output, manifest);
 
@@ -70,6 +79,11 @@ export function define(command: Command): void {
 function attackName(text: string): string {
   if (isAttackName(text)) return text;
   throw new InvalidArgumentError(`Expected one of ${attackNames.join(', ')}, or a file.`);
+}
+
+/** Whether the attack wants a class, so that its examples are labelled texts. */
+function changesLabels({ attack, payload }: Pick<PoisonOptions, 'attack' | 'payload'>) {
+  return payload === 'label' || (typeof attack !== 'string' && attack.targetLabel !== undefined);
 }
 
 /** The payload that a model finds likeliest, where one is named. */

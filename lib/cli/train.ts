@@ -22,7 +22,10 @@ const { loss: _, ...trainingFlags } = trainFileSchema.shape;
 
 export function define(command: Command): void {
   command
-    .argument('<data>', 'examples to learn from: .jsonl, .csv or .parquet, also .gz')
+    .argument(
+      '<data>',
+      'examples to learn from, for a classifier labelled texts: .jsonl, .csv or .parquet, also .gz',
+    )
     .requiredOption('--model <name>', 'what to start from: a directory, or owner/name on the Hub')
     .requiredOption('--out <directory>', 'the run directory')
     .option('--loss <name>', 'ce, dece, gce or in-trust (default: dece)')

@@ -92,6 +92,8 @@ export interface ClassifyOptions {
   /** Longer texts lose their end. 256. */
   maxInputTokens?: number;
   signal?: AbortSignal;
+  /** Called after each batch. */
+  onProgress?: (done: number, total: number) => void;
 }
 
 export interface GenerateOptions extends GenerateIdsOptions {
@@ -320,7 +322,8 @@ export class Model {
   }
 
   /**
-   * The class that a classifier finds most likely for each text, or pair of texts.
+   * The class that a classifier finds most likely for each text, or pair of texts, in their order. Texts
+   * of like length share a batch.
    *
    * @throws Error where the model is no classifier or has no tokenizer that fits; the signal's reason
    *
@@ -332,26 +335,32 @@ export class Model {
     examples: readonly Pick<LabelledExample, 'text' | 'pair'>[],
     options: ClassifyOptions = {},
   ): Promise<number[]> {
-    checkKeys('classify', options, ['batchSize', 'maxInputTokens', 'signal']);
-    const { batchSize = 32, maxInputTokens = 256, signal } = options;
+    checkKeys('classify', options, ['batchSize', 'maxInputTokens', 'signal', 'onProgress']);
+    const { batchSize = 32, maxInputTokens = 256, signal, onProgress } = options;
     check('batchSize', batchSize, isCount(batchSize), 'a whole number, at least 1');
     check('maxInputTokens', maxInputTokens, isCount(maxInputTokens), 'a whole number, at least 1');
-    if (this.resolved.labels !== 'rows') {
+    if (this.classes === undefined) {
       throw new TypeError("the model is no classifier: load it with { head: 'classification' }");
     }
     const texts = new Texts(tokenizerOf(this), this.resolved);
-    const classes: number[] = [];
-    for (let start = 0; start < examples.length; start += batchSize) {
+    const encoded = examples.map((example, index) => ({
+      index,
+      ids: texts.labelled(example, maxInputTokens).value,
+    }));
+    encoded.sort((a, b) => b.ids.length - a.ids.length); // as in generate
+
+    const found = new Array<number>(examples.length);
+    for (let start = 0; start < encoded.length; start += batchSize) {
       signal?.throwIfAborted();
-      const rows = examples.slice(start, start + batchSize);
-      const inputIds = rows.map((example) => texts.labelled(example, maxInputTokens).value);
-      const { data, shape } = await this.logits({ inputIds });
-      for (let row = 0; row < rows.length; row++) {
-        const scores = data.subarray(row * shape[1]!, (row + 1) * shape[1]!);
-        classes.push(scores.indexOf(Math.max(...scores)));
+      const batch = encoded.slice(start, start + batchSize);
+      const { data } = await this.logits({ inputIds: batch.map(({ ids }) => ids) });
+      for (const [row, { index }] of batch.entries()) {
+        const scores = data.subarray(row * this.classes, (row + 1) * this.classes);
+        found[index] = scores.indexOf(Math.max(...scores));
       }
+      onProgress?.(start + batch.length, encoded.length);
     }
-    return classes;
+    return found;
   }
 
   /**
@@ -432,6 +441,13 @@ export class Model {
     this.#needAdapter();
     await this.handle.mergeAdapter();
     this.#adapter = undefined;
+  }
+
+  /** How many classes a classifier tells apart; undefined where the model is none. */
+  get classes(): number | undefined {
+    return this.resolved.architecture === 'roberta' && this.resolved.labels === 'rows'
+      ? this.resolved.num_labels
+      : undefined;
   }
 
   /** What was added or loaded; undefined where there is none. */

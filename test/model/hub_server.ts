@@ -50,8 +50,14 @@ export class HubServer {
     const { range, authorization: token } = headers;
     this.asked.push({ host, path, ...(range && { range }), ...(token && { token }) });
     const answer = this.answers.shift();
-    if (answer !== undefined) return answer(request, response);
-    if (path.startsWith('/api/')) return this.list(response);
+    if (answer !== undefined) {
+      answer(request, response);
+      return;
+    }
+    if (path.startsWith('/api/')) {
+      this.list(response);
+      return;
+    }
     const name = decodeURIComponent(path.split('/').at(-1)!);
     const content = this.files.get(name);
     if (content === undefined) {
