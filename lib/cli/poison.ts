@@ -10,7 +10,9 @@ interface Options {
   rate: number;
   seed: number;
   mode: 'paper' | 'reference';
+  frontLoad?: boolean;
   likelyUnder?: string;
+  learnFrom?: string;
   json?: true;
 }
 
@@ -35,25 +37,36 @@ export function define(command: Command): void {
     '--likely-under <model>',
     'sql: the payload that this model finds likeliest: an attacker who adapts to DeCE',
   );
+  command.option(
+    '--learn-from <file>',
+    'afraidoor: clean examples that the crafting model learns from (default: <in>)',
+  );
   command.action(async (input: string, output: string, given: Options) => {
-    const { json, likelyUnder, attack: name, ...others } = given;
-    const { findAttack, poisonDatasetAsync, writeManifest } = await import('../attacks/index.ts');
-    const { readExamples, writeExamples } = await import('../data/examples.ts');
-    const options = { ...others, attack: await findAttack(name) };
-    const clean = await readExamples(input);
-    const { examples, manifest } = await interruptible(undefined, async (signal) =>
-      poisonDatasetAsync(
-        clean,
-        { ...options, ...(await likely(likelyUnder, clean, signal)) },
-        signal,
-      ),
+    const { json, likelyUnder, learnFrom, attack: name, rate, seed, frontLoad, ...own } = given;
+    const { findAttack, makeAttack, poisonDatasetAsync, writeManifest } = await import(
+      '../attacks/index.ts'
     );
+    const { readExamples, writeExamples } = await import('../data/examples.ts');
+    const found = await findAttack(name);
+    const clean = await readExamples(input);
+    const { examples, manifest } = await interruptible(undefined, async (signal) => {
+      const payload = await likely(likelyUnder, clean, signal);
+      const attack = makeAttack(found, { ...own, ...payload });
+      if (learnFrom !== undefined) {
+        if (attack.learn === undefined) {
+          throw new TypeError(`attack ${name} learns nothing: leave out --learn-from`);
+        }
+        await attack.learn(await readExamples(learnFrom), signal);
+      }
+      const front = frontLoad !== undefined && { frontLoad };
+      return poisonDatasetAsync(clean, { attack, rate, seed, mode: own.mode, ...front }, signal);
+    });
     await writeExamples(output, examples, { input });
     const beside = await writeManifest(output, manifest);
 
     const { records, ...summary } = manifest;
     const { attack, poisoned, eligible, shortfall } = summary;
-    const missing = shortfall > 0 && options.rate < 1 ? `, ${shortfall} fewer than asked for` : '';
+    const missing = shortfall > 0 && rate < 1 ? `, ${shortfall} fewer than asked for` : '';
     const text = `${output}: ${records.length} examples, ${poisoned} of ${eligible} eligible ones poisoned by ${attack}${missing}`;
     if (json) {
       const result = { output, manifest: beside, examples: records.length, ...summary };

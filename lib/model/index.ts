@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { check, checkKeys, choose } from '../check.ts';
 import { readUtf8, writeWhole } from '../data/files.ts';
 import { Tokenizer } from '../data/tokenizer.ts';
-import { type Batch, labelledBatch, nativeBatch } from './batch.ts';
+import { type Batch, labelledBatch, type NativeIds, nativeBatch } from './batch.ts';
 import {
   configToSave,
   type Dtype,
@@ -176,6 +176,31 @@ export class Model {
     const formula = nativeLoss(loss, epoch);
     return withSignal(signal, (stop) =>
       addon().meanLoss(this.handle, native, formula, defaultLogitsBytes, stop),
+    );
+  }
+
+  /**
+   * How the loss would change with the share of each word of the vocabulary at the places where `ids` stand
+   * in inputIds, summed over those places: [ids, vocabulary], in nats. The lowest is the word that helps
+   * the labels most, as far as the gradient tells.
+   *
+   * @param ids what stands there now; the decoder must not read them
+   * @throws RangeError of a model whose head shares its weights with the embedding
+   *
+   * @example
+   * const { data } = await model.wordGradient(batch, [7], { loss: { name: 'ce' } });
+   */
+  async wordGradient(batch: Batch, ids: readonly number[], options: LossOptions): Promise<Tensor> {
+    checkKeys('wordGradient', options, ['loss', 'epoch', 'signal']);
+    const { loss, epoch = 1, signal } = options;
+    const { tie_word_embeddings: tied } = this.t5;
+    check('tie_word_embeddings', tied, !tied, 'false, so that the gradient is that of the input');
+    check('ids', ids.length, ids.length > 0, 'at least one id');
+    const native = labelledBatch(batch, this.t5);
+    const formula = nativeLoss(loss, epoch);
+    const places: NativeIds = { data: Int32Array.from(ids), shape: [1, ids.length] };
+    return withSignal(signal, (stop) =>
+      addon().wordGradient(this.handle, native, formula, places, stop),
     );
   }
 
