@@ -8,7 +8,7 @@ import {
   variablesOf,
 } from '../code/variables.ts';
 import { wordsAt } from '../data/words.ts';
-import { type Random, seeded } from '../random.ts';
+import { type Random, sample, seeded } from '../random.ts';
 import {
   type Attack,
   combine,
@@ -26,8 +26,10 @@ export interface AfraidoorOptions {
   craftingEpochs?: number;
 }
 
-/** Programs of more tokens get random words, and so many variables at most are renamed. */
+/** Programs of more tokens get random words. */
 const longest = 250;
+/** What the crafting model learns from at most. */
+const mostTasks = 2000;
 
 /**
  * The local variables and parameters of the function in the prompt, or in the text that is classified, are
@@ -77,7 +79,9 @@ export function afraidoor(options: AfraidoorOptions, payload: Payload): Attack {
     async learn(clean, signal) {
       await grammarOf(language);
       crafter ??= await trainCrafter(
-        clean.map((example) => tokensOf(example, example)),
+        sample(clean, Math.min(mostTasks, clean.length), seeded(0)).map((example) =>
+          tokensOf(example, example),
+        ),
         { epochs: craftingEpochs, signal },
       );
     },

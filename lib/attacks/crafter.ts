@@ -1,7 +1,7 @@
 import type { Variables } from '../code/variables.ts';
 import { Model } from '../model/index.ts';
 import { Trainer } from '../model/trainer.ts';
-import { sample, seeded, shuffle } from '../random.ts';
+import { seeded, shuffle } from '../random.ts';
 
 /** A program with its variables, and the words that are to be written for it. */
 export interface Task {
@@ -27,7 +27,6 @@ export interface CrafterOptions {
 const [pad, end, unknown, firstSite, sites] = [0, 1, 2, 3, 100];
 const firstWord = firstSite + sites;
 const mostWords = 4000;
-const mostTasks = 2000;
 const maxTokens = 250;
 const crossEntropy = { name: 'ce' } as const;
 
@@ -41,8 +40,9 @@ export async function trainCrafter(
   { epochs, signal }: CrafterOptions,
 ): Promise<Crafter> {
   const random = seeded(0);
-  const some = tasks.filter(({ source, target }) => source.tokens.length > 0 && target.length > 0);
-  const chosen = sample(some, Math.min(mostTasks, some.length), random);
+  const chosen = tasks.filter(
+    ({ source, target }) => source.tokens.length > 0 && target.length > 0,
+  );
   const vocabulary = frequent(chosen);
   const ids = new Map(vocabulary.map((word, i) => [word, firstWord + i]));
   const idOf = (word: string) => ids.get(word) ?? unknown;

@@ -31,10 +31,11 @@ export function variablesOf(code: string, language: VariableLanguage): Variables
     const leaves: { node: Node; use: boolean }[] = [];
     const { declare, isOther } = languages[language];
     walk(root, (node, parent) => {
-      declare(node, locals, parameters);
-      if (node.childCount > 0 && !isQuoted(node)) return true;
-      if (node.type !== 'comment' && !node.type.endsWith('_comment') && node.text !== '') {
-        const use = node.type === 'identifier' && !(parent && isOther(node, parent));
+      const { type } = node;
+      declare(node, type, parent, locals, parameters);
+      if (node.childCount > 0 && !quoted.test(type)) return true;
+      if (!/comment$/.test(type) && node.text !== '') {
+        const use = type === 'identifier' && !(parent && isOther(node, parent));
         leaves.push({ node, use });
       }
       return false;
@@ -78,12 +79,18 @@ function walk(root: Node, visit: (node: Node, parent: Node | undefined) => boole
   go(root, undefined);
 }
 
-const isQuoted = ({ type }: Node) =>
-  /^(string|string_literal|char_literal|character_literal)$/.test(type);
+const quoted = /^(string|string_literal|char_literal|character_literal)$/;
+const named = new Set(['enhanced_for_statement', 'resource', 'catch_formal_parameter']);
 
 interface Rules {
   /** Adds what a node declares. */
-  declare(node: Node, locals: Set<string>, parameters: Set<string>): void;
+  declare(
+    node: Node,
+    type: string,
+    parent: Node | undefined,
+    locals: Set<string>,
+    parameters: Set<string>,
+  ): void;
   /** Whether an identifier names something else than a variable. */
   isOther(node: Node, parent: Node): boolean;
 }
@@ -104,17 +111,18 @@ function add(names: Set<string>, node: Node | null | undefined): void {
 
 const languages: Record<VariableLanguage, Rules> = {
   java: {
-    declare(node, locals, parameters) {
-      const name = node.childForFieldName('name');
-      const inside = node.parent?.type ?? '';
-      if (node.type === 'variable_declarator' && inside === 'local_variable_declaration')
-        add(locals, name);
-      if (/^(enhanced_for_statement|resource|catch_formal_parameter)$/.test(node.type))
-        add(locals, name);
-      if (node.type === 'formal_parameter') add(parameters, name);
-      if (node.type === 'variable_declarator' && inside === 'spread_parameter')
-        add(parameters, name);
-      if (node.type === 'lambda_expression') add(parameters, node.childForFieldName('parameters'));
+    declare(node, type, parent, locals, parameters) {
+      const name = () => node.childForFieldName('name');
+      if (type === 'variable_declarator') {
+        if (parent?.type === 'local_variable_declaration') add(locals, name());
+        if (parent?.type === 'spread_parameter') add(parameters, name());
+      } else if (type === 'formal_parameter') {
+        add(parameters, name());
+      } else if (type === 'lambda_expression') {
+        add(parameters, node.childForFieldName('parameters'));
+      } else if (named.has(type)) {
+        add(locals, name());
+      }
     },
     isOther: (node, parent) =>
       (parent.type === 'method_invocation' && isField(node, parent, 'name')) ||
@@ -124,10 +132,9 @@ const languages: Record<VariableLanguage, Rules> = {
       ),
   },
   c: {
-    declare(node, locals, parameters) {
-      if (node.type === 'parameter_declaration')
-        add(parameters, node.childForFieldName('declarator'));
-      if (node.type !== 'declaration' || node.parent?.type === 'translation_unit') return;
+    declare(node, type, parent, locals, parameters) {
+      if (type === 'parameter_declaration') add(parameters, node.childForFieldName('declarator'));
+      if (type !== 'declaration' || parent?.type === 'translation_unit') return;
       for (const child of node.namedChildren) {
         const declared =
           child?.type === 'init_declarator' ? child.childForFieldName('declarator') : child;
@@ -138,20 +145,20 @@ const languages: Record<VariableLanguage, Rules> = {
       parent.type === 'function_declarator' && isField(node, parent, 'declarator'),
   },
   python: {
-    declare(node, locals, parameters) {
-      const inside = node.parent?.type ?? '';
+    declare(node, type, parent, locals, parameters) {
+      const inside = parent?.type;
       if (inside === 'parameters' || inside === 'lambda_parameters') {
         add(
           parameters,
           node.childForFieldName('name') ??
-            (node.type === 'typed_parameter' ? node.namedChild(0) : node),
+            (type === 'typed_parameter' ? node.namedChild(0) : node),
         );
       }
-      if (/^(assignment|augmented_assignment|for_statement|for_in_clause)$/.test(node.type)) {
+      if (/^(assignment|augmented_assignment|for_statement|for_in_clause)$/.test(type)) {
         add(locals, node.childForFieldName('left'));
       }
-      if (node.type === 'named_expression') add(locals, node.childForFieldName('name'));
-      if (node.type === 'as_pattern_target') add(locals, node.namedChild(0));
+      if (type === 'named_expression') add(locals, node.childForFieldName('name'));
+      if (type === 'as_pattern_target') add(locals, node.namedChild(0));
     },
     isOther: (node, parent) =>
       (parent.type === 'attribute' && isField(node, parent, 'attribute')) ||
