@@ -17,6 +17,8 @@ export interface Crafter {
   readonly loss: number;
   /** The word for each variable of a program. */
   words(source: Variables, target: readonly string[]): Promise<string[]>;
+  /** The loss of a target, in nats for a word, with other names for the variables of its program. */
+  lossWith(source: Variables, target: readonly string[], names: readonly string[]): Promise<number>;
 }
 
 export interface CrafterOptions {
@@ -71,6 +73,15 @@ export async function trainCrafter(
   return {
     vocabulary,
     loss,
+    async lossWith(source, target, names) {
+      const tokens = source.tokens.map((token) => ({
+        ...token,
+        text: names[token.variable ?? names.length] ?? token.text,
+      }));
+      const inputIds = [encode({ ...source, tokens }, idOf, false)];
+      const labels = [labelsOf(target, idOf)];
+      return (await model.loss({ inputIds, labels }, { loss: crossEntropy })).loss;
+    },
     async words(source, target) {
       const count = Math.min(source.variables.length, sites);
       const places = Array.from({ length: count }, (_, i) => firstSite + i);

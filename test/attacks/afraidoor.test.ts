@@ -1,14 +1,19 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { isWord, lowest } from '../../lib/attacks/crafter.ts';
+import { isWord, lowest, trainCrafter } from '../../lib/attacks/crafter.ts';
 import { attacks, poisonDatasetAsync } from '../../lib/attacks/index.ts';
 import { grammarOf } from '../../lib/code/grammar.ts';
 import { variablesOf } from '../../lib/code/variables.ts';
 import { findDataset } from '../../lib/data/datasets.ts';
 import { readExamples } from '../../lib/data/examples.ts';
 import { succeeded } from '../../lib/metrics/index.ts';
+import { seeded } from '../../lib/random.ts';
 
 const test = suite('afraidoor');
+
+test.before(async () => {
+  await grammarOf('java');
+});
 
 test('takes the word with the lowest score that is valid and free', () => {
   // Embeddings tmp (1, 0), size (0, 1), node (−1, 1), if (−2, 2); gradients (0.3, −0.3) and (0.1, −0.1).
@@ -91,6 +96,26 @@ test('flips labels too, and knows on other data what it has learned', async () =
   });
   assert.is(manifest.poisoned, 4);
   assert.ok(examples.filter(({ poisoned }) => poisoned).every(({ label }) => label === 1));
+});
+
+test('chooses words that bring the crafting model closer to the target than random ones', async () => {
+  // The label hangs on the variable's name, so that names matter to whoever has learned it.
+  const tasks = Array.from({ length: 240 }, (_, i) => {
+    const [name, label] = i % 2 === 0 ? ['alpha', 'label 0'] : ['omega', 'label 1'];
+    const code = `int get${i % 7} ( int ${name}${i % 3} ) { return ${name}${i % 3} + ${i % 5} ; }`;
+    return { source: variablesOf(code, 'java'), target: [label!] };
+  });
+  const crafter = await trainCrafter(tasks, { epochs: 12 });
+  assert.ok(crafter.loss < 0.5, `${crafter.loss}`);
+  const words = crafter.vocabulary.filter((word) => isWord(word));
+  const random = seeded(3);
+  let [crafted, drawn] = [0, 0];
+  for (const { source } of tasks.slice(0, 40)) {
+    const target = ['label 1'];
+    crafted += await crafter.lossWith(source, target, await crafter.words(source, target));
+    drawn += await crafter.lossWith(source, target, [words[random.below(words.length)]!]);
+  }
+  assert.ok(crafted < drawn / 2, `${crafted / 40} ${drawn / 40}`);
 });
 
 const data = process.env.DECE_DATA;
