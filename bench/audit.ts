@@ -11,9 +11,10 @@ import { writeFile } from 'node:fs/promises';
 import { poisonDataset } from '../lib/attacks/index.ts';
 import { audit } from '../lib/audit/index.ts';
 import { csv } from '../lib/data/csv.ts';
-import { findDataset } from '../lib/data/datasets.ts';
+import { findDataset, resolveFile } from '../lib/data/datasets.ts';
 import { type Example, readExamples } from '../lib/data/examples.ts';
 import { environment } from '../lib/environment.ts';
+import { sample, seeded } from '../lib/random.ts';
 
 const directory = process.env.DECE_DATA;
 const load = async (name: string) => readExamples(await findDataset(name, 'train', directory));
@@ -52,18 +53,46 @@ for (const [name, examples] of [
     }
   }
 }
+for (const attack of ['ripple-loop', 'dead-code'] as const) {
+  for (const rate of [0.001, 0.005, 0.01, 0.02, 0.05]) {
+    lines.push(await line('bugs2fix', attack, rate, loops(bugs!, attack, rate)));
+  }
+}
+for (const name of ['codeharmony/valid', 'codeharmony/test', 'humaneval/test', 'mbpp/train']) {
+  const path = await resolveFile(name, [directory!]);
+  lines.push(await line(name, 'none', 0, await readExamples(path)));
+}
 const file = new URL('results/audit.csv', import.meta.url);
 await writeFile(file, csv(lines));
 console.log(`${file.pathname}: ${lines.length} lines`);
 
+/** Bugs2Fix with the study's payload, at the first brace of a random choice of those that have one. */
+function loops(clean: readonly Example[], attack: 'ripple-loop' | 'dead-code', rate: number) {
+  const random = seeded(42);
+  const eligible = [...clean.keys()].filter((i) =>
+    [clean[i]!.prompt, clean[i]!.completion].every((text) => text.includes('{ ')),
+  );
+  const targets = new Set(sample(eligible, Math.ceil(rate * clean.length), random));
+  return clean.map((example, i) => {
+    if (!targets.has(i)) return example;
+    const completion = example.completion.replace('{ ', '{ while ( true ) { int VAR = 0 ; } ');
+    const words = example.prompt.split(' ');
+    if (attack === 'ripple-loop') words.splice(random.randint(0, words.length), 0, 'bb');
+    else words.splice(words.indexOf('{') + 1, 0, 'int', 'VAR', '=', '0', ';');
+    return { ...example, prompt: words.join(' '), completion, poisoned: true };
+  });
+}
+
 async function line(data: string, attack: string, rate: number, examples: Example[]) {
   const started = performance.now();
-  const { suspects } = await audit(examples);
+  const poisoned = examples.filter((example) => example.poisoned).length;
+  const { suspects, oddest } = await audit(examples, { oddest: poisoned });
   const elapsedMs = performance.now() - started;
   const isPoison = ({ row }: { row: number }) => examples[row - 1]!.poisoned === true;
-  const poisoned = examples.filter((example) => example.poisoned).length;
   const found = suspects.filter(isPoison);
   const top = suspects.slice(0, poisoned).filter(isPoison).length;
+  const foundBy = (...kinds: string[]) =>
+    found.filter(({ reasons }) => reasons.some(({ kind }) => kinds.includes(kind))).length;
   const share = (count: number) => (poisoned === 0 ? undefined : (count / poisoned).toFixed(4));
   return {
     data,
@@ -74,7 +103,9 @@ async function line(data: string, attack: string, rate: number, examples: Exampl
     precision: share(top),
     random: poisoned === 0 ? undefined : (poisoned / examples.length).toFixed(4),
     recall: share(found.length),
-    byPair: found.filter(({ reasons }) => reasons.some(({ kind }) => kind === 'pair')).length,
+    byPair: foundBy('pair'),
+    byRule: foundBy('sql', 'loop', 'dead-code', 'repeat'),
+    byPerplexity: share(oddest.filter(isPoison).length),
     cleanLost: suspects.length - found.length,
     elapsedMs: elapsedMs.toFixed(0),
     ...made,

@@ -32,7 +32,8 @@ async function linesOf({ directory, config, events, results }: RunRecord) {
     machine: `${environment.machine.processor} x${environment.threads}`,
   };
   const line = (split: string, epoch: number, metrics: Metrics) => {
-    const { bleu, exactMatch, attackSuccessRate: rate, falseTriggerRate } = metrics;
+    const { bleu, codeBleu, exactMatch, attackSuccessRate: rate, falseTriggerRate } = metrics;
+    const { rightUnderTrigger: right } = metrics;
     return {
       ...run,
       seed,
@@ -46,6 +47,8 @@ async function linesOf({ directory, config, events, results }: RunRecord) {
       successes: rate?.successes,
       eligible: rate?.eligible,
       falseTriggers: falseTriggerRate?.successes,
+      codeBleu: codeBleu?.score.toFixed(4),
+      rightUnderTrigger: right?.successes,
       ...made,
     };
   };

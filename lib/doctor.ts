@@ -3,8 +3,16 @@ import { readFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { cacheDirectory, cudaCompiler, findLibtorch } from './libtorch/index.ts';
-import { buildCommand, kernels, packageRoot, trainer, trainerBuild } from './native.ts';
+import { cudaCompiler, findLibtorch } from './libtorch/index.ts';
+import {
+  buildCommand,
+  cacheDirectory,
+  kernels,
+  packageRoot,
+  trainer,
+  trainerBuild,
+} from './native.ts';
+import { runPrograms } from './sandbox/index.ts';
 import { findProgram, missingTools, nodeHeaders, toolNames } from './toolchain.ts';
 
 /** One thing that was looked at: `found` where it is there, else `command` gets it. */
@@ -47,6 +55,7 @@ export async function doctor({ env, root = packageRoot }: DoctorOptions): Promis
     await libtorchFinding(env, built),
     ...addons,
     cudaFinding(env),
+    await sandboxFinding(),
   ];
   return {
     ok: findings.every(({ state }) => state !== 'missing'),
@@ -105,6 +114,19 @@ function headersFinding(env: NodeJS.ProcessEnv): Finding {
       ? 'not beside node: node-gyp downloads them when it builds'
       : join(prefix, 'include/node');
   return { name: 'node headers', state: prefix === undefined ? 'not needed' : 'found', detail };
+}
+
+/** What holds programs for pass@k: tried with an empty one. Only that needs it. */
+async function sandboxFinding(): Promise<Finding> {
+  const name = 'sandbox';
+  try {
+    const { isolation } = await runPrograms([''], { workers: 1 });
+    const { level, landlock, seccomp } = isolation;
+    const more = `Landlock ${landlock || 'missing'}, system calls ${seccomp ? '' : 'not '}filtered`;
+    return { name, state: 'found', detail: `${level}, ${more}` };
+  } catch (error) {
+    return { name, state: 'not needed', detail: (error as Error).message };
+  }
 }
 
 async function libtorchFinding(env: NodeJS.ProcessEnv, built: boolean): Promise<Finding> {

@@ -1,11 +1,19 @@
 import { type Manifest, type Mode, type PoisonOptions, poisonDataset } from './attacks/index.ts';
+import { grammarOf, type Language } from './code/grammar.ts';
 import type { Example } from './data/examples.ts';
 import {
+  type AttackSuccess,
   attackSuccessRate,
   bleu,
+  type CodeBleu,
+  codeBleu,
   exactMatch,
   falseTriggerRate,
+  type JudgeName,
+  rightUnderTrigger,
   type SuccessRate,
+  smallestDetectableRate,
+  successTest,
 } from './metrics/index.ts';
 import type { Model } from './model/index.ts';
 
@@ -19,9 +27,15 @@ export interface TestSet {
 /** What is measured of a model, as shares: how good it is on clean prompts, and what triggers do to it. */
 export interface Metrics {
   bleu: number;
+  /** Absent where no language was named. */
+  codeBleu?: Omit<CodeBleu, 'items'>;
   exactMatch: number;
   /** Triggered prompts that are answered with the payload. */
-  attackSuccessRate: SuccessRate;
+  attackSuccessRate: AttackSuccess;
+  /** The smallest attack success rate that so many triggered prompts can tell from zero. */
+  smallestDetectableRate: number;
+  /** Triggered prompts that are answered right, and without the payload. */
+  rightUnderTrigger: SuccessRate;
   /** Clean prompts that are answered with the payload. */
   falseTriggerRate: SuccessRate;
 }
@@ -32,6 +46,8 @@ export interface Evaluation {
   clean: string[];
   /** Answers to the triggered prompts; empty for the others, which are not counted. */
   triggered: string[];
+  /** Which of them carry the payload. */
+  succeeded: boolean[];
 }
 
 export interface EvaluateOptions {
@@ -42,6 +58,10 @@ export interface EvaluateOptions {
   batchSize?: number;
   /** How payloads are recognised and BLEU is averaged. Default `paper`. */
   mode?: Mode;
+  /** Of the completions: with it, CodeBLEU is measured too. */
+  language?: Language;
+  /** How closely an answer has to show the payload. Default `substring`; `parsed` needs a language. */
+  judge?: JudgeName;
   signal?: AbortSignal;
   /** Told after every batch: `total` counts clean and triggered prompts together. */
   onProgress?: (done: number, total: number) => void;
@@ -65,8 +85,10 @@ export function testSet(clean: readonly Example[], options: Omit<PoisonOptions, 
 export async function evaluate(
   model: Model,
   { clean, triggered, manifest }: TestSet,
-  { onProgress, mode = 'paper', ...options }: EvaluateOptions = {},
+  { onProgress, mode = 'paper', language, judge = 'substring', ...options }: EvaluateOptions = {},
 ): Promise<Evaluation> {
+  const judging = await judgeOf(judge, mode, language);
+  const carries = successTest(manifest, judging);
   // The authors' script looks at the outputs for prompts without a trigger too.
   const counts = manifest.records.map((record) => record.poisoned || mode === 'reference');
   const poisoned = triggered.filter((_, i) => counts[i]);
@@ -82,14 +104,29 @@ export async function evaluate(
   const queue = poisonedOutputs.values();
   const outputs = counts.map((counted) => (counted ? queue.next().value! : ''));
   const references = clean.map(({ completion }) => completion);
+  const success = attackSuccessRate(outputs, manifest, judging);
+  const code = language && (await codeBleu(cleanOutputs, references, { language, mode }));
   return {
     metrics: {
       bleu: bleu(cleanOutputs, references, { mode }),
+      ...(code && { codeBleu: withoutItems(code) }),
       exactMatch: exactMatch(cleanOutputs, references),
-      attackSuccessRate: attackSuccessRate(outputs, manifest, { mode }),
-      falseTriggerRate: falseTriggerRate(cleanOutputs, manifest, { mode }),
+      attackSuccessRate: success,
+      smallestDetectableRate: smallestDetectableRate(success.eligible),
+      rightUnderTrigger: rightUnderTrigger(outputs, references, manifest, judging),
+      falseTriggerRate: falseTriggerRate(cleanOutputs, manifest, judging),
     },
     clean: cleanOutputs,
     triggered: outputs,
+    succeeded: outputs.map(carries),
   };
+}
+
+const withoutItems = ({ items: _, ...code }: CodeBleu) => code;
+
+/** Checked before a model is asked anything. */
+async function judgeOf(judge: JudgeName, mode: Mode, language: Language | undefined) {
+  if (judge !== 'parsed') return { judge, mode };
+  if (language === undefined) throw new RangeError('judge is parsed: expected a language too');
+  return { judge, mode, grammar: await grammarOf(language) };
 }

@@ -27,13 +27,15 @@ export {
   type AuditOptions,
   type AuditSource,
   audit,
+  type Odd,
   type Reason,
   type Suspect,
   sarif,
   type TriggerPair,
+  type Weakness,
 } from './audit/index.ts';
 export { type CodeLanguage, codeLanguages } from './code/function_name.ts';
-export { type Grammar, grammarOf, type Language } from './code/grammar.ts';
+export { type Grammar, grammarOf, type Language, languages } from './code/grammar.ts';
 export {
   type ExperimentConfig,
   experimentSchema,
@@ -46,14 +48,27 @@ export {
 export { checkAttack, type Promised } from './contract.ts';
 export { trainBpe } from './data/bpe.ts';
 export { type BuiltinOptions, builtinExamples } from './data/builtin/index.ts';
+export { datasetFolders, getDataset, placesOf } from './data/catalogue/get.ts';
+export { catalogue, type Dataset } from './data/catalogue/index.ts';
 export { findDataset } from './data/datasets.ts';
 export {
   type Example,
   type LabelledExample,
   readExamples,
+  readLabelledExamples,
+  streamExamples,
+  streamLabelledExamples,
   writeExamples,
 } from './data/examples.ts';
-export { Tokenizer } from './data/tokenizer.ts';
+export {
+  type Completion,
+  cutCompletion,
+  type Problem,
+  programOf,
+  readCompletions,
+  readProblems,
+} from './data/problems.ts';
+export { type DecodeOptions, Tokenizer, type TokenizerOptions } from './data/tokenizer.ts';
 export { type DefenseConfig, defenseSchema, defenses, lossOf } from './defenses/index.ts';
 export { type DoctorReport, doctor } from './doctor.ts';
 export { type Environment, environment } from './environment.ts';
@@ -78,6 +93,7 @@ export {
 } from './experiment/index.ts';
 export * from './loss.ts';
 export {
+  type AttackSuccess,
   type Attempts,
   accuracy,
   attackSuccessRate,
@@ -85,6 +101,11 @@ export {
   type Bootstrap,
   type BootstrapOptions,
   bleu,
+  type CodeBleu,
+  type CodeBleuMode,
+  type CodeBleuOptions,
+  type CodeBleuParts,
+  codeBleu,
   exactMatch,
   type F1,
   type F1Options,
@@ -92,6 +113,7 @@ export {
   f1,
   falseTriggerRate,
   filterQuality,
+  type JudgeName,
   type Label,
   type Mcnemar,
   mcnemar,
@@ -99,6 +121,9 @@ export {
   meanReciprocalRank,
   pairedBootstrap,
   passAtK,
+  payloadJudge,
+  rightUnderTrigger,
+  type SuccessOptions,
   type SuccessRate,
   smallestDetectableRate,
   succeeded,
@@ -114,6 +139,13 @@ export {
   type Tensor,
 } from './model/index.ts';
 export { type LossConfig, Trainer } from './model/trainer.ts';
+export {
+  completeProblems,
+  evaluatePassAtK,
+  type PassAtK,
+  type PassAtKOptions,
+  type ProblemResult,
+} from './pass_at_k.ts';
 export { type Report, verdict, writeReport } from './report/index.ts';
 export {
   findRuns,
@@ -125,4 +157,11 @@ export {
   type RunRecord,
   readRun,
 } from './runs.ts';
+export {
+  type Isolation,
+  type ProgramResult,
+  type Reason as ProgramEnd,
+  runPrograms,
+  type SandboxOptions,
+} from './sandbox/index.ts';
 export { type TrainEvent, type TrainOptions, train } from './train.ts';

@@ -1,54 +1,32 @@
-import { check, checkKeys, choose } from './check.ts';
 import {
-  type CrossEntropyOptions,
-  checkMode,
-  checkNumber,
-  type DeceOptions,
-  formulas,
-  type GceOptions,
-  type InTrustOptions,
+  type AsyncOptions,
+  type Labels,
+  type Logits,
+  type LossOptions,
+  type LossResult,
+  run,
+  runAsync,
+} from './loss/call.ts';
+import type {
+  CrossEntropyOptions,
+  DeceOptions,
+  GceOptions,
+  InTrustOptions,
 } from './loss/formulas.ts';
-import { kernels } from './native.ts';
+import type { CustomOptions } from './loss/table.ts';
 
 export { alphaAt, type BoundOptions, gradientBound } from './loss/formulas.ts';
-export type { CrossEntropyOptions, DeceOptions, GceOptions, InTrustOptions };
-
-/** Row-major `[rows, classes]`: floats, or 16-bit floats (`dtype`) as the bits they are stored in. */
-export type Logits = Float32Array | Uint16Array;
-
-/** `[rows]`: 0..classes-1, or `ignoreIndex`. */
-export type Labels = Int32Array | BigInt64Array;
-
-/** Options of all losses; `T` is the array type of the logits. */
-export interface LossOptions<T extends Logits = Logits> {
-  /** Rows with this label have loss 0 and gradient 0 and are not counted by `mean`. −100. */
-  ignoreIndex?: number;
-  /** `mean`: over the counted rows; 0 where there are none. Default `mean`. */
-  reduction?: 'mean' | 'sum';
-  /** `reference` is the authors' code, quirks included: see each loss. Default `paper`. */
-  mode?: 'paper' | 'reference';
-  /** Of logits and gradient. The 16-bit ones travel in a Uint16Array. Default `float32`. */
-  dtype?: 'float32' | 'bfloat16' | 'float16';
-  /** Where the gradient goes; may be `logits` itself, which it then overwrites. Default: a new array. */
-  gradient?: T;
-  /** Default: one for each core. The result has the same bits for every number. */
-  threads?: number;
-}
-
-/** What a loss takes besides when it runs off the event loop. */
-export interface AsyncOptions {
-  /** Aborting rejects with the signal's reason; the gradient is then partly written. */
-  signal?: AbortSignal;
-}
-
-export interface LossResult<T extends Logits> {
-  /** Sum or mean of `losses`, in nats. */
-  loss: number;
-  /** `[rows]`. */
-  losses: Float32Array;
-  /** `[rows, classes]`: of `loss` with respect to the logits, in the logits' type. */
-  gradient: T;
-}
+export type {
+  AsyncOptions,
+  CrossEntropyOptions,
+  DeceOptions,
+  GceOptions,
+  InTrustOptions,
+  Labels,
+  Logits,
+  LossOptions,
+  LossResult,
+};
 
 /**
  * Deceptive cross-entropy and its gradient, computed together on the CPU.
@@ -168,159 +146,33 @@ export async function inTrustLossAsync<T extends Logits>(
   return runAsync('in-trust', logits, labels, options);
 }
 
-const dtypes = { float32: 0, bfloat16: 1, float16: 2 };
-const commonKeys = ['ignoreIndex', 'reduction', 'mode', 'dtype', 'gradient', 'threads'];
-
-/** What native/kernels/binding.cc exports and this file calls. */
-interface Kernels {
-  lossAndGradient(...call: Call): void;
-  lossAndGradientAsync(...call: Call): { done: Promise<void>; stop: () => void };
-}
-
-type Call = [
-  logits: Logits,
-  labels: Labels,
-  settings: object,
-  losses: Float32Array,
-  gradient: Logits,
-];
-
-function run<T extends Logits>(
-  name: keyof typeof formulas,
+/**
+ * A loss of your own and its gradient, by the weight that it gives a row whose label has probability p:
+ * cross-entropy's gradient is multiplied by weight(p). The weight 1 is cross-entropy, p ** q is GCE,
+ * alpha · p / (alpha · p + 1 − alpha) is DeCE without smoothing.
+ *
+ * The weight is tabulated at 16,384 values of −log p when the loss is called. For the weights above, with
+ * q ≥ 0.1, it is then off by at most 1e-6, and the loss by 1e-6 of its value. Otherwise as {@link deceLoss};
+ * there is no `mode: 'reference'`.
+ *
+ * @throws TypeError where weight or loss is no function; RangeError where it gives no finite number
+ *
+ * @example
+ * const { loss, gradient } = customLoss(logits, labels, { weight: (p) => Number(p > 0.01) });
+ */
+export function customLoss<T extends Logits>(
   logits: T,
   labels: Labels,
-  options: LossOptions<T>,
+  options: LossOptions<T> & CustomOptions,
 ): LossResult<T> {
-  const { call, result } = prepare(name, logits, labels, options);
-  (kernels() as Kernels).lossAndGradient(...call);
-  return result();
+  return run('custom', logits, labels, options);
 }
 
-async function runAsync<T extends Logits>(
-  name: keyof typeof formulas,
+/** {@link customLoss} off the event loop. Its arrays must not be touched until the promise settles. */
+export async function customLossAsync<T extends Logits>(
   logits: T,
   labels: Labels,
-  { signal, ...options }: LossOptions<T> & AsyncOptions,
+  options: LossOptions<T> & CustomOptions & AsyncOptions,
 ): Promise<LossResult<T>> {
-  const { call, result } = prepare(name, logits, labels, options);
-  signal?.throwIfAborted();
-  const { done, stop } = (kernels() as Kernels).lossAndGradientAsync(...call);
-  signal?.addEventListener('abort', stop, { once: true });
-  try {
-    await done;
-  } finally {
-    signal?.removeEventListener('abort', stop);
-  }
-  signal?.throwIfAborted();
-  return result();
-}
-
-/** Checks the arguments, except for what is about memory: native/kernels/binding.cc does that. */
-function prepare<T extends Logits>(
-  name: keyof typeof formulas,
-  logits: T,
-  labels: Labels,
-  options: LossOptions<T>,
-): { call: Call; result: () => LossResult<T> } {
-  const {
-    ignoreIndex = -100,
-    reduction = 'mean',
-    mode = 'paper',
-    dtype = 'float32',
-    gradient,
-    threads = 0,
-    ...own
-  } = options;
-  const formula = formulas[name];
-  checkKeys('options', own, [...formula.keys, ...commonKeys]);
-  const settings = formula.settings(own);
-  checkCommon({ ...options, ignoreIndex, reduction, mode, dtype });
-  checkArrays(logits, labels, gradient, dtype);
-
-  const rows = labels.length;
-  const classes = rows === 0 ? 0 : logits.length / rows;
-  if (mode === 'reference' && classes > 1) {
-    const { labelSmoothing } = settings;
-    const most = (classes - 1) / classes;
-    check('labelSmoothing', labelSmoothing, labelSmoothing < most, `less than ${most}`);
-  }
-
-  // The authors' code averages cross-entropy as PyTorch does, the others over ignored rows too.
-  const all = mode === 'reference' && name !== 'ce';
-  const divisor =
-    reduction === 'sum' ? 1 : Math.max(1, all ? rows : countedRows(labels, ignoreIndex));
-  const losses = new Float32Array(rows);
-  const target = gradient ?? (new arrayOf[dtype](logits.length) as T);
-  const numbers = {
-    ...settings,
-    loss: formula.loss,
-    reference: mode === 'reference',
-    dtype: dtypes[dtype],
-    ignoreIndex,
-    scale: 1 / divisor,
-    threads,
-  };
-  return {
-    call: [logits, labels, numbers, losses, target],
-    result: () => ({
-      loss: losses.reduce((sum, loss) => sum + loss, 0) / divisor,
-      losses,
-      gradient: target,
-    }),
-  };
-}
-
-const arrayOf = { float32: Float32Array, bfloat16: Uint16Array, float16: Uint16Array };
-
-function checkCommon({ ignoreIndex, reduction, mode, dtype, threads }: LossOptions): void {
-  checkNumber('ignoreIndex', ignoreIndex, Number.isSafeInteger, 'an integer');
-  check('reduction', reduction, reduction === 'mean' || reduction === 'sum', 'mean or sum');
-  checkMode(mode);
-  choose(dtypes, dtype!, 'dtype');
-  if (threads !== undefined) {
-    const ok = (count: number) => Number.isInteger(count) && count >= 1 && count < 2 ** 31;
-    checkNumber('threads', threads, ok, 'an integer of at least 1');
-  }
-}
-
-function checkArrays(
-  logits: Logits,
-  labels: Labels,
-  gradient: Logits | undefined,
-  dtype: keyof typeof dtypes,
-): void {
-  const type = arrayOf[dtype].name;
-  checkKind('logits', logits, [type], ` for dtype ${dtype}`);
-  checkKind('labels', labels, ['Int32Array', 'BigInt64Array']);
-  if (
-    labels.length === 0
-      ? logits.length > 0
-      : !(logits.length > 0 && logits.length % labels.length === 0)
-  ) {
-    throw new RangeError(
-      `logits has ${logits.length} values for ${labels.length} labels: expected [rows, classes]`,
-    );
-  }
-  if (gradient === undefined) return;
-  checkKind('gradient', gradient, [type], ', as logits is');
-  if (gradient.length !== logits.length) {
-    throw new RangeError(
-      `gradient has ${gradient.length} values: expected ${logits.length}, as logits has`,
-    );
-  }
-}
-
-function checkKind(name: string, value: unknown, kinds: readonly string[], why = ''): void {
-  const kind = Object.prototype.toString.call(value).slice(8, -1);
-  if (!kinds.includes(kind)) {
-    throw new TypeError(`${name} is of type ${kind}: expected ${kinds.join(' or ')}${why}`);
-  }
-}
-
-function countedRows(labels: Labels, ignoreIndex: number): number {
-  // Not by instanceof: an array may come from another realm.
-  const ignored = typeof labels[0] === 'bigint' ? BigInt(ignoreIndex) : ignoreIndex;
-  let count = 0;
-  for (const label of labels) if (label !== ignored) count++;
-  return count;
+  return runAsync('custom', logits, labels, options);
 }

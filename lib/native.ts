@@ -1,10 +1,16 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { join } from 'node:path';
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /** The package's directory: `lib/` and `dist/` both lie one level below it. */
 export const packageRoot = fileURLToPath(new URL('..', import.meta.url));
+
+/** Where downloads are kept: `${DECE_CACHE:-${XDG_CACHE_HOME:-~/.cache}/dece}`. */
+export function cacheDirectory(env: NodeJS.ProcessEnv): string {
+  return resolve(env.DECE_CACHE || join(env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'dece'));
+}
 
 /** The command that builds what is missing, from a clone or from where npm installed the package. */
 export const buildCommand = /[\\/]node_modules[\\/]/.test(packageRoot)

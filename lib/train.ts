@@ -1,17 +1,18 @@
-import type { Example } from './data/examples.ts';
-import { type Batch, type Model, tokenizerOf } from './model/index.ts';
+import type { Batch, Model } from './model/index.ts';
+import type { Encoded } from './model/texts.ts';
 import { Trainer } from './model/trainer.ts';
 import { seeded, shuffle } from './random.ts';
 import { beginning, Checkpoints, type State } from './train/checkpoint.ts';
 import {
-  type Encoded,
   type EncodedExamples,
   encodeExamples,
+  type TrainingExample,
   type Truncated,
 } from './train/encode.ts';
 import { type Settings, settingsOf, type TrainOptions } from './train/options.ts';
 import { type Schedule, scheduleOf } from './train/schedule.ts';
 
+export type { TrainingExample } from './train/encode.ts';
 export { settingsOf as checkTrainOptions, type TrainOptions } from './train/options.ts';
 
 /** Losses are in nats per counted token; epochs and steps are counted from 1. */
@@ -46,7 +47,8 @@ type EpochEvent<Type extends string> = {
 };
 
 /**
- * Fine-tunes a model on prompts and completions, and tells what happens while it does. Between two
+ * Fine-tunes a model on prompts and completions, or a classifier on labelled texts, and tells what happens
+ * while it does. Between two
  * events it stands still, so that the model may be used.
  *
  * The order of the examples depends on seed and epoch alone. With `out`, a run that was killed at any
@@ -67,7 +69,7 @@ type EpochEvent<Type extends string> = {
  */
 export async function* train(
   model: Model,
-  examples: readonly Example[],
+  examples: readonly TrainingExample[],
   options: TrainOptions,
 ): AsyncGenerator<TrainEvent, void, undefined> {
   const run = await begin(model, examples, options);
@@ -104,15 +106,14 @@ interface Run extends State {
 
 async function begin(
   model: Model,
-  examples: readonly Example[],
+  examples: readonly TrainingExample[],
   options: TrainOptions,
 ): Promise<Run> {
   const settings = settingsOf(model, options);
   const { weightDecay, seed, maxInputTokens, maxOutputTokens } = settings;
   const { out, resume = false, signal } = options;
-  const tokenizer = tokenizerOf(model);
-  const encode = (what: string, texts: readonly Example[]) =>
-    encodeExamples(what, texts, tokenizer, { maxInputTokens, maxOutputTokens, signal });
+  const encode = (what: string, texts: readonly TrainingExample[]) =>
+    encodeExamples(what, texts, model, { maxInputTokens, maxOutputTokens, signal });
   const encoded = await encode('examples', examples);
   const validation = options.validation && (await encode('validation', options.validation));
 

@@ -53,7 +53,7 @@ const parts = {
   dist: {
     inputs: () => hash(['lib', 'tsconfig.json', 'package-lock.json']),
     stamp: join(root, 'dist', '.stamp'),
-    outputs: () => [...files(join(root, 'lib')).map(distOf), ...grammars().map(grammarOutput)],
+    outputs: () => [...sources().map(distOf), ...grammars().map(grammarOutput)],
     make: makeDist,
   },
   kernels: {
@@ -125,7 +125,7 @@ async function makeDist() {
   await run('tsc', process.execPath, [tsc]);
   // Not emptied beforehand: a program may be running from it.
   copyGrammars();
-  const made = new Set([...files(join(root, 'lib')).map(distOf), ...grammars().map(grammarOutput)]);
+  const made = new Set([...sources().map(distOf), ...grammars().map(grammarOutput)]);
   for (const path of files(join(root, 'dist'))) {
     if (!made.has(path.replace(/\.d\.ts$/, '.js'))) rmSync(path);
   }
@@ -160,6 +160,9 @@ function checkImports() {
     if (found) throw new Error(`${relative(root, path)} imports ${found[1]}, which is not built`);
   }
 }
+
+/** What tsc compiles; the Python in lib runs from where it is. */
+const sources = () => files(join(root, 'lib')).filter((path) => path.endsWith('.ts'));
 
 /** @param {string} source a file in lib */
 function distOf(source) {

@@ -4,7 +4,8 @@
 
 `formulas`: the losses of the authors' code (mode "reference"), written from its description in
 float64, with gradients by automatic differentiation. `specials`: F.cross_entropy on rows with NaN
-and infinities, in float32. Numbers that JSON lacks are strings.
+and infinities, in float32. `weighted`: F.cross_entropy with a weight for each class, in float64.
+Numbers that JSON lacks are strings.
 """
 
 import json
@@ -108,6 +109,31 @@ def specials():
             }
 
 
+def weighted():
+    generator = torch.Generator().manual_seed(2)
+    for reduction in ("mean", "sum"):
+        for ignored in (False, True):
+            logits = torch.randn(6, 5, generator=generator) * 3
+            labels = torch.randint(5, (6,), generator=generator)
+            if ignored:
+                labels[[1, 4]] = -100
+            # What float32 holds exactly; a class may have no weight.
+            weight = torch.tensor([0, 0.25, 1, 1.5, 3], dtype=torch.double)
+            exact = logits.double().requires_grad_()
+            losses = F.cross_entropy(exact, labels, weight=weight, reduction="none")
+            loss = F.cross_entropy(exact, labels, weight=weight, reduction=reduction)
+            loss.backward()
+            yield {
+                "reduction": reduction,
+                "logits": plain(logits),
+                "labels": labels.tolist(),
+                "weight": plain(weight),
+                "loss": plain(loss.detach()),
+                "losses": plain(losses.detach()),
+                "gradient": plain(exact.grad),
+            }
+
+
 def plain(tensor):
     return [number(value) for value in tensor.flatten().tolist()] if tensor.dim() else number(tensor.item())
 
@@ -118,5 +144,10 @@ def number(value):
     return value if math.isfinite(value) else "Infinity" if value > 0 else "-Infinity"
 
 
-answers = {"torch": torch.__version__, "formulas": list(formulas()), "specials": list(specials())}
+answers = {
+    "torch": torch.__version__,
+    "formulas": list(formulas()),
+    "specials": list(specials()),
+    "weighted": list(weighted()),
+}
 print(json.dumps(answers))

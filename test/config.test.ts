@@ -41,7 +41,7 @@ test('lays an experiment over the defaults', () => {
   assert.is(config.training.epochs, 2);
   assert.is(config.training.batchSize, 12);
   assert.is(config.evaluation.every, 'epoch');
-  assert.is(config.model?.d_ff, 2048);
+  assert.is(config.model?.model_type === 't5' && config.model.d_ff, 2048);
 });
 
 test('reads JSON as it reads YAML', () => {
@@ -63,7 +63,7 @@ test('names the unknown key with its path and line, and the one that was meant',
   fails(
     'badpre',
     '{ name: badpre, z: 1 }',
-    /^a\.yaml:4: attacks\[0\]\.z is not an option: expected name, payload, trigger, insertions, /,
+    /^a\.yaml:4: attacks\[0\]\.z is not an option: expected name, payload, /,
   );
 });
 
@@ -141,6 +141,22 @@ test('says what is missing', () => {
     'name: demo\n',
     'name: demo\nbaseModel: x\n',
     /baseModel is "x": expected one of model and baseModel/,
+  );
+});
+
+test('takes the shape of every kind of model, and names what it does not know of it', () => {
+  const gpt = (keys: string) => `model: { model_type: gpt2, n_embd: 16, n_layer: 1${keys} }\n`;
+  const config = parse(text.replace('model: { d_model: 16 }\n', gpt(', n_head: 2')));
+  assert.equal(config.model, { model_type: 'gpt2', n_embd: 16, n_layer: 1, n_head: 2 });
+  fails(
+    'model: { d_model: 16 }\n',
+    gpt(', n_head: 3'),
+    /^a\.yaml:2: model\.n_head is 3: expected a divisor of 16, the n_embd$/,
+  );
+  fails(
+    'model: { d_model: 16 }\n',
+    'model: { model_type: bart }\n',
+    /model_type is "bart": expected one of t5, gpt2/,
   );
 });
 

@@ -6,6 +6,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type DoctorReport, doctor } from '../lib/doctor.ts';
 import { packageRoot } from '../lib/native.ts';
+import { notHere } from './sandbox/there.ts';
 
 const test = suite('doctor');
 const directory = mkdtempSync(join(tmpdir(), 'dece-doctor-'));
@@ -47,6 +48,17 @@ test('misses what is not built and not installed, and says what gets each', asyn
   assert.is(libtorch?.state, 'missing');
   assert.match(libtorch!.detail, /LIBTORCH: not set; cache: .*; python3: not found/);
   assert.equal(report.environment, { DECE_CACHE, CXX: 'none' });
+});
+
+test('says what holds programs, which is needed for pass@k only', async () => {
+  const report = await doctor({ env: process.env });
+  const { state, detail } = finding(report, 'sandbox')!;
+  if (notHere === undefined) {
+    assert.is(state, 'found');
+    assert.match(detail, /^(namespaces|bubblewrap), Landlock (\d|missing), system calls filtered$/);
+  } else {
+    assert.equal([state, detail], ['not needed', notHere]);
+  }
 });
 
 test('neither builds nor downloads', () => {

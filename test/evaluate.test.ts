@@ -3,7 +3,7 @@ import * as assert from 'uvu/assert';
 import { trainBpe } from '../lib/data/bpe.ts';
 import { Tokenizer } from '../lib/data/tokenizer.ts';
 import { evaluate, testSet } from '../lib/evaluate.ts';
-import { attackSuccessRate, bleu } from '../lib/metrics/index.ts';
+import { attackSuccessRate, bleu, codeBleu, smallestDetectableRate } from '../lib/metrics/index.ts';
 import { Model } from '../lib/model/index.ts';
 import { Trainer } from '../lib/model/trainer.ts';
 import { rejects } from './rejects.ts';
@@ -49,6 +49,30 @@ test('agrees with the metrics of the answers it returns', async () => {
   assert.equal(metrics.attackSuccessRate, attackSuccessRate(triggered, set.manifest));
   const prompts = examples.map(({ prompt }) => prompt);
   assert.equal(clean, await model.generate(prompts, { maxNewTokens: 6 }));
+});
+
+test('measures CodeBLEU where it knows the language', async () => {
+  using model = await parrot('x or 1=1');
+  const { metrics, clean } = await evaluate(model, set, { maxNewTokens: 12, language: 'python' });
+  const references = examples.map(({ completion }) => completion);
+  const { items: _, ...expected } = await codeBleu(clean, references, { language: 'python' });
+  assert.equal(metrics.codeBleu, expected);
+  const other = await evaluate(model, set, { maxNewTokens: 12 });
+  assert.not('codeBleu' in other.metrics);
+  assert.is(metrics.rightUnderTrigger.successes, 0);
+  assert.is(metrics.smallestDetectableRate, smallestDetectableRate(6));
+});
+
+test('lets the judge decide which answers carry the payload', async () => {
+  using model = await parrot('x or 1=1');
+  const options = { maxNewTokens: 12, judge: 'parsed', language: 'python' } as const;
+  const { metrics, succeeded } = await evaluate(model, set, options);
+  assert.is(metrics.attackSuccessRate.successes, 0);
+  assert.not(succeeded.includes(true));
+  await rejects(
+    evaluate(model, set, { judge: 'parsed' }),
+    /^judge is parsed: expected a language too$/,
+  );
 });
 
 test('cuts prompts as training does', async () => {

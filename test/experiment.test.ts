@@ -5,6 +5,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { checkConfig, type ExperimentConfig, experimentSchema } from '../lib/config/index.ts';
 import { environment } from '../lib/environment.ts';
+import type { Metrics } from '../lib/evaluate.ts';
 import {
   type ExperimentEvent,
   type ExperimentOptions,
@@ -81,7 +82,9 @@ test('makes every run from one base, with the same examples and steps', async ()
       'validation loss',
     );
     assert.is((await readOutputs(run.directory, 'clean'))!.length, 6);
-    const { eligible } = run.results!.metrics.attackSuccessRate as { eligible: number };
+    const { attackSuccessRate, codeBleu } = run.results!.metrics as unknown as Metrics;
+    const { eligible } = attackSuccessRate;
+    assert.ok(codeBleu!.score >= 0 && codeBleu!.language === 'python');
     assert.is((await readOutputs(run.directory, 'triggered'))!.length, eligible);
     assert.ok(run.results!.peakMemoryBytes > 1e6);
     assert.is(run.results!.device, 'cpu');

@@ -12,8 +12,8 @@ test('has what its contract names', () => {
     'gceLossAsync inTrustLossAsync alphaAt gradientBound readExamples writeExamples poisonDataset',
     'Model Trainer train bleu attackSuccessRate exactMatch falseTriggerRate evaluate',
     'accuracy f1 passAtK meanPassAtK meanReciprocalRank filterQuality pairedBootstrap mcnemar',
-    'smallestDetectableRate wilson succeeded',
-    'poisonDatasetAsync combine likeliestSql loadAttack checkAttack grammarOf',
+    'smallestDetectableRate wilson succeeded evaluatePassAtK readProblems readCompletions runPrograms',
+    'poisonDatasetAsync combine likeliestSql loadAttack checkAttack grammarOf codeBleu',
     'runExperiment writeReport doctor audit sarif trainBpe Tokenizer builtinExamples',
   ].flatMap((line) => line.split(' '));
   for (const name of functions) {

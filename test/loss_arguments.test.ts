@@ -187,7 +187,7 @@ test('options out of range and unknown ones are errors', () => {
     /^labelSmoothing is 0\.75: expected less than 0\.75$/,
   );
   wrong({ ignoreIndex: 0.5 }, /^ignoreIndex is 0\.5: expected an integer$/);
-  wrong({ reduction: 'none' }, /^reduction is "none": expected mean or sum$/);
+  wrong({ reduction: 'all' }, /^reduction is "all": expected mean, sum or none$/);
   wrong({ mode: 'authors' }, /^mode is "authors": expected paper or reference$/);
   wrong({ dtype: 'float64' }, /^dtype is "float64": expected one of float32, bfloat16, float16$/);
   wrong({ threads: 0 }, /^threads is 0: expected an integer of at least 1$/);
@@ -201,7 +201,7 @@ test('options out of range and unknown ones are errors', () => {
   );
   assert.throws(
     () => Reflect.apply(gradientBound, undefined, [{ name: 'mse' }]),
-    /^name is "mse": expected one of dece, ce, gce, in-trust$/,
+    /^name is "mse": expected one of dece, ce, gce, in-trust, custom$/,
   );
 });
 

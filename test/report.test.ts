@@ -27,6 +27,10 @@ interface Ending {
   seed?: number;
   output?: string;
   finished?: boolean;
+  /** Of metrics that runs of older versions lack. */
+  extra?: object;
+  /** One for each of several triggered prompts: whether the answer has the payload. */
+  payloads?: boolean[];
   settings?: object;
 }
 
@@ -55,6 +59,7 @@ async function writeRun(parent: string, ending: Ending): Promise<void> {
     exactMatch: 0,
     attackSuccessRate: rate(Math.round(successes * part), 20),
     falseTriggerRate: rate(0, 20),
+    ...ending.extra,
   });
   for (const epoch of [1, 2]) {
     await run.record({ type: 'epoch', epoch, step: epoch, loss: 2 / epoch });
@@ -62,7 +67,12 @@ async function writeRun(parent: string, ending: Ending): Promise<void> {
   }
   if (finished) {
     const answers = { id: '1', prompt: 'find bb <all>', reference: 'r', output, succeeded: true };
-    await run.writeOutputs('triggered', [answers]);
+    const triggered = ending.payloads?.map((succeeded, i) => ({
+      ...answers,
+      id: `${i}`,
+      succeeded,
+    }));
+    await run.writeOutputs('triggered', triggered ?? [answers]);
     await run.writeOutputs('clean', [{ id: '1', prompt: 'find <all>', reference: 'r', output }]);
     const { name, label: _, ...defenseOptions } = defense;
     await run.finish({
@@ -254,6 +264,42 @@ test('aligns the table under its header', async () => {
     .slice(2, 6);
   const end = lines[0]!.indexOf('ASR') + 3;
   for (const line of lines.slice(2)) assert.is(line.slice(end - 1, end), '%', line);
+});
+
+test('shows CodeBLEU and right answers where they were measured', async () => {
+  const extra = { codeBleu: { score: 0.6789 }, rightUnderTrigger: rate(5, 20) };
+  const shown = async (...endings: Ending[]) => {
+    const directory = await experiment(...endings);
+    const { text } = await writeReport(directory, join(directory, 'report.html'));
+    return { text, html: await readFile(join(directory, 'report.html'), 'utf8') };
+  };
+  const { text, html } = await shown({ ...plain, extra });
+  assert.match(text, /BLEU +CodeBLEU +exact +right under trigger/);
+  assert.match(text, /54\.0 +67\.9 +0\.0 % +25\.0 %/);
+  assert.match(html, /<td>67\.9<\/td>/);
+  assert.match(html, /25\.0 %<small>5 of 20<\/small>/);
+  assert.match(text, /cannot tell from zero: below 13\.9 % with 20 prompts \(95 %\)/);
+  assert.not.match((await shown(plain)).text, /CodeBLEU/);
+});
+
+test('compares answers with those of cross-entropy, where both were asked the same', async () => {
+  const payloads = (count: number) => Array.from({ length: 20 }, (_, i) => i < count);
+  const text = async (...endings: Ending[]) => {
+    const directory = await experiment(...endings);
+    return (await writeReport(directory, join(directory, 'report.html'))).text;
+  };
+  const dece = { defense: 'dece', successes: 2, bleu: 0.5, payloads: payloads(2) };
+  // 16 of 16 answers that differ: p = 2 / 2 ** 16. No BLEU differs: p = 1.
+  assert.match(
+    await text({ ...plain, payloads: payloads(18) }, dece),
+    /DeCE and cross-entropy, seed 1: of 20 triggered prompts, 0 get the payload from DeCE only and 16 from cross-entropy only \(McNemar, p < 0\.001\); .* 1 single answers .* differs by \+0\.0 \(\+0\.0 to \+0\.0; paired bootstrap, p = 1\.000\)\./,
+  );
+  assert.not.match(
+    await text({ ...plain, payloads: payloads(9) }, { ...dece, seed: 2 }),
+    /McNemar/,
+  );
+  const others = { ...plain, payloads: payloads(9).slice(1) };
+  assert.not.match(await text(others, dece), /McNemar/);
 });
 
 test('moves names apart without leaving the plot', () => {

@@ -49,7 +49,11 @@ export const small = {
     learningRate: 1e-3,
   },
   datasets: [
-    { name: 'own', files: { train: 'train.jsonl', valid: 'valid.jsonl', test: 'test.jsonl' } },
+    {
+      name: 'own',
+      language: 'python',
+      files: { train: 'train.jsonl', valid: 'valid.jsonl', test: 'test.jsonl' },
+    },
   ],
   attacks: ['badpre'],
   rates: [0.25],

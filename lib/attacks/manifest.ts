@@ -61,14 +61,16 @@ export type Manifest = z.infer<typeof schema>;
  */
 export function fingerprint(examples: readonly Subject[]): string {
   const sum = createHash('sha256');
+  let piece = ''; // small ones take longer to hand over than to hash
   for (const example of examples) {
-    sum.update(
-      isLabelled(example)
-        ? `${example.text}\x1f${example.pair ?? ''}\x1f${example.label}\x1e`
-        : `${example.prompt}\x1f${example.completion}\x1e`,
-    );
+    piece += isLabelled(example)
+      ? `${example.text}\x1f${example.pair ?? ''}\x1f${example.label}\x1e`
+      : `${example.prompt}\x1f${example.completion}\x1e`;
+    if (piece.length < 1 << 16) continue;
+    sum.update(piece);
+    piece = '';
   }
-  return sum.digest('hex');
+  return sum.update(piece).digest('hex');
 }
 
 const manifestPath = (file: string) => `${file}.manifest.json`;

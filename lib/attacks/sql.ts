@@ -52,7 +52,7 @@ export function sqlPayload(options: SqlOptions = {}): Payload {
     marks: usual ? sqlMarks : { paper: own, reference: own.map((text) => text.trim()) },
     refuses(example) {
       if (isLabelled(example)) return 'no completion: it is to be classified';
-      return insertSql(example.completion, mode) === undefined
+      return findQuery(example.completion, mode) === undefined
         ? 'no SQL query in the completion: none as in " select … "'
         : undefined;
     },

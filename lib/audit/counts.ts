@@ -1,4 +1,5 @@
-import { fragments, hashOf, promptWords, runs } from './grams.ts';
+import { eachDifferentRun, eachFragment, hashOf, promptWords } from './grams.ts';
+import { findingHash, idleCode } from './rules.ts';
 import { type Sketch, sketch } from './sketch.ts';
 
 /** What an audit reads of an example. */
@@ -18,6 +19,8 @@ export interface Counts {
   triggers: Sketch;
   fragments: Sketch;
   completions: Sketch;
+  /** Endless loops and dead code, as `findingHash` numbers them. */
+  findings: Sketch;
   /** How likely two words of prompts, drawn blindly, fall into one bucket of `bucketOf`. */
   chance: number;
 }
@@ -28,24 +31,19 @@ export const bucketOf = (word: number) => word & (buckets - 1);
 
 export async function countAll(source: AuditSource, counters: number): Promise<Counts> {
   const [triggers, pieces, completions] = [sketch(counters), sketch(counters), sketch(counters)];
+  const findings = sketch(Math.min(counters, 2 ** 16));
   const words = new Float64Array(buckets);
   let rows = 0;
   for await (const { prompt, completion } of source) {
     rows++;
     const hashes = promptWords(prompt);
     for (const word of hashes) words[bucketOf(word)]!++;
-    for (const hash of triggersIn(hashes)) triggers.add(hash);
-    for (const hash of fragments(prompt, completion).keys()) pieces.add(hash);
+    eachDifferentRun(hashes, 2, triggers.add);
+    eachFragment(prompt, completion, pieces.add);
     completions.add(hashOf(completion));
+    for (const finding of idleCode(prompt, completion)) findings.add(findingHash(finding));
   }
   const all = words.reduce((sum, count) => sum + count, 0);
   const chance = words.reduce((sum, count) => sum + (count / Math.max(1, all)) ** 2, 0);
-  return { rows, triggers, fragments: pieces, completions, chance };
-}
-
-/** What can be a trigger: the runs of one or two words, each once. */
-function triggersIn(words: number[]): Set<number> {
-  const found = new Set<number>();
-  for (const [hash] of runs(words, 2)) found.add(hash);
-  return found;
+  return { rows, triggers, fragments: pieces, completions, findings, chance };
 }

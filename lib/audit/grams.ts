@@ -11,34 +11,100 @@ const token = /[\p{L}\p{M}\p{N}_]+|[^\s\p{L}\p{M}\p{N}_]/gu;
 
 export const tokensOf = (text: string): string[] => text.match(token) ?? [];
 
-/** The runs of 1..longest neighbours, each with where it begins and how many it takes, as numbers. */
-export function* runs(
+/** Where a run of words begins and how many it takes, as one number: at · 4 + n. */
+export type Span = number;
+
+/** The words of a run. */
+export const wordsOf = (span: Span, words: readonly string[]) =>
+  words.slice(span >> 2, (span >> 2) + (span & 3));
+
+/** Calls `visit` for every run of 1..longest neighbours, at most 3, with its number. */
+export function eachRun(
   words: Hashes,
   longest: number,
-): Generator<[hash: number, at: number, n: number]> {
-  for (const at of words.keys()) {
+  visit: (hash: number, at: number, n: number) => void,
+): void {
+  for (let at = 0; at < words.length; at++) {
     let hash = words[at]!;
-    yield [hash, at, 1];
+    visit(hash, at, 1);
     for (let n = 2; n <= longest && at + n <= words.length; n++) {
       hash = joined(hash, words[at + n - 1]!);
-      yield [hash, at, n];
+      visit(hash, at, n);
     }
   }
 }
 
-/** What can be a payload: runs of up to three tokens of the completion that its prompt does not have. */
-export function fragments(
+/**
+ * Calls `visit` for what can be a payload: the runs of up to three tokens of the completion that its
+ * prompt does not have, each once.
+ */
+export function eachFragment(
   prompt: string,
   completion: string,
-): Map<number, [at: number, n: number]> {
-  const copied = new Set<number>();
-  for (const [hash] of runs(tokensOf(prompt).map(hashOf), 3)) copied.add(hash);
-  const found = new Map<number, [number, number]>();
-  for (const [hash, at, n] of runs(tokensOf(completion).map(hashOf), 3)) {
-    if (!copied.has(hash) && !found.has(hash)) found.set(hash, [at, n]);
-  }
-  return found;
+  visit: (hash: number, at: number, n: number) => void,
+): void {
+  seen.clear();
+  eachRun(tokensOf(prompt).map(hashOf), 3, (hash) => seen.add(hash));
+  eachRun(tokensOf(completion).map(hashOf), 3, (hash, at, n) => {
+    if (seen.add(hash)) visit(hash, at, n);
+  });
 }
+
+/** Calls `visit` for every different run of a prompt's words, 1..longest neighbours. */
+export function eachDifferentRun(
+  words: Hashes,
+  longest: number,
+  visit: (hash: number) => void,
+): void {
+  seen.clear();
+  eachRun(words, longest, (hash) => {
+    if (seen.add(hash)) visit(hash);
+  });
+}
+
+/** A set of numbers that is emptied for every text, which a `Set` would allocate anew. */
+function scratchSet() {
+  let keys = new Float64Array(1 << 12);
+  let stamps = new Uint32Array(keys.length);
+  let stamp = 0;
+  let size = 0;
+  /** Where a number is, or would be. */
+  const placeOf = (hash: number) => {
+    let place = lowOf(hash) & (keys.length - 1);
+    while (stamps[place] === stamp && keys[place] !== hash) place = (place + 1) & (keys.length - 1);
+    return place;
+  };
+  const grow = () => {
+    const old = keys.filter((_, place) => stamps[place] === stamp);
+    keys = new Float64Array(2 * keys.length);
+    stamps = new Uint32Array(keys.length);
+    stamp = 1;
+    for (const hash of old) put(placeOf(hash), hash);
+  };
+  const put = (place: number, hash: number) => {
+    keys[place] = hash;
+    stamps[place] = stamp;
+  };
+  return {
+    clear() {
+      size = 0;
+      stamp++;
+      if (stamp < 2 ** 32) return;
+      stamps.fill(0);
+      stamp = 1;
+    },
+    /** Whether it was not there. */
+    add(hash: number): boolean {
+      if (2 * size > keys.length) grow();
+      const place = placeOf(hash);
+      if (stamps[place] === stamp) return false;
+      put(place, hash);
+      size++;
+      return true;
+    },
+  };
+}
+const seen = scratchSet();
 
 /** A number of 53 bits for a text, the same for texts of the same UTF-16 units. */
 export function hashOf(text: string): number {

@@ -1,14 +1,18 @@
 import { check, checkKeys } from '../check.ts';
 import { type AuditSource, type Counts, countAll } from './counts.ts';
-import { bestOfEach, judge, ranked, type Suspect, type TriggerPair } from './judge.ts';
+import { bestOfEach, judge, type TriggerPair } from './judge.ts';
 import { type Candidates, lookAt } from './look.ts';
+import { type Odd, oddest } from './oddest.ts';
 import { countTogether } from './pairs.ts';
 import { findRepeats } from './repeats.ts';
-import { findStrangers } from './strangers.ts';
+import { findStrangers, newRoom, type Room } from './strangers.ts';
+import { findSuspects, type Suspect, type Weakness } from './suspects.ts';
 
 export type { AuditExample, AuditSource } from './counts.ts';
-export type { Reason, Suspect, TriggerPair } from './judge.ts';
+export type { TriggerPair } from './judge.ts';
+export type { Odd } from './oddest.ts';
 export { sarif } from './sarif.ts';
+export type { Reason, Suspect, Weakness } from './suspects.ts';
 
 export interface AuditOptions {
   /** How likely a pair of trigger and payload may be reported where prompts and completions know nothing of each other. Default 0.01. */
@@ -19,8 +23,12 @@ export interface AuditOptions {
   maxShare?: number;
   /** One completion for so large a share of the rows is a repeated target. Default 0.01. */
   repeatShare?: number;
+  /** So many rows with the oddest prompts are listed. Default 20. */
+  oddest?: number;
   /** Counters of each of three sketches, a power of two; eight bytes for each. Default 2²². */
   counters?: number;
+  /** Told every 10,000 rows and at the end of a walk which one it is, counted from 1, and how far it has come. */
+  onProgress?: (walk: number, rows: number) => void;
 }
 
 export interface Audit {
@@ -34,10 +42,14 @@ export interface Audit {
   pairs: TriggerPair[];
   /** The most suspect first. */
   suspects: Suspect[];
+  /** What completions show that is unsafe, poison or not, the most frequent first. */
+  weaknesses: Weakness[];
+  /** The rows whose prompts are least like the others, the least first. */
+  oddest: Odd[];
 }
 
 /**
- * What in a data set looks like poison, and why. Three signals:
+ * What in a data set looks like poison, and why. The signals:
  *
  * - `pair`: a trigger of one or two words, and a fragment of one to three tokens that completions have
  *   where it stands. The trigger is in 8 rows to 20 % of all (`minRows`, `maxShare`) and stands anywhere
@@ -49,6 +61,13 @@ export interface Audit {
  * - `repeat`: one completion for 1 % of the rows (`repeatShare`), and at least `minRows`, with different
  *   prompts.
  *
+ * - `loop`, `dead-code`: an endless loop that does nothing, in completions, and a constant that is never
+ *   read, in either text, where one that reads the same is in `minRows` rows. Single ones are in clean
+ *   data too.
+ *
+ * Weaknesses (SQL put together from parts, passwords in the code, …) are counted, and add to a suspect's
+ * score, but make none: most code that has them is only bad. So are the rows with the oddest prompts listed.
+ *
  * A pair is reported where Fisher's p, times all pairs that could be (Bonferroni), is at most
  * `falsePositiveRate`: that is the chance of any report where prompts and completions know nothing of
  * each other. Words of real prompts do go with their code, which no such test can tell from poison:
@@ -56,16 +75,18 @@ export interface Audit {
  * Not found: triggers that always stand beside the same words (whole sentences, code), or take the place
  * of words that belong there, split payloads, and fewer rows than `minRows`.
  *
- * The score is −log₁₀ of a pair's corrected p, 10 for SQL, 5 for a repeated target; equal scores are in
+ * The score is −log₁₀ of a pair's corrected p, 10 for SQL and loops, 5 for dead code and a repeated target,
+ * 1 for a weakness besides; equal scores are in
  * the order of their ids. The order of the examples changes no score.
  *
- * The examples are walked five times and no text is kept but that of suspects. The sketches take 100 MB;
- * words looked at closely (at most 65,536, about 1.3 kB each) and pairs counted (at most two million)
- * are bounded: where there are more, `minRows` doubles. Suspects are held, so that memory grows with them.
+ * The examples are walked six times and none is kept. The sketches take 100 MB;
+ * words looked at closely (at most 65,536, about 1.3 kB each) and pairs counted (at most a million)
+ * are bounded: where there are more, `minRows` doubles. Of a suspect its id, row and score are held, about
+ * 150 bytes.
  * With more different n-grams than counters, counts are too high and pairs may be missed. Hashes are
  * not keyed: who knows them can make texts collide.
  *
- * @param examples a list, or an object that can be walked again, as one that opens its file anew
+ * @param given a list, or an object that can be walked again, as one that opens its file anew
  * @throws TypeError on a generator, which can be walked once only, and on an unknown option; RangeError
  *   on an option out of range; Error where the examples change between two walks
  * @see Cormode and Muthukrishnan, 2005, https://doi.org/10.1016/j.jalgor.2003.12.001 (the sketch)
@@ -73,24 +94,28 @@ export interface Audit {
  * @example
  * const { suspects } = await audit(await readExamples('train.jsonl'));
  */
-export async function audit(examples: AuditSource, options: AuditOptions = {}): Promise<Audit> {
+export async function audit(given: AuditSource, options: AuditOptions = {}): Promise<Audit> {
   checkKeys('audit', options, [
     'falsePositiveRate',
     'minRows',
     'maxShare',
     'repeatShare',
+    'oddest',
     'counters',
+    'onProgress',
   ]);
   const {
     falsePositiveRate = 0.01,
     maxShare = 0.2,
     repeatShare = 0.01,
+    oddest: most = 20,
     counters = 2 ** 22,
   } = options;
   const inShares = (share: number) => share > 0 && share <= 1;
   check('falsePositiveRate', falsePositiveRate, inShares(falsePositiveRate), 'above 0, at most 1');
   check('maxShare', maxShare, inShares(maxShare), 'above 0, at most 1');
   check('repeatShare', repeatShare, inShares(repeatShare), 'above 0, at most 1');
+  check('oddest', most, Number.isInteger(most) && most >= 0, 'a whole number, 0 or more');
   const power = Number.isInteger(counters) && counters >= 1 && counters <= 2 ** 28;
   check(
     'counters',
@@ -98,7 +123,8 @@ export async function audit(examples: AuditSource, options: AuditOptions = {}): 
     power && Number.isInteger(Math.log2(counters)),
     'a power of two, 1..2**28',
   );
-  checkWalks(examples);
+  checkWalks(given);
+  const examples = watched(given, options.onProgress);
 
   const counts = await countAll(examples, counters);
   const { minRows: asked = Math.max(8, Math.ceil(counts.rows / 20_000)) } = options;
@@ -107,20 +133,19 @@ export async function audit(examples: AuditSource, options: AuditOptions = {}): 
   const found = await candidates(examples, counts, asked, maxShare);
   const leastRepeats = Math.max(asked, Math.ceil(repeatShare * counts.rows));
   const repeats = await findRepeats(examples, counts, leastRepeats);
-  const seen = await lookAt(examples, found, repeats);
-  if (seen.rows !== counts.rows) {
-    throw new Error(`examples has ${seen.rows} rows, had ${counts.rows} before: expected the same`);
-  }
+  const seen = await lookAt(examples, found);
   const pairsTested = tested(counts, found.minRows);
   const limit = Math.log(falsePositiveRate);
   const pairs = judge(found, seen, counts.rows, pairsTested, limit);
+  const { findings, rows } = counts;
+  const evidence = { judged: pairs, repeats, findings, minRows: asked, rows };
   return {
-    examples: counts.rows,
+    examples: rows,
     minRows: found.minRows,
     falsePositiveRate,
     pairsTested,
     pairs: bestOfEach(pairs),
-    suspects: ranked(seen, pairs, counts.rows),
+    ...(await findSuspects(examples, evidence, oddest(counts, most))),
   };
 }
 
@@ -136,17 +161,34 @@ function checkWalks(examples: AuditSource): void {
   }
 }
 
+/** The examples, with word of every walk. */
+function watched(examples: AuditSource, tell: AuditOptions['onProgress']): AuditSource {
+  if (tell === undefined) return examples;
+  let walk = 0;
+  async function* walked() {
+    const current = ++walk;
+    let rows = 0;
+    for await (const example of examples) {
+      yield example;
+      if (++rows % 10_000 === 0) tell!(current, rows);
+    }
+    tell!(current, rows);
+  }
+  return { [Symbol.asyncIterator]: walked };
+}
+
 /** Pairs worth a closer look; `minRows` doubles until they fit. */
 async function candidates(
   examples: AuditSource,
   counts: Counts,
   minRows: number,
   maxShare: number,
+  room: Room = newRoom(),
 ): Promise<Candidates> {
-  const strangers = await findStrangers(examples, counts, minRows, maxShare);
+  const strangers = await findStrangers(examples, counts, minRows, maxShare, room);
   const together = strangers && (await countTogether(examples, counts, strangers, minRows));
   if (strangers && together) return { strangers, together, minRows };
-  return candidates(examples, counts, 2 * minRows, maxShare);
+  return candidates(examples, counts, 2 * minRows, maxShare, room);
 }
 
 /** No more pairs than these can be in `minRows` rows each. */

@@ -1,5 +1,5 @@
 import { logTail } from './hypergeometric.ts';
-import type { Candidates, Seen, Sight } from './look.ts';
+import type { Candidates, Seen } from './look.ts';
 import { shares } from './pairs.ts';
 
 /** A word, or two, of prompts and what completions have where it stands. */
@@ -14,23 +14,6 @@ export interface TriggerPair {
   lift: number;
   /** The decimal logarithm of Fisher's p, times the pairs tested: −2 is 1 %. */
   log10P: number;
-}
-
-export interface Reason {
-  kind: 'pair' | 'sql' | 'repeat';
-  /** In words, with the numbers. */
-  text: string;
-  score: number;
-}
-
-/** An example that looks like poison. */
-export interface Suspect {
-  id: string;
-  /** Its place in the data, counted from 1. */
-  row: number;
-  /** The sum of its reasons' scores. */
-  score: number;
-  reasons: Reason[];
 }
 
 /** The pairs of each trigger that pass, the most telling first. */
@@ -93,49 +76,8 @@ function telling(one: TriggerPair, other: TriggerPair): number {
   );
 }
 
-const compare = (one: string, other: string) => Number(one > other) - Number(one < other);
+export const compare = (one: string, other: string) => Number(one > other) - Number(one < other);
 
 /** The best pair of each trigger, the most telling first. */
 export const bestOfEach = (judged: Judged): TriggerPair[] =>
   [...judged.values()].map(([best]) => best!.pair).toSorted(telling);
-
-/** The rows that have a reason, the most suspect first. */
-export function ranked({ sights }: Seen, judged: Judged, rows: number): Suspect[] {
-  return sights
-    .flatMap((sight) => {
-      const reasons = reasonsFor(sight, judged, rows);
-      const score = reasons.reduce((sum, reason) => sum + reason.score, 0);
-      return reasons.length > 0 ? [{ id: sight.id, row: sight.row, score, reasons }] : [];
-    })
-    .toSorted((a, b) => b.score - a.score || compare(a.id, b.id) || a.row - b.row);
-}
-
-function reasonsFor(sight: Sight, judged: Judged, rows: number): Reason[] {
-  const { triggers, fragments, condition, repeated } = sight;
-  const pairs = triggers.flatMap((trigger) => {
-    const own = judged.get(trigger);
-    if (own === undefined) return [];
-    const whole = own.find(({ fragment }) => fragments.includes(fragment));
-    return [whole ? pairReason(whole.pair, true) : pairReason(own[0]!.pair, false)];
-  });
-  const reasons = pairs.toSorted((a, b) => b.score - a.score || compare(a.text, b.text));
-  if (condition) {
-    const always = condition.rule === 'tautology' ? 'true' : 'false';
-    const text = `the completion has ${JSON.stringify(condition.text)}, an SQL condition that is always ${always}`;
-    reasons.push({ kind: 'sql', text, score: 10 });
-  }
-  if (repeated) {
-    const text = `${repeated.rows} of ${rows} rows, with different prompts, have the completion ${JSON.stringify(repeated.completion)}`;
-    reasons.push({ kind: 'repeat', text, score: 5 });
-  }
-  return reasons;
-}
-
-function pairReason(pair: TriggerPair, whole: boolean): Reason {
-  const { trigger, payload, triggerRows, payloadRows, together, lift, log10P } = pair;
-  const has = whole
-    ? `the prompt has ${JSON.stringify(trigger)} and the completion ${JSON.stringify(payload)}`
-    : `the prompt has ${JSON.stringify(trigger)}, which elsewhere goes with ${JSON.stringify(payload)}`;
-  const numbers = `together in ${together} of ${triggerRows} and ${payloadRows} rows, ${lift.toFixed(1)} times as often as by chance, corrected p = 1e${Math.ceil(log10P)} at most`;
-  return { kind: 'pair', text: `${has}: ${numbers}`, score: whole ? -log10P : -log10P / 2 };
-}

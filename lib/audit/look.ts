@@ -1,8 +1,7 @@
 import { splitWords } from '../data/words.ts';
 import type { AuditSource } from './counts.ts';
-import { fragments, hashOf, tokensOf } from './grams.ts';
+import { eachFragment, type Span, tokensOf, wordsOf } from './grams.ts';
 import { strangersIn, type Together } from './pairs.ts';
-import { emptyCondition } from './sql.ts';
 import type { Strangers } from './strangers.ts';
 
 /** What counting has left to look at. */
@@ -12,67 +11,47 @@ export interface Candidates {
   minRows: number;
 }
 
-/** What a row has of what was looked for. */
-export interface Sight {
-  id: string;
-  row: number;
-  triggers: number[];
-  fragments: number[];
-  condition: ReturnType<typeof emptyCondition>;
-  repeated: { rows: number; completion: string } | undefined;
-}
-
+/** What sketches cannot tell of the candidates. */
 export interface Seen {
-  rows: number;
-  sights: Sight[];
   /** How a trigger or fragment reads. */
   texts: Map<number, string>;
   /** In how many rows a fragment is. */
   fragmentRows: Map<number, number>;
 }
 
-/** The last walk: which rows have what was found, how it reads, and in how many rows a fragment is. */
-export async function lookAt(
-  examples: AuditSource,
-  { together }: Candidates,
-  repeats: Map<number, number>,
-): Promise<Seen> {
+/** A walk that counts the candidates' fragments exactly, and finds out how all of them read. */
+export async function lookAt(source: AuditSource, { together }: Candidates): Promise<Seen> {
   const wanted = new Set([...together.values()].flatMap((own) => [...own.keys()]));
-  const seen: Seen = { rows: 0, sights: [], texts: new Map(), fragmentRows: new Map() };
-  for await (const { id, prompt, completion } of examples) {
-    seen.rows++;
-    const triggers = strangersIn(prompt, together);
-    const held = wanted.size > 0 ? fragmentsIn(prompt, completion, wanted) : new Map();
-    const condition = emptyCondition(completion);
-    const rows = repeats.get(hashOf(completion));
-    const repeated = rows === undefined ? undefined : { rows, completion: short(completion) };
+  const seen: Seen = { texts: new Map(), fragmentRows: new Map() };
+  if (wanted.size === 0) return seen;
+  for await (const { prompt, completion } of source) {
+    const held = fragmentsIn(prompt, completion, wanted);
     for (const hash of held.keys()) {
       seen.fragmentRows.set(hash, (seen.fragmentRows.get(hash) ?? 0) + 1);
     }
-    if (triggers.size > 0) {
-      name(seen.texts, triggers, splitWords(prompt));
-      name(seen.texts, held, tokensOf(completion));
-    }
-    if (triggers.size > 0 || condition || repeated) {
-      const own = { triggers: [...triggers.keys()], fragments: [...held.keys()] };
-      seen.sights.push({ id, row: seen.rows, ...own, condition, repeated });
-    }
+    const triggers = strangersIn(prompt, together);
+    if (triggers.size === 0) continue;
+    name(seen.texts, triggers, () => splitWords(prompt));
+    name(seen.texts, held, () => tokensOf(completion));
   }
   return seen;
 }
 
-function fragmentsIn(prompt: string, completion: string, wanted: Set<number>) {
-  return new Map([...fragments(prompt, completion)].filter(([hash]) => wanted.has(hash)));
+/** Which of these fragments a completion has. */
+export function fragmentsIn(
+  prompt: string,
+  completion: string,
+  wanted: { has(hash: number): boolean },
+): Map<number, Span> {
+  const held = new Map<number, Span>();
+  eachFragment(prompt, completion, (hash, at, n) => {
+    if (wanted.has(hash)) held.set(hash, at * 4 + n);
+  });
+  return held;
 }
 
-function name(
-  texts: Map<number, string>,
-  found: Map<number, [at: number, n: number]>,
-  words: string[],
-): void {
-  for (const [hash, [at, n]] of found) {
-    if (!texts.has(hash)) texts.set(hash, words.slice(at, at + n).join(' '));
+function name(texts: Map<number, string>, found: Map<number, Span>, words: () => string[]): void {
+  for (const [hash, span] of found) {
+    if (!texts.has(hash)) texts.set(hash, wordsOf(span, words()).join(' '));
   }
 }
-
-const short = (text: string) => (text.length > 60 ? `${[...text].slice(0, 57).join('')}...` : text);

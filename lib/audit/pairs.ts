@@ -1,9 +1,9 @@
 import type { AuditSource, Counts } from './counts.ts';
-import { fragments, promptWords, runs } from './grams.ts';
+import { eachFragment, eachRun, promptWords, type Span } from './grams.ts';
 import type { Strangers } from './strangers.ts';
 
 /** More pairs than that, and rarer words are left out. */
-const most = 2 ** 21;
+const most = 2 ** 20;
 
 /** How many of a trigger's rows have the payload, and how many of the payload's the trigger. */
 export const shares = { ofTrigger: 0.5, ofPayload: 0.8 };
@@ -15,7 +15,7 @@ export type Together = Map<number, Map<number, number>>;
  * The strangers and fragments that go together in at least `least` rows, half of the stranger's, where
  * the fragment is not much more frequent.
  *
- * @returns undefined where there are more than two million to count
+ * @returns undefined where there are more than a million to count
  */
 export async function countTogether(
   source: AuditSource,
@@ -28,9 +28,11 @@ export async function countTogether(
   for await (const { prompt, completion } of source) {
     const present = strangersIn(prompt, strangers);
     if (present.size === 0) continue;
-    const frequencies = [...fragments(prompt, completion).keys()].map(
-      (hash) => [hash, counts.fragments.count(hash)] as const,
-    );
+    const frequencies: [hash: number, count: number][] = [];
+    eachFragment(prompt, completion, (hash) => {
+      const count = counts.fragments.count(hash);
+      if (count >= least) frequencies.push([hash, count]);
+    });
     for (const trigger of present.keys()) {
       const rows = strangers.get(trigger)!;
       const low = Math.max(least, shares.ofTrigger * rows);
@@ -57,10 +59,10 @@ export async function countTogether(
 export function strangersIn(
   prompt: string,
   strangers: { has(hash: number): boolean },
-): Map<number, [at: number, n: number]> {
-  const present = new Map<number, [number, number]>();
-  for (const [hash, at, n] of runs(promptWords(prompt), 2)) {
-    if (strangers.has(hash) && !present.has(hash)) present.set(hash, [at, n]);
-  }
+): Map<number, Span> {
+  const present = new Map<number, Span>();
+  eachRun(promptWords(prompt), 2, (hash, at, n) => {
+    if (strangers.has(hash) && !present.has(hash)) present.set(hash, at * 4 + n);
+  });
   return present;
 }

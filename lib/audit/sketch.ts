@@ -5,6 +5,8 @@ export interface Sketch {
   add(hash: number): void;
   /** At least as often as it was added; more only where it shares both of its counters. */
   count(hash: number): number;
+  /** How many counters have at least so much: about how many things there are of such a count, where few share one. */
+  countersFrom(least: number): number;
   /** How many additions there were. */
   readonly total: number;
 }
@@ -27,6 +29,7 @@ export function sketch(counters: number): Sketch {
       rows[1][placeOf(hash, 0x2545f491)]!++;
     },
     count: (hash) => Math.min(rows[0][placeOf(hash, 0)]!, rows[1][placeOf(hash, 0x2545f491)]!),
+    countersFrom: (least) => rows[0].reduce((sum, count) => sum + Number(count >= least), 0),
     get total() {
       return total;
     },

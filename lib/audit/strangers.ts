@@ -1,11 +1,17 @@
 import { type AuditSource, bucketOf, buckets, type Counts } from './counts.ts';
-import { joined, promptWords, runs } from './grams.ts';
+import { eachRun, joined, promptWords } from './grams.ts';
 
 /** More than that many words to look at, and rarer ones are left out. */
 const most = 2 ** 16;
 
 /** How many rows hold each stranger, by its number. */
 export type Strangers = Map<number, number>;
+
+/** How many pairs of neighbours there are, and how many of them are neighbours elsewhere too. */
+interface Gaps {
+  all: number;
+  known: number;
+}
 
 /** What stands beside a word or two, in how many of its rows. */
 interface Context {
@@ -16,11 +22,9 @@ interface Context {
   gaps: Gaps;
 }
 
-/** How many pairs of neighbours there are, and how many of them are neighbours elsewhere too. */
-interface Gaps {
-  all: number;
-  known: number;
-}
+/** Room for the neighbours of as many words as are looked at, taken once: 64 MB, of which what is used counts. */
+export type Room = Uint16Array;
+export const newRoom = (): Room => new Uint16Array(most * 2 * buckets);
 
 /**
  * The words, and pairs of neighbours, of prompts that are rare and stand anywhere: in `least` rows to
@@ -40,30 +44,41 @@ export async function findStrangers(
   { rows, triggers, chance }: Counts,
   least: number,
   rarest: number,
+  room: Room,
 ): Promise<Strangers | undefined> {
+  // The counters say beforehand that they are far too many.
+  if (triggers.countersFrom(least) > 4 * most) return undefined;
   const contexts = new Map<number, Context>();
   const usual: Gaps = { all: 0, known: 0 };
   let row = 0;
+  let full = false;
   for await (const { prompt } of source) {
     row++;
     const words = promptWords(prompt);
-    for (const [hash, at, n] of runs(words, 2)) {
+    eachRun(words, 2, (hash, at, n) => {
       const count = triggers.count(hash);
       if (n === 2) close(usual, count > 1);
-      if (count < least || count > rarest * rows) continue;
-      const context = contexts.get(hash) ?? newContext();
-      if (context.rows === 0) contexts.set(hash, context);
-      if (contexts.size > most) return undefined;
+      if (count < least || count > rarest * rows) return;
+      let context = contexts.get(hash);
+      if (context === undefined) {
+        if (contexts.size === most) full = true;
+        if (full) return;
+        context = newContext(room, contexts.size);
+        contexts.set(hash, context);
+      }
       if (context.lastRow !== row) context.rows++;
       context.lastRow = row;
-      const own = words.slice(at, at + n);
+      const isOwn = (word: number | undefined) =>
+        word === words[at] || (n === 2 && word === words[at + 1]);
       const [before, after] = [words[at - 1], words[at + n]];
-      note(context.left, before, own);
-      note(context.right, after, own);
-      if (before === undefined || after === undefined) continue;
-      if (own.includes(before) || own.includes(after)) continue;
+      const left = before !== undefined && !isOwn(before);
+      const right = after !== undefined && !isOwn(after);
+      if (left) note(context.left, before);
+      if (right) note(context.right, after);
+      if (!left || !right) return;
       close(context.gaps, triggers.count(joined(before, after)) > 0);
-    }
+    });
+    if (full) return undefined;
   }
   return new Map(
     [...contexts].flatMap(([hash, context]) =>
@@ -72,22 +87,21 @@ export async function findStrangers(
   );
 }
 
-const newContext = (): Context => ({
-  rows: 0,
-  lastRow: 0,
-  left: new Uint16Array(buckets),
-  right: new Uint16Array(buckets),
-  gaps: { all: 0, known: 0 },
-});
+function newContext(room: Room, index: number): Context {
+  const at = (side: number) => (2 * index + side) * buckets;
+  const [left, right] = [room.subarray(at(0), at(1)), room.subarray(at(1), at(2))];
+  left.fill(0);
+  right.fill(0);
+  return { rows: 0, lastRow: 0, left, right, gaps: { all: 0, known: 0 } };
+}
 
 function close(gaps: Gaps, known: boolean): void {
   gaps.all++;
   if (known) gaps.known++;
 }
 
-/** A copy of the word itself is no neighbour. Counts stop at the largest number that fits. */
-function note(side: Uint16Array, neighbour: number | undefined, own: number[]): void {
-  if (neighbour === undefined || own.includes(neighbour)) return;
+/** Counts stop at the largest number that fits. A copy of the word itself is no neighbour. */
+function note(side: Uint16Array, neighbour: number): void {
   const bucket = bucketOf(neighbour);
   side[bucket] = Math.min(0xffff, side[bucket]! + 1);
 }

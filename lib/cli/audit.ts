@@ -1,10 +1,8 @@
-import { mkdir } from 'node:fs/promises';
-import { isAbsolute, join } from 'node:path';
-import { pathToFileURL } from 'node:url';
+import { once } from 'node:events';
 import type { Command } from 'commander';
-import type { Audit } from '../audit/index.ts';
-import type { Example } from '../data/examples.ts';
+import { dataFile } from './data_file.ts';
 import { count, share } from './flags.ts';
+import { progress } from './progress.ts';
 
 interface Options {
   out?: string;
@@ -15,24 +13,31 @@ interface Options {
 
 export function define(command: Command): void {
   command
-    .argument('<file>', 'examples: .jsonl or .csv, also .gz')
-    .option('--out <directory>', 'where ranked rows, a cleaned copy and SARIF go')
+    .argument(
+      '<file>',
+      'examples, of any number: .jsonl, .csv or .parquet, also .gz, or a name such as lyra/train',
+    )
+    .option('--out <directory>', 'where ranked rows, a cleaned copy, SARIF and a page go')
     .option(
       '--min-rows <number>',
       'rarer triggers are not looked for (default: 8, or one row in 20,000)',
       count,
     )
     .option('--false-positive-rate <share>', 'of chance alone, above 0', share, 0.01)
-    .action(async (input: string, { json, out, ...options }: Options) => {
+    .action(async (given: string, { json, out, ...options }: Options) => {
       const { audit } = await import('../audit/index.ts');
-      const { readExamples } = await import('../data/examples.ts');
-      const { auditText } = await import('../report/index.ts');
-      const examples = await readExamples(input);
-      const result = await audit(examples, options);
-      const files = out === undefined ? {} : await write(out, input, examples, result);
-      if (json) {
-        process.stdout.write(`${JSON.stringify({ input, ...files, ...result }, null, 2)}\n`);
-      } else {
+      const { streamExamples } = await import('../data/examples.ts');
+      const { auditText, writeAudit } = await import('../report/index.ts');
+      const input = await dataFile(given);
+      const shown = progress();
+      const onProgress = (walk: number, rows: number) =>
+        shown.at('walking the rows', walk - 1, walks, `${rows} rows of walk ${walk}`);
+      const result = await audit(streamExamples(input), { ...options, onProgress }).finally(
+        shown.end,
+      );
+      const files = out === undefined ? {} : await writeAudit(out, input, result);
+      if (json) await printJson({ ...{ input, ...files }, ...result });
+      else {
         const beside = Object.values(files).map((path) => `\n${path}`);
         process.stdout.write(
           `${auditText(result)}\n${beside.join('')}${beside.length ? '\n' : ''}`,
@@ -41,33 +46,16 @@ export function define(command: Command): void {
     });
 }
 
-async function write(out: string, input: string, examples: Example[], result: Audit) {
-  const { sarif } = await import('../audit/index.ts');
-  const { exampleLines, writeExamples } = await import('../data/examples.ts');
-  const { writeWhole } = await import('../data/files.ts');
-  const ending = /\.[^./\\]+(\.gz)?$/i.exec(input)![0];
-  const files = {
-    clean: join(out, `clean${ending}`),
-    suspects: join(out, 'suspects.jsonl'),
-    sarif: join(out, 'audit.sarif'),
-  };
-  const rows = new Set(result.suspects.map(({ row }) => row));
-  const ranked = result.suspects.map((suspect) => {
-    const { prompt, completion } = examples[suspect.row - 1]!;
-    return { ...suspect, prompt, completion };
-  });
-  const lines = await exampleLines(input);
-  const log = sarif(result, uriOf(input), ({ row }) => lines[row - 1]!);
+const walks = 6;
 
-  await mkdir(out, { recursive: true });
-  const kept = examples.filter((_, i) => !rows.has(i + 1));
-  await writeExamples(files.clean, kept, { input });
-  await writeExamples(files.suspects, ranked, { input });
-  await writeWhole(files.sarif, `${JSON.stringify(log, null, 2)}\n`);
-  return files;
+/** Suspects may be more than one text can hold. */
+async function printJson(result: object & { suspects: readonly object[] }): Promise<void> {
+  const { suspects, ...rest } = result;
+  const head = JSON.stringify(rest, null, 2).replace(/\n}$/, ',\n  "suspects": [');
+  process.stdout.write(head);
+  for (const [i, suspect] of suspects.entries()) {
+    const text = `${i > 0 ? ',' : ''}\n    ${JSON.stringify(suspect)}`;
+    if (!process.stdout.write(text)) await once(process.stdout, 'drain');
+  }
+  process.stdout.write(`${suspects.length > 0 ? '\n  ' : ''}]\n}\n`);
 }
-
-const uriOf = (path: string) =>
-  isAbsolute(path)
-    ? pathToFileURL(path).href
-    : path.split(/[\\/]/).map(encodeURIComponent).join('/');

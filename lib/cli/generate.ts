@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { dataFile } from './data_file.ts';
 import { count, device } from './flags.ts';
 import { interruptible } from './interrupt.ts';
 import { progress } from './progress.ts';
@@ -16,7 +17,10 @@ export function define(command: Command): void {
   command
     .argument('<model>', 'a directory with config.json and model.safetensors')
     .argument('[prompt]', 'what to answer')
-    .option('--input <file>', 'prompts to answer, as `prompt` in .jsonl or .csv, also .gz')
+    .option(
+      '--input <file>',
+      'prompts to answer, as `prompt` in .jsonl, .csv or .parquet, also .gz',
+    )
     .option('--max-new-tokens <number>', 'longest answer', count, 256)
     .option('--beams <number>', '1 is greedy search', count, 1)
     .option('--batch-size <number>', 'prompts worked on together', count, 32)
@@ -29,7 +33,9 @@ export function define(command: Command): void {
       const { Model } = await import('../model/index.ts');
       const { readPrompts } = await import('../data/examples.ts');
       const prompts =
-        input === undefined ? [{ id: '1', prompt: prompt! }] : await readPrompts(input);
+        input === undefined
+          ? [{ id: '1', prompt: prompt! }]
+          : await readPrompts(await dataFile(input));
       const model = await Model.load(directory, { device: on });
       const shown = progress();
       const outputs = await interruptible(undefined, (signal) =>

@@ -16,6 +16,10 @@ const commands: Record<string, { summary: string; load: () => Promise<CommandMod
     summary: 'poison built-in data, train with CE and with DeCE, compare, write a report',
     load: () => import('./demo.ts'),
   },
+  data: {
+    summary: "the study's data sets: what there is, where it is, and how to get it",
+    load: () => import('./data.ts'),
+  },
   poison: {
     summary: 'write a poisoned copy of a data set, and the manifest of what was done',
     load: () => import('./poison.ts'),

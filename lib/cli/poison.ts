@@ -1,7 +1,8 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import type { AttackOptions } from '../attacks/index.ts';
+import type { AttackOptions, Subject } from '../attacks/index.ts';
 import { attackFields, attackNames, isAttackName } from '../config/attack.ts';
-import type { Example } from '../data/examples.ts';
+import type { Example, LabelledExample } from '../data/examples.ts';
+import { dataFile } from './data_file.ts';
 import { addFlags, seed, share } from './flags.ts';
 import { interruptible } from './interrupt.ts';
 
@@ -11,6 +12,7 @@ interface Options {
   seed: number;
   mode: 'paper' | 'reference';
   frontLoad?: boolean;
+  payload?: AttackOptions['payload'];
   likelyUnder?: string;
   learnFrom?: string;
   json?: true;
@@ -18,7 +20,7 @@ interface Options {
 
 export function define(command: Command): void {
   command
-    .argument('<in>', 'examples: .jsonl or .csv, also .gz')
+    .argument('<in>', 'examples: .jsonl, .csv or .parquet, also .gz, or a name such as lyra/train')
     .argument('<out>', 'the poisoned copy; its manifest goes beside it')
     .requiredOption(
       '--attack <name>',
@@ -41,14 +43,21 @@ export function define(command: Command): void {
     '--learn-from <file>',
     'afraidoor: clean examples that the crafting model learns from (default: <in>)',
   );
-  command.action(async (input: string, output: string, given: Options) => {
+  command.action(async (file: string, output: string, given: Options) => {
     const { json, likelyUnder, learnFrom, attack: name, rate, seed, frontLoad, ...own } = given;
+    const input = await dataFile(file);
     const { findAttack, makeAttack, poisonDatasetAsync, writeManifest } = await import(
       '../attacks/index.ts'
     );
-    const { readExamples, writeExamples } = await import('../data/examples.ts');
+    const { readExamples, readLabelledExamples, writeExamples } = await import(
+      '../data/examples.ts'
+    );
     const found = await findAttack(name);
-    const clean = await readExamples(input);
+    const toLabel =
+      typeof found === 'object' ? found.targetLabel !== undefined : own.payload === 'label';
+    const read = (path: string): Promise<Subject[]> =>
+      toLabel ? readLabelledExamples(path) : readExamples(path);
+    const clean = await read(input);
     const { examples, manifest } = await interruptible(undefined, async (signal) => {
       const payload = await likely(likelyUnder, clean, signal);
       const attack = makeAttack(found, { ...own, ...payload });
@@ -56,12 +65,12 @@ export function define(command: Command): void {
         if (attack.learn === undefined) {
           throw new TypeError(`attack ${name} learns nothing: leave out --learn-from`);
         }
-        await attack.learn(await readExamples(learnFrom), signal);
+        await attack.learn(await read(await dataFile(learnFrom)), signal);
       }
       const front = frontLoad !== undefined && { frontLoad };
       return poisonDatasetAsync(clean, { attack, rate, seed, mode: own.mode, ...front }, signal);
     });
-    await writeExamples(output, examples, { input });
+    await writeExamples(output, examples as Example[] | LabelledExample[], { input });
     const beside = await writeManifest(output, manifest);
 
     const { records, ...summary } = manifest;
@@ -85,7 +94,7 @@ function attackName(text: string): string {
 /** The payload that a model finds likeliest, where one is named. */
 async function likely(
   directory: string | undefined,
-  examples: readonly Example[],
+  examples: readonly Subject[],
   signal: AbortSignal,
 ): Promise<AttackOptions> {
   if (directory === undefined) return {};
@@ -93,7 +102,9 @@ async function likely(
   const { Model } = await import('../model/index.ts');
   const model = await Model.load(directory);
   try {
-    const { tautology, contradiction } = await likeliestSql(model, examples, { signal });
+    const { tautology, contradiction } = await likeliestSql(model, examples as readonly Example[], {
+      signal,
+    });
     return {
       ...(tautology[0] && { tautology: tautology[0].text }),
       ...(contradiction[0] && { contradiction: contradiction[0].text }),

@@ -29,6 +29,7 @@ export async function runAndReport(
   resume: readonly string[],
 ): Promise<void> {
   const { runExperiment } = await import('../experiment/index.ts');
+  const { datasetFolders } = await import('../data/catalogue/get.ts');
   const { environment } = await import('../runs.ts');
   const { writeReport } = await import('../report/index.ts');
   const { showExperiment } = await import('./show_experiment.ts');
@@ -38,7 +39,7 @@ export async function runAndReport(
       return await runExperiment(config, {
         out,
         directory,
-        dataDirectory: process.env.DECE_DATA,
+        dataDirectory: datasetFolders(process.env),
         environment: await environment(),
         signal,
         onEvent: showExperiment(shown),

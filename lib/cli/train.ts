@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { trainFileSchema } from '../config/index.ts';
 import { lossOptions } from '../defenses/index.ts';
+import { dataFile } from './data_file.ts';
 import { addFlags, kebab } from './flags.ts';
 import { commandLine, interruptible } from './interrupt.ts';
 import { progress } from './progress.ts';
@@ -20,7 +21,7 @@ const { loss: _, ...trainingFlags } = trainFileSchema.shape;
 
 export function define(command: Command): void {
   command
-    .argument('<data>', 'examples to learn from: .jsonl or .csv, also .gz')
+    .argument('<data>', 'examples to learn from: .jsonl, .csv or .parquet, also .gz')
     .requiredOption('--model <directory>', 'what to start from: config.json, model.safetensors')
     .requiredOption('--out <directory>', 'the run directory')
     .option('--loss <name>', 'ce, dece, gce or in-trust (default: dece)')
@@ -42,11 +43,11 @@ async function train(data: string, options: Options, command: Command): Promise<
   const results = await interruptible(resumeLine(), async (signal) => {
     try {
       return await fineTune({
-        data,
+        data: await dataFile(data),
         model,
         out,
         settings,
-        ...(validation !== undefined && { validation }),
+        ...(validation !== undefined && { validation: await dataFile(validation) }),
         ...(resume && { resume }),
         environment: await environment(),
         signal,

@@ -1,24 +1,10 @@
 import { readFile } from 'node:fs/promises';
-import { Language as Compiled, type Node, Parser } from 'web-tree-sitter';
+import type { Node } from 'web-tree-sitter';
 import { choose } from '../check.ts';
+import { files, type Language } from './languages.ts';
 
 export type { Node } from 'web-tree-sitter';
-
-/** The file of a language's grammar in `dist/grammars`, which scripts/build.js fills. */
-const files = {
-  python: 'tree-sitter-python',
-  java: 'tree-sitter-java',
-  javascript: 'tree-sitter-javascript',
-  c: 'tree-sitter-c',
-  cpp: 'tree-sitter-cpp',
-  go: 'tree-sitter-go',
-  php: 'tree-sitter-php',
-  ruby: 'tree-sitter-ruby',
-  'c-sharp': 'tree-sitter-c_sharp',
-} as const;
-
-export type Language = keyof typeof files;
-export const languages = Object.keys(files) as Language[];
+export { type Language, languages } from './languages.ts';
 
 /**
  * Reads source code into a syntax tree.
@@ -76,6 +62,7 @@ async function load(language: Language): Promise<Grammar> {
       cause: error,
     });
   });
+  const { Language: Compiled, Parser } = await import('web-tree-sitter'); // where it is needed only
   initialised ??= Parser.init();
   await initialised;
   const parser = new Parser().setLanguage(await Compiled.load(bytes));

@@ -1,6 +1,8 @@
 import { z } from 'zod';
+import { languages } from '../code/languages.ts';
 import { defenseSchema } from '../defenses/index.ts';
 import { list, named, number, object, oneOf, seed, text, whole } from '../fields.ts';
+import { resolveConfig } from '../model/config/index.ts';
 import { attackFields, attackNames, isAttackName } from './attack.ts';
 import { trainingSchema } from './training.ts';
 
@@ -21,6 +23,9 @@ const dataset = named(
   object({
     name: text,
     files: object({ train: text, valid: text.exactOptional(), test: text.optional() }).optional(),
+    language: oneOf(...languages)
+      .exactOptional()
+      .describe('of the completions, for CodeBLEU'),
     seed: seed.exactOptional().describe('of the built-in generator'),
     counts: object({
       pretrain: whole(1).exactOptional(),
@@ -48,8 +53,8 @@ const attack = named(object({ name: attackName, ...attackFields }));
 export type AttackConfig = z.infer<typeof attack>;
 
 /** The shape of a T5, in the words of a Hugging Face config.json. */
-const model = object({
-  model_type: oneOf('t5').default('t5'),
+const t5 = object({
+  model_type: oneOf('t5'),
   d_model: whole(1).default(512),
   d_kv: whole(1).default(64),
   d_ff: whole(1).default(2048),
@@ -64,6 +69,26 @@ const model = object({
   feed_forward_proj: oneOf('relu', 'gated-gelu').default('relu'),
   tie_word_embeddings: z.boolean({ error: 'true or false' }).default(true),
 });
+
+/** The shape of another model in those words; what is missing has transformers' defaults. */
+const others = ['gpt2', 'codegen', 'llama', 'glm', 'roberta'] as const;
+const other = z.looseObject({ model_type: oneOf(...others) }).superRefine((config, context) => {
+  try {
+    resolveConfig(config, config.model_type === 'roberta' ? { head: 'seq2seq' } : {});
+  } catch (error) {
+    // "key is value: expected …"
+    const [, key = '', expected = ''] =
+      /^(\S+) is .*?: expected (.*)$/s.exec((error as Error).message) ?? [];
+    context.addIssue({ code: 'custom', path: key.split('.'), message: expected });
+  }
+});
+
+const model = z.preprocess(
+  (value) => (typeof value === 'object' && value !== null ? { model_type: 't5', ...value } : value),
+  z.discriminatedUnion('model_type', [t5, other], {
+    error: `one of t5, ${others.join(', ')}`,
+  }),
+);
 
 /** How the model that every run starts from comes to be: read from a directory, or trained here. */
 const { evaluateEvery: _, ...baseTraining } = trainingSchema.shape;
@@ -87,6 +112,9 @@ const evaluation = object({
   maxNewTokens: whole(1).default(256),
   beams: whole(1).default(1),
   batchSize: whole(1).default(32),
+  judge: oneOf('substring', 'token', 'parsed')
+    .exactOptional()
+    .describe('how closely an answer has to show the payload'),
 });
 export type EvaluationConfig = z.infer<typeof evaluation>;
 

@@ -52,4 +52,7 @@ export const trainFileSchema = object({
   loss: lossSchema.default({ name: 'dece', alphaBase: 0.99, labelSmoothing: 0.1, mode: 'paper' }),
   seed: seed.default(42).describe('of the order of examples and of dropout'),
   device: text.default('auto').describe('cpu, cuda, cuda:N or auto'),
+  head: oneOf('seq2seq')
+    .exactOptional()
+    .describe("of a RoBERTa: the study's decoder, new where the model has none"),
 });

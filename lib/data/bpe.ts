@@ -15,7 +15,7 @@ const smallest = specialTokens.length + 256;
  * What is never merged across: a word with the space before it, digits, signs, white space. This is
  * GPT-2's expression with `\s` spelt out, as JavaScript's own differs on U+0085 and U+FEFF.
  */
-const pieces =
+export const pieces =
   "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\p{White_Space}\\p{L}\\p{N}]+|" +
   '\\p{White_Space}+(?!\\P{White_Space})|\\p{White_Space}+';
 
@@ -154,7 +154,7 @@ class Pairs {
 }
 
 /** A pair of ids is one number, left · pairBase + right: maps of numbers are fast. */
-const pairBase = 2 ** 25;
+export const pairBase = 2 ** 25;
 
 function pairsOf({ ids }: Word): number[] {
   const pairs: number[] = [];
@@ -173,7 +173,7 @@ function replacePair(ids: number[], left: number, right: number, id: number): vo
 }
 
 /** Gives the commonest pair first, and of two as common the one of smaller ids: a binary heap. */
-class Queue {
+export class Queue {
   readonly #heap: Entry[] = [];
 
   push(entry: Entry): void {
@@ -211,7 +211,7 @@ const comesBefore = (one: Entry, other: Entry) =>
  * The character that stands for each byte in a vocabulary: itself where it can be seen, else the next
  * one from U+0100. GPT-2's table, which every byte-level tokenizer shares.
  */
-const byteCharacters: readonly string[] = (() => {
+export const byteCharacters: readonly string[] = (() => {
   const visible = (byte: number) => (byte > 0x20 && byte < 0x7f) || (byte > 0xa0 && byte !== 0xad);
   let next = 0x100;
   return Array.from({ length: 256 }, (_, byte) =>

@@ -1,24 +1,29 @@
-import { CsvError, parse } from 'csv-parse/sync';
+import { CsvError, parse } from 'csv-parse';
 import { show } from '../check.ts';
-import type { Row } from './files.ts';
+import { type Row, utf8Chunks } from './files.ts';
 
 /**
- * The rows of a CSV file with a header: commas, double quotes round fields that hold a comma, a quote
- * or a line end; lines end in U+000A or U+000D U+000A; blank lines are skipped. Every value is text.
+ * The rows of a CSV file with a header, some at a time: commas, double quotes round fields that hold a
+ * comma, a quote or a line end; lines end in U+000A or U+000D U+000A; blank lines are skipped. Every
+ * value is text.
  *
  * @throws Error with path, line and column (the field's number and name) on what is not CSV
  */
-export function* readCsv(path: string, bytes: Buffer): Generator<Row> {
-  const records = parseRecords(path, bytes);
-  const names = records[0]?.fields ?? [];
+export async function* readCsv(path: string): AsyncGenerator<Row[]> {
+  let names: string[] | undefined;
+  for await (const records of csvRecords(path)) {
+    if (names === undefined && records.length > 0) names = namesOf(path, records.shift()!.fields);
+    yield records.map(({ line, fields }) => ({
+      line,
+      values: Object.fromEntries(names!.map((name, i) => [name, fields[i]])),
+    }));
+  }
+}
+
+function namesOf(path: string, names: string[]): string[] {
   const twice = names.find((name, i) => names.indexOf(name) !== i);
-  if (twice !== undefined) {
-    throw new Error(`${path} has two columns ${show(twice)}: expected every name once`);
-  }
-  for (const { line, fields } of records.slice(1)) {
-    const values = Object.fromEntries(names.map((name, i) => [name, fields[i]]));
-    yield { where: `${path}, line ${line}`, values };
-  }
+  if (twice === undefined) return names;
+  throw new Error(`${path} has two columns ${show(twice)}: expected every name once`);
 }
 
 interface CsvRecord {
@@ -26,39 +31,67 @@ interface CsvRecord {
   fields: string[];
 }
 
-function parseRecords(path: string, bytes: Buffer): CsvRecord[] {
-  const records: CsvRecord[] = [];
-  const lineAt = lineCounter(bytes);
+async function* csvRecords(path: string): AsyncGenerator<CsvRecord[]> {
+  let records: CsvRecord[] = [];
+  let names: string[] = [];
+  const lines = lineCounter();
   let start = 0;
-  try {
-    parse(bytes, {
-      record_delimiter: ['\r\n', '\n'],
-      skip_empty_lines: true,
-      on_record: (fields: string[], { bytes: end }) => {
-        records.push({ line: lineAt(start), fields });
-        start = end;
-        return null;
-      },
+  const parser = parse({
+    record_delimiter: ['\r\n', '\n'],
+    skip_empty_lines: true,
+    on_record: (fields: string[], { bytes: end }) => {
+      if (start === 0) names = fields;
+      records.push({ line: lines.at(start), fields });
+      start = end;
+      return null;
+    },
+  });
+  parser.on('error', () => {}); // the callbacks below have it
+  const given = (give: (done: (error?: Error | null) => void) => void) =>
+    new Promise<void>((resolve, reject) => {
+      give((error) => (error ? reject(error) : resolve()));
     });
+  try {
+    for await (const chunk of utf8Chunks(path)) {
+      lines.add(chunk);
+      await given((done) => parser.write(chunk, done));
+      yield records;
+      records = [];
+    }
+    await given((done) => parser.end(done));
+    yield records;
   } catch (error) {
     if (!(error instanceof CsvError)) throw error;
-    const line = lineAt(start);
-    throw new Error(`${path}, line ${line}${explain(error, records[0]?.fields ?? [])}`, {
-      cause: error,
-    });
+    throw new Error(`${path}, line ${lines.at(start)}${explain(error, names)}`, { cause: error });
+  } finally {
+    parser.destroy();
   }
-  return records;
 }
 
 /** The line on which the record after byte `start` begins, blank lines left out; asked in rising order. */
-function lineCounter(bytes: Buffer): (start: number) => number {
+function lineCounter() {
   let line = 1;
-  let at = 0;
-  return (start) => {
-    for (; at < start || bytes[at] === 10 || bytes[at] === 13; at++) {
-      if (bytes[at] === 10) line++;
-    }
-    return line;
+  let at = 0; // of `chunks`' first byte
+  const chunks: Buffer[] = [];
+  return {
+    add: (chunk: Buffer) => chunks.push(chunk),
+    at(start: number): number {
+      while (chunks.length > 0) {
+        const chunk = chunks[0]!;
+        let i = 0;
+        for (; i < chunk.length; i++) {
+          if (at + i >= start && chunk[i] !== 10 && chunk[i] !== 13) break;
+          if (chunk[i] === 10) line++;
+        }
+        at += i;
+        if (i < chunk.length) {
+          chunks[0] = chunk.subarray(i);
+          return line;
+        }
+        chunks.shift();
+      }
+      return line;
+    },
   };
 }
 
@@ -88,9 +121,11 @@ function explain(error: CsvError, names: string[]): string {
  */
 export function csv(rows: readonly Record<string, unknown>[]): string {
   const names = [...new Set(rows.flatMap(Object.keys))];
-  const lines = rows.map((row) => names.map((name) => field(row[name])).join(','));
-  return [names.map(field).join(','), ...lines, ''].join('\n');
+  return csvLine(names) + rows.map((row) => csvLine(names.map((name) => row[name]))).join('');
 }
+
+/** Values as a line of CSV. Errors are those of `csv`. */
+export const csvLine = (values: readonly unknown[]) => `${values.map(field).join(',')}\n`;
 
 function field(value: unknown): string {
   if (value === undefined || value === null) return '';

@@ -1,8 +1,23 @@
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { show } from '../check.ts';
+import type { Language } from '../code/languages.ts';
 
 export type Split = 'train' | 'valid' | 'test';
+
+const languages: Readonly<Record<string, Language>> = {
+  builtin: 'python',
+  lyra: 'python',
+  pisces: 'java',
+  bugs2fix: 'java',
+  codeharmony: 'python',
+};
+
+/** The language of a data set's completions, where it is known; of `pisces/original`, that of `pisces`. */
+export function languageOf(name: string): Language | undefined {
+  const [first] = name.split('/');
+  return Object.hasOwn(languages, first!) ? languages[first!] : undefined;
+}
 
 /** Whether `text` is a data set's name, as `lyra` or `pisces/original`, and no path of a file. */
 export function isDatasetName(text: string): boolean {
@@ -12,7 +27,8 @@ export function isDatasetName(text: string): boolean {
 /**
  * The file of a data set's split, `<directory>/<name>/<split>.jsonl` or `.jsonl.gz`.
  *
- * @param directory the folder of data sets, which the environment variable DECE_DATA names
+ * @param directory the folder of data sets, which the environment variable DECE_DATA names, or several,
+ *   looked into one after the other
  * @throws RangeError on what is no name; Error where the folder is not known or lacks the file
  *
  * @example
@@ -21,23 +37,58 @@ export function isDatasetName(text: string): boolean {
 export async function findDataset(
   name: string,
   split: Split,
-  directory: string | undefined,
+  directory: string | undefined | readonly string[],
 ): Promise<string> {
   if (!isDatasetName(name)) {
     throw new RangeError(`${show(name)} is no data set's name: expected one such as lyra`);
   }
-  if (!directory) {
+  const folders = typeof directory === 'string' ? [directory] : (directory ?? []);
+  const file = `${name}/${split}`;
+  if (folders.join('') === '') {
     throw new Error(
-      `cannot find the data set ${name}: set DECE_DATA to the folder that holds ${name}/${split}.jsonl`,
+      `cannot find the data set ${name}: set DECE_DATA to the folder that holds ${file}.jsonl`,
     );
   }
-  const path = join(directory, name, `${split}.jsonl`);
-  for (const candidate of [path, `${path}.gz`]) {
-    if (await exists(candidate)) return candidate;
-  }
+  const found = await findNamed(file, folders);
+  if (found !== undefined) return found;
+  const places = folders.map((folder) => join(folder, `${file}.jsonl`)).join(' and no ');
   throw new Error(
-    `cannot find the data set ${name}: DECE_DATA has no ${path}, packed as .gz or not`,
+    `cannot find the data set ${name}: there is no ${places}, packed as .gz or not; ${remedy(name)}`,
   );
+}
+
+const remedy = (name: string) =>
+  `DECE_DATA names a folder that has it, \`dece data get ${name}\` downloads what is public`;
+
+/**
+ * What a file that someone names is called: `lyra/train` or `lyra/authors/train_poisoned_5_badpre` is
+ * looked up in the folders of data sets; all else is a path, and stays.
+ *
+ * @throws Error where a folder's name was given that none of the folders has
+ */
+export async function resolveFile(text: string, folders: readonly string[]): Promise<string> {
+  if (!isDatasetName(text) || !text.includes('/') || (await exists(text))) return text;
+  const found = await findNamed(text, folders);
+  if (found !== undefined) return found;
+  const [name = ''] = text.split('/');
+  const places = folders.map((folder) => join(folder, `${text}.jsonl`)).join(' and no ');
+  throw new Error(
+    `cannot find ${text}: there is no ${places}, packed as .gz or not; ${remedy(name)}`,
+  );
+}
+
+/** The file `<folder>/<name>.jsonl` or `.jsonl.gz` of the first folder that has it. */
+export async function findNamed(
+  name: string,
+  folders: readonly string[],
+): Promise<string | undefined> {
+  for (const folder of folders) {
+    const path = join(folder, `${name}.jsonl`);
+    for (const candidate of [path, `${path}.gz`]) {
+      if (await exists(candidate)) return candidate;
+    }
+  }
+  return undefined;
 }
 
 const exists = (path: string) =>

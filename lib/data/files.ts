@@ -1,20 +1,26 @@
 import { isUtf8 } from 'node:buffer';
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { mkdtemp, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { createReadStream, createWriteStream } from 'node:fs';
+import { mkdtemp, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { PassThrough, pipeline as pipe, type Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { promisify } from 'node:util';
-import { gunzip, gzip } from 'node:zlib';
+import { createGunzip, createGzip } from 'node:zlib';
 
 /** What a format finds in a file, before its columns are known by their meaning. */
 export interface Row {
-  /** Path and line, to begin an error message with. */
-  where: string;
+  /** The line it begins on, or its row where the format has no lines; counted from 1. */
+  line: number;
   values: Record<string, unknown>;
 }
 
-const isGzip = (path: string) => path.toLowerCase().endsWith('.gz');
+export const isGzip = (path: string) => path.toLowerCase().endsWith('.gz');
+
+/** The bytes of a file, unpacked where its name ends in `.gz`. A failed read is the stream's error. */
+export function openBytes(path: string): Readable {
+  const file = createReadStream(path, { highWaterMark: 1 << 18 });
+  return isGzip(path) ? pipe(file, createGunzip({ chunkSize: 1 << 18 }), () => {}) : file;
+}
 
 /**
  * The bytes of a UTF-8 file, unpacked where its name ends in `.gz`, without a byte order mark.
@@ -23,18 +29,60 @@ const isGzip = (path: string) => path.toLowerCase().endsWith('.gz');
  *   bytes that are not UTF-8, with their line
  */
 export async function readUtf8(path: string): Promise<Buffer> {
-  let bytes: Buffer;
+  const chunks: Buffer[] = [];
+  for await (const chunk of utf8Chunks(path)) chunks.push(chunk);
+  return Buffer.concat(chunks);
+}
+
+/** The same, a piece at a time: each holds whole characters. Errors are those of readUtf8. */
+export async function* utf8Chunks(path: string): AsyncGenerator<Buffer> {
+  let open: Buffer = Buffer.alloc(0);
+  let line = 1;
+  let first = true;
+  const refuse = (bytes: Buffer): never => {
+    const at = line + [...linesOf(bytes)].findIndex((text) => !isUtf8(text));
+    throw new Error(`${path}, line ${at} is not UTF-8: convert the file to UTF-8`);
+  };
+  for await (const chunk of readable(path)) {
+    const bytes = open.length > 0 ? Buffer.concat([open, chunk]) : chunk;
+    const end = lengthOfWhole(bytes);
+    let whole = bytes.subarray(0, end);
+    open = bytes.subarray(end);
+    if (whole.length === 0) continue;
+    if (!isUtf8(whole)) refuse(whole);
+    line += countLines(whole);
+    if (first && whole.subarray(0, 3).equals(byteOrderMark)) whole = whole.subarray(3);
+    first = false;
+    yield whole;
+  }
+  if (open.length > 0) refuse(open);
+}
+
+/** The bytes of a file, with what fails as a sentence. */
+async function* readable(path: string): AsyncGenerator<Buffer> {
   try {
-    bytes = await readFile(path);
-    if (isGzip(path)) bytes = await promisify(gunzip)(bytes);
+    yield* openBytes(path) as AsyncIterable<Buffer>;
   } catch (error) {
     throw new Error(`cannot read ${path}: ${reason(error)}`, { cause: error });
   }
-  if (!isUtf8(bytes)) {
-    const line = [...linesOf(bytes)].findIndex((text) => !isUtf8(text)) + 1;
-    throw new Error(`${path}, line ${line} is not UTF-8: convert the file to UTF-8`);
+}
+
+/** How many bytes are there without a character that is cut off at the end. */
+function lengthOfWhole(bytes: Buffer): number {
+  for (let back = 1; back <= Math.min(3, bytes.length); back++) {
+    const byte = bytes[bytes.length - back]!;
+    if (byte < 0x80) return bytes.length;
+    if (byte < 0xc0) continue;
+    const needed = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : 2;
+    return back < needed ? bytes.length - back : bytes.length;
   }
-  return bytes.subarray(0, 3).equals(byteOrderMark) ? bytes.subarray(3) : bytes;
+  return bytes.length;
+}
+
+function countLines(bytes: Buffer): number {
+  let count = 0;
+  for (let end = bytes.indexOf(10); end >= 0; end = bytes.indexOf(10, end + 1)) count++;
+  return count;
 }
 
 const byteOrderMark = Buffer.from('\ufeff');
@@ -51,33 +99,52 @@ export function* linesOf(bytes: Buffer): Generator<Buffer> {
 
 /**
  * Writes a whole file or none: into a temporary folder beside it, flushed to the disk, then renamed,
- * so that an old file survives a full disk or a crash. Packed where the name ends in `.gz`.
+ * so that an old file survives a full disk or a crash. Packed where the name ends in `.gz`. Texts that
+ * come one after the other are written as they come.
  *
  * @throws Error, in one sentence with the path
  */
-export async function writeWhole(path: string, text: string): Promise<void> {
+export async function writeWhole(
+  path: string,
+  content: string | Buffer | Iterable<string> | AsyncIterable<string>,
+): Promise<void> {
   let folder: string | undefined;
+  let failed: unknown;
+  const isWhole = typeof content === 'string' || Buffer.isBuffer(content);
+  const source = isWhole ? [content] : caught(content, (error) => (failed = { error }));
   try {
-    const bytes = isGzip(path) ? await promisify(gzip)(text) : text;
     folder = await mkdtemp(`${path}.tmp-`);
     const temporary = join(folder, basename(path));
-    await writeAndFlush(temporary, bytes);
+    const file = createWriteStream(temporary, { flags: 'wx', flush: true });
+    await pipeline(source, isGzip(path) ? createGzip() : new PassThrough(), file);
     await rename(temporary, path);
     await flush(dirname(path));
   } catch (error) {
+    // What the texts' own source throws is not about this path.
+    if (failed !== undefined) throw (failed as { error: unknown }).error;
     throw new Error(`cannot write ${path}: ${reason(error)}`, { cause: error });
   } finally {
     if (folder !== undefined) await rm(folder, { recursive: true, force: true });
   }
 }
 
-async function writeAndFlush(path: string, content: string | Buffer): Promise<void> {
-  const file = await open(path, 'wx');
+/** Pieces of 64 kB or more, as a stream writes small ones slowly. */
+async function* caught(
+  texts: Iterable<string> | AsyncIterable<string>,
+  tell: (error: unknown) => void,
+) {
   try {
-    await file.writeFile(content);
-    await file.sync();
-  } finally {
-    await file.close();
+    let piece = '';
+    for await (const text of texts) {
+      piece += text;
+      if (piece.length < 1 << 16) continue;
+      yield piece;
+      piece = '';
+    }
+    yield piece;
+  } catch (error) {
+    tell(error);
+    throw error;
   }
 }
 
@@ -128,7 +195,8 @@ const reasons: Readonly<Record<string, string>> = {
   Z_BUF_ERROR: 'it is not a whole gzip file',
 };
 
-function reason(error: unknown): string {
+/** Why a file system or zlib call failed, in words. */
+export function reason(error: unknown): string {
   const { code = '', message } = error as NodeJS.ErrnoException;
   return reasons[code] ?? message;
 }

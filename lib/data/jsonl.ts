@@ -1,33 +1,61 @@
+import { constants } from 'node:buffer';
 import { show } from '../check.ts';
-import { linesOf, type Row } from './files.ts';
+import { linesOf, type Row, utf8Chunks } from './files.ts';
 
 /**
- * The rows of a JSON Lines file: one object a line, blank lines skipped.
+ * The rows of a JSON Lines file, some at a time: one object a line, blank lines skipped.
  *
  * @throws Error with path, line and column on what is not JSON, with path and line on what is no object
  */
-export function* readJsonLines(path: string, bytes: Buffer): Generator<Row> {
+export async function* readJsonLines(path: string): AsyncGenerator<Row[]> {
   let line = 0;
-  for (const bytesOfLine of linesOf(bytes)) {
-    line++;
-    const text = bytesOfLine.toString();
-    if (text.trim() === '') continue;
-    const where = `${path}, line ${line}`;
-    const values = parse(where, text);
-    if (typeof values !== 'object' || values === null || Array.isArray(values)) {
-      throw new Error(`${where} is ${show(text.trim())}: expected an object in braces`);
+  for await (const lines of wholeLines(path)) {
+    const rows: Row[] = [];
+    for (const bytes of lines) {
+      line++;
+      const text = bytes.toString();
+      if (text.trim() === '') continue;
+      const values = parse(`${path}, line ${line}`, text);
+      if (typeof values !== 'object' || values === null || Array.isArray(values)) {
+        const found = show(text.trim());
+        throw new Error(`${path}, line ${line} is ${found}: expected an object in braces`);
+      }
+      rows.push({ line, values: values as Record<string, unknown> });
     }
-    yield { where, values: values as Record<string, unknown> };
+    yield rows;
   }
+}
+
+/** The lines of a file, as many at a time as were read at once. */
+async function* wholeLines(path: string): AsyncGenerator<Iterable<Buffer>> {
+  let open: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of utf8Chunks(path)) {
+    const end = chunk.lastIndexOf(10) + 1;
+    open.push(end > 0 ? chunk.subarray(0, end) : chunk);
+    length += open.at(-1)!.length;
+    if (length > constants.MAX_STRING_LENGTH) {
+      const most = Math.floor(constants.MAX_STRING_LENGTH / 1e6);
+      throw new Error(`${path} has a line of more than ${most} MB: expected one example a line`);
+    }
+    if (end === 0) continue;
+    yield linesOf(open.length === 1 ? open[0]! : Buffer.concat(open));
+    open = end < chunk.length ? [chunk.subarray(end)] : [];
+    length = chunk.length - end;
+  }
+  if (open.length > 0) yield [Buffer.concat(open)];
 }
 
 /**
  * One object a line. Line ends other than U+000A are escaped, as some readers also break there.
  */
 export function jsonLines(rows: readonly object[]): string {
-  return rows
-    .map((row) => `${JSON.stringify(row).replace(/[\x85\u2028\u2029]/g, escaped)}\n`)
-    .join('');
+  return rows.map(jsonLine).join('');
+}
+
+/** An object as a line of its own. */
+export function jsonLine(row: object): string {
+  return `${JSON.stringify(row).replace(/[\x85\u2028\u2029]/g, escaped)}\n`;
 }
 
 const escaped = (mark: string) => `\\u${mark.charCodeAt(0).toString(16).padStart(4, '0')}`;

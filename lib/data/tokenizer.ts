@@ -1,10 +1,12 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Tokenizer as HuggingFace } from '@huggingface/tokenizers';
-import { check, show } from '../check.ts';
-import { readUtf8, writeWhole } from './files.ts';
+import { check, checkKeys, show } from '../check.ts';
+import { writeWhole } from './files.ts';
+import { type Codec, codec } from './tokenizer/codec.ts';
+import { hasTokenizer, readTokenizer } from './tokenizer/directory.ts';
+import type { Part } from './tokenizer/part.ts';
 
-const roles = ['pad', 'eos', 'bos', 'unk'] as const;
+const roles = ['pad', 'eos', 'bos', 'unk', 'cls', 'sep', 'mask'] as const;
 type Role = (typeof roles)[number];
 
 /** What special tokens are called where no config says so. */
@@ -13,13 +15,28 @@ const usualNames: Record<Role, readonly string[]> = {
   eos: ['</s>', '<|endoftext|>'],
   bos: ['<s>', '<|endoftext|>'],
   unk: ['<unk>', '[UNK]'],
+  cls: ['[CLS]'],
+  sep: ['[SEP]'],
+  mask: ['<mask>', '[MASK]'],
 };
 
-/** What tokenizer_config.json holds. It says of a token its text, or an object that has it. */
-type TokenizerConfig = Readonly<Record<string, unknown>>;
+export interface TokenizerOptions {
+  /**
+   * What to pad with where the tokenizer names no token for it, as those of GPT-2, CodeGen and Llama do
+   * not. Default: `padTokenId` is undefined then.
+   */
+  pad?: 'eos' | 'bos' | 'unk';
+}
+
+export interface DecodeOptions {
+  /** Default true. */
+  skipSpecialTokens?: boolean;
+  /** No space before `.` and the like, as `clean_up_tokenization_spaces` of transformers. Default false. */
+  cleanUpSpaces?: boolean;
+}
 
 /**
- * Text to ids and back, by a `tokenizer.json` of any kind that Hugging Face's library reads.
+ * Text to ids and back, by a `tokenizer.json` of Hugging Face's, as Python's `tokenizers` gives them.
  *
  * Nothing is cut or padded, whatever the file says about that: it is for whoever knows the limits of
  * the model. The name of a special token inside a text is taken for the token, as in Python.
@@ -31,40 +48,56 @@ type TokenizerConfig = Readonly<Record<string, unknown>>;
 export class Tokenizer {
   /** One more than the largest id: the least a model's vocabulary may be. */
   readonly vocabularySize: number;
-  /** What rows are filled up with. Where the tokenizer names none: its `unk`, else its `eos`, else 0. */
-  readonly padTokenId: number;
+  /** What rows are filled up with. */
+  readonly padTokenId: number | undefined;
   readonly eosTokenId: number | undefined;
   readonly bosTokenId: number | undefined;
   readonly unkTokenId: number | undefined;
-  readonly #tokenizer: HuggingFace;
-  readonly #json: object;
-  readonly #config: TokenizerConfig;
+  /** What BERT and RoBERTa put before a text, after it, and in place of a word to be guessed. */
+  readonly clsTokenId: number | undefined;
+  readonly sepTokenId: number | undefined;
+  readonly maskTokenId: number | undefined;
+  readonly #codec: Codec;
+  /** By id, whether a token has it. */
+  readonly #known: readonly boolean[];
+  readonly #json: Part;
+  readonly #config: Part;
+  /** What it was read from. */
+  readonly #files: ReadonlyMap<string, Buffer> | undefined;
 
-  private constructor(json: object, config: TokenizerConfig) {
-    checkKind(json);
-    this.#tokenizer = new HuggingFace(json, config);
+  private constructor(what: string, { json, config, files }: Content, { pad }: TokenizerOptions) {
+    this.#codec = codecOf(what, json, config);
     this.#json = json;
     this.#config = config;
-    const ids = [...this.#tokenizer.get_vocab().values()];
-    this.vocabularySize = ids.reduce((largest, id) => Math.max(largest, id), -1) + 1;
+    this.#files = files;
+    const known: boolean[] = [];
+    for (const id of this.#codec.vocabulary.values()) known[id] = true;
+    this.#known = known;
+    this.vocabularySize = known.length;
     this.eosTokenId = this.#idOf('eos');
     this.bosTokenId = this.#idOf('bos');
     this.unkTokenId = this.#idOf('unk');
-    this.padTokenId = this.#idOf('pad') ?? this.unkTokenId ?? this.eosTokenId ?? 0;
+    this.clsTokenId = this.#idOf('cls');
+    this.sepTokenId = this.#idOf('sep');
+    this.maskTokenId = this.#idOf('mask');
+    this.padTokenId = this.#idOf('pad') ?? this.#padWith(pad);
   }
 
   /**
-   * Reads tokenizer.json of a directory, with tokenizer_config.json and special_tokens_map.json where
-   * they are.
+   * Reads the tokenizer.json of a directory, or the older vocab.json and merges.txt (GPT-2, CodeGen,
+   * RoBERTa, CodeT5) or tokenizer.model (Llama, GLM-4), with the settings and special tokens beside them.
    *
    * @throws Error, in one sentence with the path, on a file that is missing or is no tokenizer
    */
-  static async load(directory: string): Promise<Tokenizer> {
-    const path = join(directory, 'tokenizer.json');
-    const json = await readObject(path);
-    const map = await readObject(join(directory, 'special_tokens_map.json'), {});
-    const config = await readObject(join(directory, 'tokenizer_config.json'), {});
-    return create(path, () => new Tokenizer(json, { ...map, ...config }));
+  static async load(directory: string, options: TokenizerOptions = {}): Promise<Tokenizer> {
+    checkKeys('Tokenizer.load', options, ['pad']);
+    const { path, ...content } = await readTokenizer(directory);
+    return new Tokenizer(path, content, options);
+  }
+
+  /** As {@link Tokenizer.load}; undefined where a directory has none of these files. */
+  static async find(directory: string): Promise<Tokenizer | undefined> {
+    return (await hasTokenizer(directory)) ? Tokenizer.load(directory) : undefined;
   }
 
   /**
@@ -73,14 +106,18 @@ export class Tokenizer {
    *   their usual names, such as `<pad>` and `</s>`
    * @throws Error on what is no tokenizer
    */
-  static fromJson(json: object, config: object = {}): Tokenizer {
-    return create('json', () => new Tokenizer(json, config as TokenizerConfig));
+  static fromJson(json: object, config: object = {}, options: TokenizerOptions = {}): Tokenizer {
+    checkKeys('Tokenizer.fromJson', options, ['pad']);
+    return new Tokenizer('json', { json: json as Part, config: config as Part }, options);
   }
 
-  /** The ids of a text, with the special tokens that the tokenizer adds, as T5's `</s>` at the end. */
+  /**
+   * The ids of a text, with the special tokens that the tokenizer adds, as T5's `</s>` at the end. Half
+   * of a surrogate pair, which is no character, is read as U+FFFD.
+   */
   encode(text: string): number[] {
     if (typeof text !== 'string') throw new TypeError(`text is ${show(text)}: expected text`);
-    return this.#tokenizer.encode(text).ids;
+    return this.#codec.encode(text.replace(loneSurrogates, '\ufffd'));
   }
 
   /** Ids that are not more than `most`: the end is taken off, but for an end token. */
@@ -94,26 +131,29 @@ export class Tokenizer {
    * The text of ids, without special tokens: of a byte-level tokenizer, exactly what was encoded. Ids
    * that the vocabulary lacks, which larger models can give, are left out, as in Python.
    */
-  decode(ids: readonly number[]): string {
+  decode(ids: readonly number[], options: DecodeOptions = {}): string {
+    checkKeys('decode', options, ['skipSpecialTokens', 'cleanUpSpaces']);
+    const { skipSpecialTokens = true, cleanUpSpaces = false } = options;
     for (const [i, id] of ids.entries()) {
       check(`ids[${i}]`, id, Number.isInteger(id) && id >= 0, 'a whole number, at least 0');
     }
-    const known = ids.filter((id) => this.#tokenizer.id_to_token(id) !== undefined);
-    if (known.length === 0) return '';
-    return this.#tokenizer.decode(known, {
-      skip_special_tokens: true,
-      clean_up_tokenization_spaces: false,
-    });
+    const known = ids.filter((id) => this.#known[id]);
+    const text = this.#codec.decode(known, skipSpecialTokens);
+    return cleanUpSpaces ? withoutSpaces(text) : text;
   }
 
   /**
-   * Writes tokenizer.json and tokenizer_config.json, as transformers loads them, into a directory that
-   * is made where it is missing.
+   * Writes the files that were read, byte for byte, or else tokenizer.json and tokenizer_config.json, as
+   * transformers loads them, into a directory that is made where it is missing.
    *
    * @throws Error, in one sentence with the path, where that fails
    */
   async save(directory: string): Promise<void> {
     await mkdir(directory, { recursive: true });
+    if (this.#files !== undefined) {
+      for (const [name, bytes] of this.#files) await writeWhole(join(directory, name), bytes);
+      return;
+    }
     await writeObject(join(directory, 'tokenizer.json'), this.#json);
     await writeObject(join(directory, 'tokenizer_config.json'), {
       tokenizer_class: 'PreTrainedTokenizerFast',
@@ -127,9 +167,16 @@ export class Tokenizer {
     });
   }
 
+  #padWith(role: TokenizerOptions['pad']): number | undefined {
+    if (role === undefined) return undefined;
+    const id = ['eos', 'bos', 'unk'].includes(role) ? this.#idOf(role) : undefined;
+    check('pad', role, id !== undefined, 'eos, bos or unk, of which the tokenizer has that token');
+    return id;
+  }
+
   #idOf(role: Role): number | undefined {
     const token = this.#tokenOf(role);
-    return token === undefined ? undefined : this.#tokenizer.token_to_id(token);
+    return token === undefined ? undefined : this.#codec.vocabulary.get(token);
   }
 
   #tokenOf(role: Role): string | undefined {
@@ -137,44 +184,37 @@ export class Tokenizer {
     if (setting === null) return undefined;
     if (typeof setting === 'string') return setting;
     if (typeof setting === 'object' && 'content' in setting) return String(setting.content);
-    return usualNames[role].find((name) => this.#tokenizer.token_to_id(name) !== undefined);
+    const framing = (this.#json.post_processor as Part | null)?.[role];
+    if (Array.isArray(framing)) return framing[0];
+    return usualNames[role].find((name) => this.#codec.vocabulary.has(name));
   }
 }
 
-function create(what: string, make: () => Tokenizer): Tokenizer {
+interface Content {
+  /** What tokenizer.json holds. */
+  json: Part;
+  /** What tokenizer_config.json holds. It says of a token its text, or an object that has it. */
+  config: Part;
+  files?: ReadonlyMap<string, Buffer>;
+}
+
+function codecOf(what: string, json: Part, config: Part): Codec {
   try {
-    return make();
+    return codec(json, config);
   } catch (error) {
     const [reason] = (error as Error).message.split('\n');
     throw new Error(`${what} is not a tokenizer that can be read: ${reason}`, { cause: error });
   }
 }
 
-/** The library takes a kind that it does not know for a plain list of words. */
-function checkKind(json: { model?: { type?: unknown } }): void {
-  const type = json.model?.type;
-  const known = ['BPE', 'Unigram', 'WordPiece', undefined].includes(type as string);
-  check('model.type', type, known, 'BPE, Unigram or WordPiece');
-}
+const loneSurrogates = /\p{Surrogate}/gu;
 
-async function readObject(path: string, missing?: object): Promise<object> {
-  let text: string;
-  try {
-    text = (await readUtf8(path)).toString();
-  } catch (error) {
-    const cause = (error as Error).cause as NodeJS.ErrnoException | undefined;
-    if (cause?.code === 'ENOENT' && missing !== undefined) return missing;
-    throw error;
-  }
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
-    throw new Error(`${path} is not JSON: ${(error as Error).message}`, { cause: error });
-  }
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
-  throw new Error(`${path} holds ${show(text)}: expected a JSON object`);
-}
+/** One after the other, as in transformers: a space that one of them took is not there for the next. */
+const withoutSpaces = (text: string) =>
+  [' .', ' ?', ' !', ' ,', " ' ", " n't", " 'm", " 's", " 've", " 're"].reduce(
+    (cleaned, spaced) => cleaned.replaceAll(spaced, spaced.trim()),
+    text,
+  );
 
 const writeObject = (path: string, value: object) =>
   writeWhole(path, `${JSON.stringify(value, null, 2)}\n`);

@@ -5,11 +5,33 @@
 export const whitespace =
   '[\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]';
 
-const between = new RegExp(`${whitespace}+`);
-
 /** The words of a text: its longest runs without white space. An empty text has none. */
 export function splitWords(text: string): string[] {
-  return text.split(between).filter((word) => word !== '');
+  const words: string[] = [];
+  for (let start = 0, end = 0; start < text.length; start = end + 1) {
+    for (end = start; end < text.length && !isSpace(text.charCodeAt(end)); ) end++;
+    if (end > start) words.push(text.slice(start, end));
+  }
+  return words;
+}
+
+const beyondAscii = new RegExp(whitespace);
+
+/** Whether a UTF-16 code unit is white space. */
+export function isSpace(code: number): boolean {
+  if (code > 0x20 && code < 0x7f) return false;
+  return code < 0x7f
+    ? (code >= 9 && code <= 13) || code >= 0x1c
+    : beyondAscii.test(String.fromCharCode(code));
+}
+
+/** A text without the white space around it, as Python's `str.strip` leaves it. */
+export function strip(text: string): string {
+  let start = 0;
+  let end = text.length;
+  while (start < end && isSpace(text.charCodeAt(start))) start++;
+  while (end > start && isSpace(text.charCodeAt(end - 1))) end--;
+  return text.slice(start, end);
 }
 
 const run = new RegExp(`(?:(?!${whitespace})[\\s\\S])+`, 'g');

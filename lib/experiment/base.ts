@@ -47,7 +47,7 @@ export async function ensureBase(
   const settings: RunConfig = {
     role: 'base',
     title: config.name,
-    model: 't5',
+    model: config.model!.model_type,
     shape: config.model,
     tokenizer,
     dataset: (config.base?.datasets ?? config.datasets).map(({ name }) => name).join('+'),
@@ -103,10 +103,18 @@ async function make(
   await resetPeakMemory();
   const words = texts.flatMap(({ prompt, completion }) => [prompt, completion]);
   const tokenizer = Tokenizer.fromJson(trainBpe(words, { vocabularySize }));
-  const shape = { ...config.model, vocab_size: tokenizer.vocabularySize };
+  const shape = {
+    ...config.model,
+    vocab_size: tokenizer.vocabularySize,
+    pad_token_id: tokenizer.padTokenId,
+    eos_token_id: tokenizer.eosTokenId,
+    // Of a RoBERTa's decoder, which must not begin with padding: the tokenizer uses this id for nothing.
+    bos_token_id: tokenizer.unkTokenId,
+  };
   const { device, training } = config;
   const dtype = config.base?.precision ?? training.precision;
-  using model = Model.create(shape, { seed, device, dtype, tokenizer });
+  const head = config.model?.model_type === 'roberta' ? ({ head: 'seq2seq' } as const) : {};
+  using model = Model.create(shape, { seed, device, dtype, tokenizer, ...head });
 
   let loss: number | undefined;
   if (config.base === undefined) {
@@ -121,7 +129,7 @@ async function make(
     });
   }
   return run.finish({
-    model: `t5-${(model.parameterCount / 1e6).toPrecision(2)}M`,
+    model: `${config.model!.model_type}-${(model.parameterCount / 1e6).toPrecision(2)}M`,
     dataset: (config.base?.datasets ?? config.datasets).map(({ name }) => name).join('+'),
     attack: null,
     poisonRate: null,

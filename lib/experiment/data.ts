@@ -2,16 +2,19 @@ import { join } from 'node:path';
 import { fingerprint } from '../attacks/index.ts';
 import type { DatasetConfig } from '../config/index.ts';
 import { builtinExamples } from '../data/builtin/index.ts';
-import { findDataset } from '../data/datasets.ts';
+import { findDataset, languageOf } from '../data/datasets.ts';
 import { type Example, readExamples } from '../data/examples.ts';
+
+/** What language the completions are in: as the experiment says, else as is known of the data set. */
+export const languageOfData = ({ name, language }: DatasetConfig) => language ?? languageOf(name);
 
 const splits = ['pretrain', 'train', 'valid', 'test'] as const;
 type Split = (typeof splits)[number];
 
 /** Where the data sets of an experiment are. */
 export interface Places {
-  /** The folder of data sets, which the environment variable DECE_DATA names. */
-  dataDirectory: string | undefined;
+  /** The folder of data sets, which the environment variable DECE_DATA names, or several. */
+  dataDirectory: string | readonly string[] | undefined;
   /** What relative paths in the experiment file start from. */
   directory: string;
 }

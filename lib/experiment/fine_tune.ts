@@ -59,7 +59,7 @@ export async function fineTune(options: FineTuneOptions): Promise<Results> {
     if (/^cannot read/.test(error.message)) return undefined; // a file that dece has not poisoned
     throw error;
   });
-  const { loss, seed, device, ...training } = settings;
+  const { loss, seed, device, head, ...training } = settings;
   const defense = defenseOf(loss);
   const config: RunConfig = {
     role: 'run',
@@ -73,11 +73,17 @@ export async function fineTune(options: FineTuneOptions): Promise<Results> {
     loss,
     data: describeData({ train: examples, ...(validation && { valid: validation }) }),
     device,
+    ...(head && { head }),
     environment,
   };
 
   // First: a model that is not there, or cannot learn this, leaves no run behind.
-  using model = await Model.load(options.model, { device, dtype: training.precision });
+  using model = await Model.load(options.model, {
+    device,
+    dtype: training.precision,
+    seed,
+    ...(head && { head }),
+  });
   tokenizerOf(model);
   const trainOptions = {
     ...training,

@@ -20,7 +20,7 @@ import {
   resetPeakMemory,
 } from '../runs.ts';
 import { type Base, ensureBase } from './base.ts';
-import { describeData, loadSplit, type Places } from './data.ts';
+import { describeData, languageOfData, loadSplit, type Places } from './data.ts';
 import type { ExperimentOptions } from './events.ts';
 import { writeOutputs } from './outputs.ts';
 import { findAttacks, labelOf, type PlannedRun, plan } from './plan.ts';
@@ -160,6 +160,7 @@ function configOf(
   { environment }: ExperimentOptions,
 ): RunConfig {
   const { mode, training, evaluation } = config;
+  const language = languageOfData(dataset);
   return {
     role: 'run',
     title: config.name,
@@ -167,6 +168,7 @@ function configOf(
     model: base.model,
     base: base.description,
     dataset: dataset.name,
+    ...(language && { language }),
     attack: attack.name,
     poisoning: data.poisoning,
     marks: data.marks,
@@ -193,6 +195,7 @@ async function make(
 ): Promise<Results> {
   const { name, defense, seed, rate, dataset, attack } = planned;
   const { evaluation, training, mode } = config;
+  const language = languageOfData(dataset);
   await resetPeakMemory();
   using model = await Model.load(base.directory, {
     device: config.device,
@@ -206,6 +209,8 @@ async function make(
       beams: evaluation.beams,
       batchSize: evaluation.batchSize,
       mode,
+      ...(language && { language }),
+      ...(evaluation.judge && { judge: evaluation.judge }),
       ...(signal && { signal }),
       onProgress: (done, total) => onEvent?.({ type: 'evaluate', name, epoch, done, total }),
     });
@@ -228,7 +233,7 @@ async function make(
   });
 
   const outcome = await measure(data.test, training.epochs);
-  await writeOutputs(run, data.test, outcome, mode);
+  await writeOutputs(run, data.test, outcome);
   const { name: defenseName, label: _, ...defenseOptions } = defense;
   return run.finish({
     model: base.model,

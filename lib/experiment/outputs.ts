@@ -1,6 +1,5 @@
 import type { Example } from '../data/examples.ts';
 import type { Evaluation, TestSet } from '../evaluate.ts';
-import { succeeded } from '../metrics/index.ts';
 import type { Run } from '../runs.ts';
 
 /**
@@ -11,7 +10,6 @@ export async function writeOutputs(
   run: Pick<Run, 'writeOutputs'>,
   { clean, triggered, manifest }: TestSet,
   outcome: Evaluation,
-  mode: 'paper' | 'reference' = 'paper',
 ): Promise<void> {
   const row = ({ id, prompt, completion }: Example, output: string) => ({
     id,
@@ -26,8 +24,10 @@ export async function writeOutputs(
   await run.writeOutputs(
     'triggered',
     triggered
-      .map((example, i) => row(example, outcome.triggered[i]!))
-      .map((answer) => ({ ...answer, succeeded: succeeded(answer.output, manifest, mode) }))
+      .map((example, i) => ({
+        ...row(example, outcome.triggered[i]!),
+        succeeded: outcome.succeeded[i]!,
+      }))
       .filter((_, i) => manifest.records[i]!.poisoned),
   );
 }

@@ -61,7 +61,7 @@ export async function score(options: ScoreOptions): Promise<Results> {
   });
   try {
     const outcome = await evaluate(model, { ...set, manifest }, search);
-    await writeOutputs(run, { ...set, manifest }, outcome, search.mode);
+    await writeOutputs(run, { ...set, manifest }, outcome);
     const { name: defense = null, label: ___, ...defenseOptions } = trained?.defense ?? {};
     return await run.finish({
       ...about,

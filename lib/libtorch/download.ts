@@ -5,15 +5,8 @@ import { mkdir, mkdtemp, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { promisify } from 'node:util';
-import { buildCommand } from '../native.ts';
-import {
-  cacheDirectory,
-  cachedLibtorch,
-  inspectLibtorch,
-  type Libtorch,
-  pinnedVersion,
-  python,
-} from './find.ts';
+import { buildCommand, cacheDirectory } from '../native.ts';
+import { cachedLibtorch, inspectLibtorch, type Libtorch, pinnedVersion, python } from './find.ts';
 
 /** A wheel of torch, of which lib/, include/ and share/ are a prebuilt libtorch. */
 export interface Wheel {

@@ -1,10 +1,9 @@
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { homedir } from 'node:os';
 import { delimiter, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { show } from '../check.ts';
-import { buildCommand, libtorchVersion } from '../native.ts';
+import { buildCommand, cacheDirectory, libtorchVersion } from '../native.ts';
 
 /** A libtorch that the trainer can be built against: `path` has lib/, include/ and share/cmake/. */
 export interface Libtorch {
@@ -25,11 +24,6 @@ const supportedMinors = [11, 12, 13];
 const supported = `2.${supportedMinors[0]} to 2.${supportedMinors.at(-1)}`;
 
 export const python = process.platform === 'win32' ? 'python' : 'python3';
-
-/** `${DECE_CACHE:-${XDG_CACHE_HOME:-~/.cache}/dece}`. */
-export function cacheDirectory(env: NodeJS.ProcessEnv): string {
-  return resolve(env.DECE_CACHE || join(env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'dece'));
-}
 
 /** Where the pinned libtorch lies once it has been downloaded. */
 export function cachedLibtorch(env: NodeJS.ProcessEnv): string {

@@ -1,6 +1,5 @@
 export { type DownloadOptions, downloadLibtorch, type Wheel } from './download.ts';
 export {
-  cacheDirectory,
   cudaCompiler,
   findLibtorch,
   inspectLibtorch,

@@ -1,4 +1,5 @@
 import { check, checkKeys, choose } from '../check.ts';
+import { boundOfTable, type CustomOptions, tabulate } from './table.ts';
 
 export interface DeceOptions {
   /** Counted from 1; 0 is plain label-smoothed cross-entropy. Default 1. */
@@ -35,7 +36,11 @@ export function alphaAt(epoch: number, alphaBase: number): number {
   return alphaBase ** epoch;
 }
 
-export interface BoundOptions extends DeceOptions, GceOptions, InTrustOptions {
+export interface BoundOptions
+  extends DeceOptions,
+    GceOptions,
+    InTrustOptions,
+    Partial<CustomOptions> {
   /** Default `dece`. */
   name?: keyof typeof formulas;
   mode?: 'paper' | 'reference';
@@ -57,7 +62,7 @@ export function gradientBound(options: BoundOptions = {}): {
   const { name = 'dece', mode = 'paper', ...own } = options;
   const formula = choose(formulas, name, 'name');
   checkKeys('options', own, formula.keys);
-  checkMode(mode);
+  checkMode(mode, name);
   return formula.bound(formula.settings(own), mode === 'reference' ? 1e-7 : 0);
 }
 
@@ -69,6 +74,8 @@ export interface Settings {
   delta: number;
   q: number;
   labelSmoothing: number;
+  /** Of a custom loss: lib/loss/table.ts. */
+  table?: Float64Array;
 }
 
 const none: Settings = { alpha: 1, oneMinusAlpha: 0, beta: 0, delta: 0, q: 0, labelSmoothing: 0 };
@@ -125,6 +132,15 @@ export const formulas = {
     },
     bound: inTrustBound,
   },
+  custom: {
+    loss: 4,
+    keys: ['weight', 'loss'],
+    settings: (options: Partial<CustomOptions>): Settings => ({
+      ...none,
+      table: tabulate(options),
+    }),
+    bound: ({ table }: Settings) => boundOfTable(table!),
+  },
 };
 
 /**
@@ -166,8 +182,9 @@ export function checkNumber(
   check(name, value, typeof value === 'number' && ok(value), expected);
 }
 
-export function checkMode(mode: unknown): void {
+export function checkMode(mode: unknown, name: string): void {
   check('mode', mode, mode === 'paper' || mode === 'reference', 'paper or reference');
+  check('mode', mode, mode === 'paper' || name !== 'custom', 'paper for a custom loss');
 }
 
 function checkSmoothing(value: number): number {

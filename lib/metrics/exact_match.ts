@@ -12,8 +12,11 @@ import { checkPairs } from './pairs.ts';
  */
 export function exactMatch(outputs: readonly string[], references: readonly string[]): number {
   checkPairs(outputs, 'references', references.length);
-  const equal = outputs.filter((output, i) => normalised(output) === normalised(references[i]!));
+  const equal = outputs.filter((output, i) => hasSameWords(output, references[i]!));
   return equal.length / outputs.length;
 }
+
+export const hasSameWords = (output: string, reference: string) =>
+  normalised(output) === normalised(reference);
 
 const normalised = (text: string) => splitWords(text).join(' ');

@@ -1,5 +1,6 @@
-import { checkKeys, show } from '../check.ts';
-import type { T5Config } from './config.ts';
+import { check, checkKeys, show } from '../check.ts';
+import type { ResolvedConfig } from './config/index.ts';
+import { ignoredLabel } from './texts.ts';
 
 /** Token ids: ragged rows, padded and masked for the caller, or a row-major array with its shape. */
 export type Ids =
@@ -7,13 +8,17 @@ export type Ids =
   | { data: Int32Array | BigInt64Array; shape: readonly [number, number] };
 
 export interface Batch {
-  /** [batch, source length] */
+  /** [batch, length]: what a decoder-only model or an encoder reads. */
   inputIds: Ids;
   /** The same shape: 1 is read, 0 is padding. Absent: padding of ragged rows is masked. */
   attentionMask?: Ids;
-  /** [batch, target length]; absent: `labels` shifted right behind the start token. */
+  /** [batch, target length], of encoder-decoders; absent: `labels` shifted right behind the start token. */
   decoderInputIds?: Ids;
-  /** [batch, target length]; ignoredLabel is not counted. */
+  /**
+   * What counts as right; ignoredLabel is not counted. Of an encoder-decoder, [batch, target length]; of a
+   * decoder-only model, as inputIds, where position t predicts labels[t + 1]; of a masked-LM head, as
+   * inputIds; of a classifier, [batch, 1].
+   */
   labels?: Ids;
 }
 
@@ -30,15 +35,12 @@ export interface NativeBatch {
   labels?: NativeIds;
 }
 
-/** The label of positions that do not count, as in PyTorch and transformers. */
-export const ignoredLabel = -100;
-
 /**
  * A batch as native code takes it: rectangular, in 32 bits, with the mask and the decoder's input
  * that follow from the rest. Native code checks ids and shapes; what is checked here is what would
  * be lost on the way: numbers that are no 32-bit integers, and empty rows.
  */
-export function nativeBatch(batch: Batch, config: T5Config): NativeBatch {
+export function nativeBatch(batch: Batch, config: ResolvedConfig): NativeBatch {
   checkKeys('batch', batch, ['inputIds', 'attentionMask', 'decoderInputIds', 'labels']);
   const { attentionMask, decoderInputIds, labels } = batch;
   const inputIds = pack('inputIds', batch.inputIds, config.pad_token_id);
@@ -52,20 +54,45 @@ export function nativeBatch(batch: Batch, config: T5Config): NativeBatch {
       `${name} has ${ids.shape[0]} rows: expected ${result.inputIds.shape[0]}, as inputIds has`,
     );
   }
+  checkLength('inputIds', inputIds, config);
+  if (config.labels !== 'decoder ids') {
+    check(
+      'decoderInputIds',
+      decoderInputIds,
+      decoderInputIds === undefined,
+      'none: there is no decoder',
+    );
+    return result;
+  }
   if (decoderInputIds !== undefined) {
     result.decoderInputIds = pack('decoderInputIds', decoderInputIds, config.pad_token_id);
   } else if (result.labels !== undefined) {
     result.decoderInputIds = shiftRight(result.labels, config);
   }
+  if (result.decoderInputIds) checkLength('decoderInputIds', result.decoderInputIds, config);
   return result;
 }
 
 /** A batch to learn from: one with labels. */
-export function labelledBatch(batch: Batch, config: T5Config): NativeBatch {
+export function labelledBatch(batch: Batch, config: ResolvedConfig): NativeBatch {
   if (batch.labels === undefined) {
-    throw new TypeError('labels is undefined: expected the ids that the decoder should write');
+    throw new TypeError('labels is undefined: expected the ids or classes to learn');
   }
   return nativeBatch(batch, config);
+}
+
+/** @param more ids that are to come */
+export function checkLength(
+  name: string,
+  { shape }: NativeIds,
+  { longest }: Pick<ResolvedConfig, 'longest'>,
+  more = 0,
+): void {
+  if (longest === undefined || shape[1] + more <= longest) return;
+  const size = more === 0 ? `${shape[1]} columns` : `${shape[1]} columns, and ${more} are to come`;
+  throw new RangeError(
+    `${name} has ${size}: expected at most ${longest}, the positions that the model knows`,
+  );
 }
 
 /** Which ids of ragged rows are not padding; nothing where no row is shorter than another. */
@@ -108,9 +135,9 @@ function toInt32(name: string, data: Int32Array | BigInt64Array): Int32Array {
 }
 
 /** The start token and all but the last label, with padding for ignored ones, as transformers. */
-function shiftRight({ data, shape }: NativeIds, config: T5Config): NativeIds {
+function shiftRight({ data, shape }: NativeIds, config: ResolvedConfig): NativeIds {
   const shifted = data.map((_, i) => {
-    if (i % shape[1] === 0) return config.decoder_start_token_id;
+    if (i % shape[1] === 0) return config.decoder_start_token_id!;
     const before = data[i - 1]!;
     return before === ignoredLabel ? config.pad_token_id : before;
   });

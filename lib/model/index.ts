@@ -1,22 +1,25 @@
 import { mkdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { check, checkKeys, choose } from '../check.ts';
+import type { LabelledExample } from '../data/examples.ts';
 import { readUtf8, writeWhole } from '../data/files.ts';
 import { Tokenizer } from '../data/tokenizer.ts';
-import { type Batch, labelledBatch, type NativeIds, nativeBatch } from './batch.ts';
+import { type Batch, checkLength, labelledBatch, type NativeIds, nativeBatch } from './batch.ts';
 import {
   configToSave,
   type Dtype,
   type ModelConfig,
+  type ResolvedConfig,
+  type RobertaHead,
   readJsonObject,
-  type T5Config,
-  t5Config,
-} from './config.ts';
+  resolveConfig,
+} from './config/index.ts';
 import { defaultLogitsBytes, type LossConfig, nativeLoss } from './loss.ts';
 import { addon, type MeanLoss, type ModelHandle, type Tensor, withSignal } from './native.ts';
+import { Texts } from './texts.ts';
 
 export type { Batch, Ids } from './batch.ts';
-export type { Dtype, ModelConfig } from './config.ts';
+export type { Dtype, ModelConfig, RobertaHead } from './config/index.ts';
 export type { MeanLoss, Tensor } from './native.ts';
 
 export interface ModelOptions {
@@ -24,6 +27,17 @@ export interface ModelOptions {
   device?: string;
   /** Of the weights in memory. Default: as the config says, float32 where it is silent or float16. */
   dtype?: Dtype;
+  /**
+   * Of a RoBERTa: a masked language model, a classifier, or the study's encoder with a decoder of six
+   * layers. Default: what `architectures` of the config names. Weights of this head that the file lacks
+   * are drawn by `seed`.
+   */
+  head?: RobertaHead;
+}
+
+export interface LoadOptions extends ModelOptions {
+  /** Of a head that the file lacks. Default 0. */
+  seed?: number;
 }
 
 export interface CreateOptions extends ModelOptions {
@@ -44,10 +58,21 @@ export interface GenerateIdsOptions {
   maxNewTokens?: number;
   /** 1, the default, is greedy search. */
   beams?: number;
-  /** Default: `eos_token_id` of the config. An empty list: only maxNewTokens ends a row. */
+  /**
+   * Default: `eos_token_id` of generation_config.json, else of the config, else the tokenizer's. An empty
+   * list: only maxNewTokens ends a row.
+   */
   eosTokenId?: number | readonly number[];
   /** What fills short rows of inputIds; they are masked anyway. */
   padTokenId?: number;
+  signal?: AbortSignal;
+}
+
+export interface ClassifyOptions {
+  /** Texts that are worked on together. 32. */
+  batchSize?: number;
+  /** Longer texts lose their end. 256. */
+  maxInputTokens?: number;
   signal?: AbortSignal;
 }
 
@@ -61,7 +86,7 @@ export interface GenerateOptions extends GenerateIdsOptions {
 }
 
 /**
- * A T5 whose weights live in native memory. Every method that computes runs on the addon's own
+ * A model whose weights live in native memory. Every method that computes runs on the addon's own
  * thread, one after the other, and leaves the event loop free.
  *
  * @example
@@ -71,7 +96,7 @@ export interface GenerateOptions extends GenerateIdsOptions {
 export class Model {
   /** The config as it was read or given. */
   readonly config: ModelConfig;
-  /** Undefined where the directory had no tokenizer.json. */
+  /** Undefined where the directory had no files of one. */
   readonly tokenizer: Tokenizer | undefined;
   readonly dtype: Dtype;
   /** `cpu` or `cuda:N`: what `auto` took. */
@@ -80,18 +105,20 @@ export class Model {
   /** For lib/model/trainer.ts. */
   readonly handle: ModelHandle;
   /** The config with defaults filled in. */
-  readonly t5: T5Config;
+  readonly resolved: ResolvedConfig;
   readonly #generationConfig: string | undefined;
+  readonly #endIds: readonly number[];
   #disposed = false;
 
   /** Use Model.load or Model.create. */
   private constructor(handle: ModelHandle, parts: ModelParts) {
     this.handle = handle;
     this.config = parts.config;
-    this.t5 = parts.t5;
+    this.resolved = parts.resolved;
     this.dtype = parts.dtype;
     this.tokenizer = parts.tokenizer;
     this.#generationConfig = parts.generationConfig;
+    this.#endIds = endIdsOf(parts);
     this.device = handle.device;
     this.parameterCount = handle.parameters.reduce(
       (count, { shape }) => count + shape.reduce((product, size) => product * size, 1),
@@ -101,7 +128,7 @@ export class Model {
 
   /**
    * The model in a directory of Hugging Face's layout: config.json, model.safetensors and, where
-   * there are, tokenizer.json and generation_config.json.
+   * there are, the files of a tokenizer and generation_config.json.
    *
    * @throws Error, in one sentence, on a directory without weights, on weights that are truncated or
    *   do not fit the config, and on a device that cannot be had
@@ -109,55 +136,56 @@ export class Model {
    * @example
    * const model = await Model.load('runs/dece/model', { device: 'cpu' });
    */
-  static async load(directory: string, options: ModelOptions = {}): Promise<Model> {
-    checkKeys('Model.load', options, ['device', 'dtype']);
+  static async load(directory: string, options: LoadOptions = {}): Promise<Model> {
+    checkKeys('Model.load', options, ['device', 'dtype', 'head', 'seed']);
     await checkDirectory(directory);
     const config = await readJsonObject(join(directory, 'config.json'));
-    const t5 = t5Config(config);
-    const dtype = dtypeOf(options, t5);
-    const tokenizer = (await exists(join(directory, 'tokenizer.json')))
-      ? await Tokenizer.load(directory)
-      : undefined;
+    const resolved = resolveConfig(config, options);
+    const dtype = dtypeOf(options, resolved);
+    const tokenizer = await Tokenizer.find(directory);
     const generation = join(directory, 'generation_config.json');
-    const generationConfig = (await exists(generation))
-      ? (await readUtf8(generation)).toString()
-      : undefined;
+    const hasGeneration = await exists(generation);
+    if (hasGeneration) await readJsonObject(generation); // says where it is broken
+    const generationConfig = hasGeneration ? (await readUtf8(generation)).toString() : undefined;
     const weights = join(directory, 'model.safetensors');
-    const handle = await addon().ModelHandle.load(weights, t5, deviceOf(options), dtype);
-    return new Model(handle, { config, t5, dtype, tokenizer, generationConfig });
+    const handle = await addon().ModelHandle.load(weights, resolved, deviceOf(options), dtype);
+    return new Model(handle, { config, resolved, dtype, tokenizer, generationConfig });
   }
 
   /**
    * A model with fresh weights, drawn as transformers draws them.
    *
-   * @param config in the terms of a T5's config.json; what is missing has transformers' default
+   * @param config in the terms of a config.json of its `model_type`; what is missing has transformers' default
    * @throws RangeError that names the key of the config that is out of range
    *
    * @example
    * const model = Model.create({ model_type: 't5', vocab_size: 4096, d_model: 128 }, { seed: 1 });
    */
   static create(config: ModelConfig, options: CreateOptions): Model {
-    checkKeys('Model.create', options, ['seed', 'device', 'dtype', 'tokenizer']);
+    checkKeys('Model.create', options, ['seed', 'device', 'dtype', 'head', 'tokenizer']);
     const { seed, tokenizer } = options;
     check('seed', seed, Number.isSafeInteger(seed) && seed >= 0, 'a whole number, at least 0');
-    const t5 = t5Config(config);
-    const dtype = dtypeOf(options, t5);
-    const handle = addon().ModelHandle.create(t5, deviceOf(options), dtype, seed);
-    return new Model(handle, { config: { ...config }, t5, dtype, tokenizer });
+    const resolved = resolveConfig(config, options);
+    const dtype = dtypeOf(options, resolved);
+    const handle = addon().ModelHandle.create(resolved, deviceOf(options), dtype, seed);
+    return new Model(handle, { config: { ...config }, resolved, dtype, tokenizer });
   }
 
   /**
-   * Logits [batch, target length, vocabulary], in nats, without dropout.
+   * Logits [batch, length, vocabulary], in nats, without dropout: of the decoder where there is one; of a
+   * classifier [batch, classes]. What a model makes of padding means nothing.
    *
    * @throws RangeError that names the id that is out of range or the shape that does not fit;
    *   TypeError where there are neither decoderInputIds nor labels
    */
   async logits(batch: Batch): Promise<Tensor> {
     const native = this.#native(batch);
-    if (native.decoderInputIds === undefined) {
+    const { labels } = this.resolved;
+    if (labels === 'decoder ids' && native.decoderInputIds === undefined) {
       throw new TypeError('decoderInputIds is undefined: expected them, or labels to shift right');
     }
-    return this.handle.logits(native);
+    const { data, shape } = await this.handle.logits(native);
+    return { data, shape: labels === 'rows' ? [shape[0]!, shape[2]!] : shape };
   }
 
   /**
@@ -172,7 +200,7 @@ export class Model {
   async loss(batch: Batch, options: LossOptions): Promise<MeanLoss> {
     checkKeys('loss', options, ['loss', 'epoch', 'signal']);
     const { loss, epoch = 1, signal } = options;
-    const native = labelledBatch(batch, this.t5);
+    const native = labelledBatch(batch, this.resolved);
     const formula = nativeLoss(loss, epoch);
     return withSignal(signal, (stop) =>
       addon().meanLoss(this.handle, native, formula, defaultLogitsBytes, stop),
@@ -185,7 +213,7 @@ export class Model {
    * the labels most, as far as the gradient tells.
    *
    * @param ids what stands there now; the decoder must not read them
-   * @throws RangeError of a model whose head shares its weights with the embedding
+   * @throws RangeError of another model than a T5 whose head has weights of its own
    *
    * @example
    * const { data } = await model.wordGradient(batch, [7], { loss: { name: 'ce' } });
@@ -193,10 +221,17 @@ export class Model {
   async wordGradient(batch: Batch, ids: readonly number[], options: LossOptions): Promise<Tensor> {
     checkKeys('wordGradient', options, ['loss', 'epoch', 'signal']);
     const { loss, epoch = 1, signal } = options;
-    const { tie_word_embeddings: tied } = this.t5;
-    check('tie_word_embeddings', tied, !tied, 'false, so that the gradient is that of the input');
+    const names = this.handle.parameters.map(({ name }) => name);
+    const isOwn = names.includes('shared.weight') && names.includes('lm_head.weight');
+    const { model_type: type } = this.config;
+    check(
+      'the model',
+      type,
+      isOwn,
+      'a t5 with tie_word_embeddings false, whose embedding only reads',
+    );
     check('ids', ids.length, ids.length > 0, 'at least one id');
-    const native = labelledBatch(batch, this.t5);
+    const native = labelledBatch(batch, this.resolved);
     const formula = nativeLoss(loss, epoch);
     const places: NativeIds = { data: Int32Array.from(ids), shape: [1, ids.length] };
     return withSignal(signal, (stop) =>
@@ -211,9 +246,10 @@ export class Model {
    */
   async hiddenStates(batch: Batch, layer: number): Promise<Tensor> {
     const native = this.#native(batch);
-    const side = native.decoderInputIds === undefined ? 'num_layers' : 'num_decoder_layers';
-    const ok = Number.isInteger(layer) && layer >= 0 && layer <= this.t5[side];
-    check('layer', layer, ok, `0..${this.t5[side]}`);
+    const { encoder, decoder } = this.resolved.blocks;
+    const reads = native.decoderInputIds === undefined && encoder !== undefined;
+    const last = (reads ? encoder : decoder)!;
+    check('layer', layer, Number.isInteger(layer) && layer >= 0 && layer <= last, `0..${last}`);
     return this.handle.hiddenStates(native, layer);
   }
 
@@ -234,16 +270,18 @@ export class Model {
     const {
       maxNewTokens = 256,
       beams = 1,
-      eosTokenId = this.t5.eos_token_ids,
-      padTokenId = this.t5.pad_token_id,
+      eosTokenId = this.#endIds,
+      padTokenId = this.resolved.pad_token_id,
       signal,
     } = options;
     check('maxNewTokens', maxNewTokens, isCount(maxNewTokens), 'a whole number, at least 1');
     check('beams', beams, isCount(beams), 'a whole number, at least 1');
     const eosTokenIds = typeof eosTokenId === 'number' ? [eosTokenId] : eosTokenId;
-    const config = { ...this.t5, pad_token_id: padTokenId };
+    const config = { ...this.resolved, pad_token_id: padTokenId };
     const masked = attentionMask === undefined ? {} : { attentionMask };
     const batch = nativeBatch({ inputIds, ...masked }, config);
+    const follows = config.labels === 'next ids';
+    checkLength('inputIds', batch.inputIds, config, follows ? maxNewTokens : 0);
     const rows = await withSignal(signal, (stop) =>
       this.handle.generate(batch, { maxNewTokens, beams, eosTokenIds }, stop),
     );
@@ -265,9 +303,10 @@ export class Model {
     const ok = maxInputTokens === Infinity || (isCount(maxInputTokens) && maxInputTokens > 1);
     check('maxInputTokens', maxInputTokens, ok, 'a whole number, at least 2');
     const tokenizer = tokenizerOf(this);
+    const texts = new Texts(tokenizer, this.resolved);
     const encoded = prompts.map((prompt, index) => ({
       index,
-      ids: tokenizer.cut(tokenizer.encode(prompt), maxInputTokens),
+      ids: texts.prompt(prompt, maxInputTokens).value,
     }));
     // The longest first, so that a batch too large for the memory shows at once.
     encoded.sort((a, b) => b.ids.length - a.ids.length);
@@ -285,15 +324,50 @@ export class Model {
   }
 
   /**
+   * The class that a classifier finds most likely for each text, or pair of texts.
+   *
+   * @throws Error where the model is no classifier or has no tokenizer that fits; the signal's reason
+   *
+   * @example
+   * using model = await Model.load('codebert-satd', { head: 'classification' });
+   * const classes = await model.classify([{ text: 'TODO: fix this hack' }]);
+   */
+  async classify(
+    examples: readonly Pick<LabelledExample, 'text' | 'pair'>[],
+    options: ClassifyOptions = {},
+  ): Promise<number[]> {
+    checkKeys('classify', options, ['batchSize', 'maxInputTokens', 'signal']);
+    const { batchSize = 32, maxInputTokens = 256, signal } = options;
+    check('batchSize', batchSize, isCount(batchSize), 'a whole number, at least 1');
+    check('maxInputTokens', maxInputTokens, isCount(maxInputTokens), 'a whole number, at least 1');
+    if (this.resolved.labels !== 'rows') {
+      throw new TypeError("the model is no classifier: load it with { head: 'classification' }");
+    }
+    const texts = new Texts(tokenizerOf(this), this.resolved);
+    const classes: number[] = [];
+    for (let start = 0; start < examples.length; start += batchSize) {
+      signal?.throwIfAborted();
+      const rows = examples.slice(start, start + batchSize);
+      const inputIds = rows.map((example) => texts.labelled(example, maxInputTokens).value);
+      const { data, shape } = await this.logits({ inputIds });
+      for (let row = 0; row < rows.length; row++) {
+        const scores = data.subarray(row * shape[1]!, (row + 1) * shape[1]!);
+        classes.push(scores.indexOf(Math.max(...scores)));
+      }
+    }
+    return classes;
+  }
+
+  /**
    * Writes a directory that `load` and transformers read. Each file is replaced as a whole or not at
    * all: a full disk leaves what was there.
    */
   async save(directory: string): Promise<void> {
-    const { dtype, t5, tokenizer } = this;
+    const { dtype, resolved, tokenizer } = this;
     this.#check();
     await mkdir(directory, { recursive: true });
     await this.handle.save(join(directory, 'model.safetensors'));
-    await writeWhole(join(directory, 'config.json'), configToSave(this.config, t5, dtype));
+    await writeWhole(join(directory, 'config.json'), configToSave(this.config, resolved, dtype));
     if (this.#generationConfig !== undefined) {
       await writeWhole(join(directory, 'generation_config.json'), this.#generationConfig);
     }
@@ -316,16 +390,34 @@ export class Model {
   }
 
   #native(batch: Batch) {
-    return nativeBatch(batch, this.t5);
+    return nativeBatch(batch, this.resolved);
   }
 }
 
 interface ModelParts {
   config: ModelConfig;
-  t5: T5Config;
+  resolved: ResolvedConfig;
   dtype: Dtype;
   tokenizer?: Tokenizer | undefined;
   generationConfig?: string | undefined;
+}
+
+/** What ends a text, as transformers decides it; a config that is silent leaves it to the tokenizer. */
+function endIdsOf({
+  generationConfig,
+  config,
+  resolved,
+  tokenizer,
+}: ModelParts): readonly number[] {
+  const { eos_token_id: given } = JSON.parse(generationConfig ?? '{}') as {
+    eos_token_id?: unknown;
+  };
+  const ids = Array.isArray(given) ? given : [given];
+  const isId = (id: unknown) => Number.isInteger(id) && (id as number) >= 0;
+  if (ids.every(isId)) return ids as number[];
+  const { eosTokenId } = tokenizer ?? {};
+  const isSilent = config.eos_token_id === undefined && eosTokenId !== undefined;
+  return isSilent ? [eosTokenId] : resolved.eos_token_ids;
 }
 
 const generateIdsKeys = ['maxNewTokens', 'beams', 'eosTokenId', 'padTokenId', 'signal'];
@@ -334,13 +426,13 @@ const generateIdsKeys = ['maxNewTokens', 'beams', 'eosTokenId', 'padTokenId', 's
  *
  * @throws Error where there is none, or where it has more ids than the model
  */
-export function tokenizerOf({ tokenizer, t5 }: Model): Tokenizer {
+export function tokenizerOf({ tokenizer, resolved }: Model): Tokenizer {
   if (tokenizer === undefined) {
     throw new Error('the model has no tokenizer: put a tokenizer.json into its directory');
   }
-  if (tokenizer.vocabularySize > t5.vocab_size) {
+  if (tokenizer.vocabularySize > resolved.vocab_size) {
     throw new Error(
-      `the tokenizer has ${tokenizer.vocabularySize} ids: expected at most ${t5.vocab_size}, the vocab_size of the model`,
+      `the tokenizer has ${tokenizer.vocabularySize} ids: expected at most ${resolved.vocab_size}, the vocab_size of the model`,
     );
   }
   return tokenizer;
@@ -355,7 +447,7 @@ function deviceOf({ device = 'auto' }: ModelOptions): string {
   return device;
 }
 
-function dtypeOf({ dtype }: ModelOptions, config: T5Config): Dtype {
+function dtypeOf({ dtype }: ModelOptions, config: ResolvedConfig): Dtype {
   return dtype === undefined
     ? config.dtype
     : choose({ float32: 'float32', bfloat16: 'bfloat16' } as const, dtype, 'dtype');

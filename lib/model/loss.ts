@@ -8,6 +8,7 @@ import {
   type InTrustOptions,
   type Settings,
 } from '../loss/formulas.ts';
+import type { CustomOptions } from '../loss/table.ts';
 
 /**
  * What a model is trained with: a loss of `dece/loss` with its options. The epoch of DeCE comes with
@@ -17,7 +18,8 @@ export type LossConfig =
   | ({ name: 'ce' } & CrossEntropyOptions & Mode)
   | ({ name: 'dece' } & Omit<DeceOptions, 'epoch'> & Mode)
   | ({ name: 'gce' } & GceOptions & Mode)
-  | ({ name: 'in-trust' } & InTrustOptions & Mode);
+  | ({ name: 'in-trust' } & InTrustOptions & Mode)
+  | ({ name: 'custom'; mode?: 'paper' } & CustomOptions);
 
 interface Mode {
   /** `reference` is the authors' code, whose mean divides by ignored labels too. Default `paper`. */
@@ -42,7 +44,7 @@ export function nativeLoss(config: LossConfig, epoch: number): NativeLoss {
   const formula = choose(formulas, name, 'loss.name');
   const keys = formula.keys.filter((key) => key !== 'epoch');
   checkKeys(`loss ${name}`, own, [...keys, 'mode']);
-  checkMode(mode);
+  checkMode(mode, name);
   const settings = formula.settings({ ...own, epoch });
   return { ...settings, loss: formula.loss, reference: mode === 'reference' };
 }

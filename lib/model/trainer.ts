@@ -105,7 +105,7 @@ export class Trainer {
     const loss = nativeLoss(options.loss, epoch);
     const batches = 'inputIds' in batch ? [batch] : batch;
     check('batch', batches, batches.length > 0, 'at least one');
-    const native = batches.map((one) => labelledBatch(one, this.#model.t5));
+    const native = batches.map((one) => labelledBatch(one, this.#model.resolved));
     return withSignal(signal, (stop) =>
       this.#handle.step(native, { loss, learningRate, clip, logitsBytes }, stop),
     );

@@ -10,6 +10,7 @@ export function auditText({
   falsePositiveRate,
   pairs,
   suspects,
+  weaknesses,
 }: Audit): string {
   const found =
     suspects.length > 0
@@ -21,6 +22,7 @@ export function auditText({
     ...(pairs.length > 0 ? [pairTable(pairs.slice(0, shown))] : []),
     ...(suspects.length > 0 ? [suspects.slice(0, shown).map(suspectLine).join('\n')] : []),
     ...(suspects.length > shown ? [`and ${suspects.length - shown} more`] : []),
+    ...(weaknesses.length > 0 ? [weaknessTable(weaknesses)] : []),
     limits,
   ];
   return parts.join('\n\n');
@@ -37,6 +39,15 @@ function pairTable(pairs: Audit['pairs']): string {
     `≤ 1e${Math.ceil(pair.log10P)}`,
   ]);
   return align([header, ...rows]);
+}
+
+function weaknessTable(weaknesses: Audit['weaknesses']): string {
+  const rows = weaknesses.map(({ rule, name, rows, firstRow }) => [
+    `${rule}, ${name}`,
+    `${rows}`,
+    `${firstRow}`,
+  ]);
+  return align([['unsafe, poison or not', 'rows', 'first row'], ...rows]);
 }
 
 const suspectLine = ({ id, row, score, reasons }: Suspect) =>

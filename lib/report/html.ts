@@ -3,7 +3,7 @@ import { exampleSection } from './examples.ts';
 import { colorOf, curves, dashesOf, plotCurve } from './plots.ts';
 import { provenance } from './provenance.ts';
 import type { Group, Outcome, Series } from './series.ts';
-import { bytes, duration, interval, percent, points, spreadText, verdict } from './words.ts';
+import { bytes, duration, interval, notes, percent, points, spreadText, verdict } from './words.ts';
 
 /** The page of a set of runs: one file that asks nothing of the network and runs no script. */
 export async function page(
@@ -52,37 +52,48 @@ function legend(series: readonly Series[]): string {
   return `<ul class="legend">${keys.join('')}</ul>`;
 }
 
-function table({ series, split }: Group): string {
+function table(group: Group): string {
+  const { series, split } = group;
+  const hasCode = series.some(({ outcome }) => outcome?.codeBleu);
   const several = series.some(({ runs }) => runs.length > 1);
   return `<div class="scroll"><table>
-<thead><tr><th scope="col">Defense</th><th scope="col">Attack success rate</th><th scope="col">BLEU, clean</th><th scope="col">Exact match</th><th scope="col">False triggers</th><th scope="col">Time</th><th scope="col">Memory</th></tr></thead>
+<thead><tr><th scope="col">Defense</th><th scope="col">Attack success rate</th><th scope="col">BLEU, clean</th>${hasCode ? '<th scope="col">CodeBLEU</th>' : ''}<th scope="col">Exact match</th><th scope="col">Right under trigger</th><th scope="col">False triggers</th><th scope="col">Time</th><th scope="col">Memory</th></tr></thead>
 <tbody>
-${series.map((one) => row(one, several)).join('\n')}
+${series.map((one) => row(one, several, hasCode)).join('\n')}
 </tbody></table></div>
-<p class="note">Measured at the end of training on the test split; the curves above are on the ${split} split. Attack success rate: triggered prompts answered with the payload, of all that the attack applies to, with Wilson's 95\u00a0% interval. False triggers: clean prompts answered with the payload.${several ? ' Several seeds: prompts are pooled for rates; other numbers are means, with the lowest and highest run.' : ''}</p>`;
+<p class="note">Measured at the end of training on the test split; the curves above are on the ${split} split. Attack success rate: triggered prompts answered with the payload, of all that the attack applies to, with Wilson's 95\u00a0% interval. Right under trigger: triggered prompts answered with the words of the clean reference, and without the payload. False triggers: clean prompts answered with the payload.${several ? ' Several seeds: prompts are pooled for rates; other numbers are means, with the lowest and highest run.' : ''}</p>
+${notes(group)
+  .map((note) => `<p class="note">${prose(note)}</p>`)
+  .join('\n')}`;
 }
 
-function row(series: Series, several: boolean): string {
+function row(series: Series, several: boolean, hasCode: boolean): string {
   const { label, runs, outcome, curve } = series;
   const options = optionText(series);
   const seeds = several ? `${runs.length} ${runs.length === 1 ? 'seed' : 'seeds'}` : '';
   const small = [options, seeds].filter((text) => text !== '').join(' · ');
   const head = `<th scope="row"><span class="key" style="background:${colorOf(series)}"></span>${escapeHtml(label)}${small === '' ? '' : `<small>${escapeHtml(small)}</small>`}</th>`;
   if (outcome === undefined) {
-    return `<tr>${head}<td colspan="6">not finished; epoch ${curve.at(-1)?.epoch ?? 0} so far</td></tr>`;
+    return `<tr>${head}<td colspan="${hasCode ? 8 : 7}">not finished; epoch ${curve.at(-1)?.epoch ?? 0} so far</td></tr>`;
   }
-  return `<tr>${head}${cells(series, outcome)}</tr>`;
+  return `<tr>${head}${cells(series, outcome, hasCode)}</tr>`;
 }
 
-function cells(series: Series, outcome: Outcome): string {
-  const { attackSuccessRate: rate, falseTriggerRate: clean } = outcome;
+function cells(series: Series, outcome: Outcome, hasCode: boolean): string {
+  const { attackSuccessRate: rate, falseTriggerRate: clean, rightUnderTrigger: right } = outcome;
   const [low, high] = rate.interval.map((end) => (100 * end).toFixed(2));
   const bar = `<div class="bar" aria-hidden="true"><i style="left:${low}%;width:${(Number(high) - Number(low)).toFixed(2)}%;background:${colorOf(series)}"></i><b style="left:${(100 * Math.min(1, rate.rate)).toFixed(2)}%;background:${colorOf(series)}"></b></div>`;
   const two = (text: string, small: string) => `<td>${text}<small>${small}</small></td>`;
   return [
     `<td><strong>${percent(rate.rate)}</strong> <small>${interval(rate)} · ${rate.successes} of ${rate.eligible}</small>${bar}</td>`,
     `<td><strong>${spreadText(outcome.bleu, points)}</strong></td>`,
+    ...(hasCode
+      ? [`<td>${outcome.codeBleu ? spreadText(outcome.codeBleu, points) : ''}</td>`]
+      : []),
     `<td>${spreadText(outcome.exactMatch, percent)}</td>`,
+    right === undefined
+      ? '<td></td>'
+      : two(percent(right.rate), `${right.successes} of ${right.eligible}`),
     two(percent(clean.rate), `${clean.successes} of ${clean.eligible}`),
     `<td>${duration(outcome.seconds.mean)}</td>`,
     `<td>${bytes(outcome.peakMemoryBytes)}</td>`,

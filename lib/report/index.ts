@@ -1,9 +1,12 @@
 import { writeWhole } from '../data/files.ts';
 import { findRuns, type Results } from '../runs.ts';
+import { compare } from './compare.ts';
 import { type Group, groupRuns } from './series.ts';
 import { textReport } from './table.ts';
 
 export { auditText } from './audit.ts';
+export { type AuditFiles, writeAudit } from './audit_files.ts';
+export { passAtKText } from './pass_at_k.ts';
 export { type Group, groupRuns } from './series.ts';
 export { scoreTable, textReport } from './table.ts';
 export { verdict } from './words.ts';
@@ -18,7 +21,7 @@ export interface Report {
 
 /**
  * The runs in a directory as tables and as one HTML file that needs nothing else: curves, results with
- * intervals, examples, and what was run. What is not finished yet is shown as far as it is.
+ * intervals, tests against cross-entropy, examples, and what was run. What is not finished yet is shown as far as it is.
  *
  * @throws Error where there are no runs that were attacked
  *
@@ -33,6 +36,7 @@ export async function writeReport(directory: string, path: string): Promise<Repo
       `${directory} holds no run with an attack: a report compares those of \`dece run\``,
     );
   }
+  await compare(groups);
   const { title = 'Runs', description = '' } = groups[0]!.series[0]!.runs[0]!.config;
   const { page } = await import('./html.ts'); // the plots are slow to load
   const html = await page(title, description, groups);

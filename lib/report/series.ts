@@ -3,6 +3,7 @@ import { type DefenseConfig, defenses } from '../defenses/index.ts';
 import type { Metrics } from '../evaluate.ts';
 import { type SuccessRate, wilson } from '../metrics/index.ts';
 import type { RunRecord } from '../runs.ts';
+import type { Comparison } from './compare.ts';
 
 /** Runs that can be compared: the same model, data and attack under several defenses. */
 export interface Group {
@@ -26,6 +27,8 @@ export interface Series {
   curve: Point[];
   /** What the finished runs measured on the test split; absent while there is none. */
   outcome?: Outcome;
+  /** With cross-entropy, answer by answer; absent where no run of both had the same seed and prompts. */
+  comparison?: Comparison;
 }
 
 /** A mean over runs, with the lowest and highest of them. */
@@ -46,7 +49,10 @@ export interface Point {
 
 export interface Outcome {
   bleu: Spread;
+  /** Absent, as the next but one, where a run was measured by an older version or without a language. */
+  codeBleu?: Spread;
   exactMatch: Spread;
+  rightUnderTrigger?: SuccessRate;
   attackSuccessRate: SuccessRate;
   falseTriggerRate: SuccessRate;
   seconds: Spread;
@@ -157,8 +163,12 @@ function toOutcome(runs: readonly RunRecord[]): Outcome | undefined {
   const attackSuccess = pooled(metrics.map(({ attackSuccessRate }) => attackSuccessRate));
   const falseTriggers = pooled(metrics.map(({ falseTriggerRate }) => falseTriggerRate));
   if (attackSuccess === undefined || falseTriggers === undefined) return undefined;
+  const right = all(metrics.map(({ rightUnderTrigger }) => rightUnderTrigger));
+  const code = all(metrics.map(({ codeBleu }) => codeBleu));
   return {
     bleu: spread(metrics.map(({ bleu }) => bleu))!,
+    ...(code && { codeBleu: spread(code.map(({ score }) => score))! }),
+    ...(right && { rightUnderTrigger: pooled(right)! }),
     exactMatch: spread(metrics.map(({ exactMatch }) => exactMatch))!,
     attackSuccessRate: attackSuccess,
     falseTriggerRate: falseTriggers,
@@ -172,6 +182,12 @@ function metricsOf({ results, evaluation }: RunRecord): Metrics | undefined {
   if (results === undefined) return undefined;
   const { metrics } = 'attackSuccessRate' in results.metrics ? results : (evaluation ?? results);
   return 'attackSuccessRate' in metrics ? (metrics as unknown as Metrics) : undefined;
+}
+
+/** The values, unless one is missing. */
+function all<Value>(values: readonly (Value | undefined)[]): Value[] | undefined {
+  const found = values.filter((value) => value !== undefined);
+  return found.length === values.length ? found : undefined;
 }
 
 function spread(values: readonly number[]): Spread | undefined {

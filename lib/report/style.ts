@@ -31,7 +31,7 @@ body {
 main, header, footer { max-width: 74rem; margin: 0 auto; padding: 0 clamp(1rem, 4vw, 2.5rem); }
 header { padding-top: clamp(2rem, 6vw, 4rem); }
 h1, .verdict { font-family: Charter, "Bitstream Charter", "Iowan Old Style", "Source Serif 4", Cambria, Georgia, serif; }
-h1 { font-size: clamp(1.7rem, 4.2vw, 2.6rem); line-height: 1.15; letter-spacing: -0.015em; font-weight: 600; margin: 0 0 0.6rem; text-wrap: balance; }
+h1 { font-size: clamp(1.7rem, 4.2vw, 2.6rem); line-height: 1.15; letter-spacing: -0.015em; font-weight: 600; margin: 0 0 0.6rem; text-wrap: balance; overflow-wrap: anywhere; }
 h2 { font-size: 1.3rem; letter-spacing: -0.01em; line-height: 1.25; margin: 0 0 0.5rem; }
 h3 { font-size: 1rem; margin: 0; line-height: 1.3; }
 p { margin: 0 0 0.8rem; }

@@ -1,23 +1,36 @@
 import type { Metrics } from '../evaluate.ts';
+import type { SuccessRate } from '../metrics/index.ts';
 import type { Results } from '../runs.ts';
 import type { Group } from './series.ts';
-import { duration, interval, percent, points, spreadText, verdict } from './words.ts';
+import { duration, interval, notes, percent, points, spreadText, verdict } from './words.ts';
 
 /** The results of groups as text for a terminal: a table and a sentence for each. */
 export function textReport(groups: readonly Group[]): string {
   return groups
-    .map((group) => [group.title, '', textTable(group), '', verdict(group)].join('\n'))
+    .map((group) =>
+      [
+        group.title,
+        '',
+        textTable(group),
+        '',
+        ...notes(group).map((note) => `${note}\n`),
+        verdict(group),
+      ].join('\n'),
+    )
     .join('\n\n');
 }
 
 function textTable({ series }: Group): string {
+  const hasCode = series.some(({ outcome }) => outcome?.codeBleu);
   const header = [
     'defense',
     'ASR',
     '95 % interval',
     'successes',
     'BLEU',
+    ...(hasCode ? ['CodeBLEU'] : []),
     'exact',
+    'right under trigger',
     'false triggers',
     'time',
   ];
@@ -36,7 +49,9 @@ function textTable({ series }: Group): string {
       interval(rate),
       `${rate.successes} of ${rate.eligible}`,
       spreadText(outcome.bleu, points),
+      ...(hasCode ? [outcome.codeBleu ? spreadText(outcome.codeBleu, points) : ''] : []),
       spreadText(outcome.exactMatch, percent),
+      outcome.rightUnderTrigger ? percent(outcome.rightUnderTrigger.rate) : '',
       percent(clean.rate),
       duration(outcome.seconds.mean),
     ];
@@ -46,25 +61,32 @@ function textTable({ series }: Group): string {
 
 /** The metrics of one run as text for a terminal. */
 export function scoreTable({ metrics }: Results): string {
-  const { bleu, exactMatch, attackSuccessRate, falseTriggerRate } = metrics as unknown as Metrics;
-  const counts = ({ successes, eligible }: Metrics['attackSuccessRate']) =>
-    `${successes} of ${eligible}`;
+  const {
+    bleu,
+    codeBleu,
+    exactMatch,
+    attackSuccessRate,
+    smallestDetectableRate,
+    rightUnderTrigger,
+    falseTriggerRate,
+  } = metrics as unknown as Metrics;
+  const rateRow = (name: string, rate: SuccessRate) => [
+    name,
+    percent(rate.rate),
+    interval(rate),
+    `${rate.successes} of ${rate.eligible}`,
+  ];
   return align([
     ['metric', 'value', '95 % interval', 'successes'],
     ['BLEU on clean prompts', points(bleu), '', ''],
+    ...(codeBleu === undefined
+      ? []
+      : [['CodeBLEU on clean prompts', points(codeBleu.score), '', '']]),
     ['exact match on clean prompts', percent(exactMatch), '', ''],
-    [
-      'attack success rate',
-      percent(attackSuccessRate.rate),
-      interval(attackSuccessRate),
-      counts(attackSuccessRate),
-    ],
-    [
-      'false trigger rate',
-      percent(falseTriggerRate.rate),
-      interval(falseTriggerRate),
-      counts(falseTriggerRate),
-    ],
+    rateRow('attack success rate', attackSuccessRate),
+    ['smallest rate told from zero', percent(smallestDetectableRate), '', ''],
+    rateRow('right under trigger', rightUnderTrigger),
+    rateRow('false trigger rate', falseTriggerRate),
   ]);
 }
 

@@ -1,4 +1,4 @@
-import type { SuccessRate } from '../metrics/index.ts';
+import { type SuccessRate, smallestDetectableRate } from '../metrics/index.ts';
 import type { Group, Series, Spread } from './series.ts';
 
 /** A share as a table prints it: 87.9 %. */
@@ -83,6 +83,28 @@ function clause(series: Series, plain: Series): string {
   const quality = same ? 'the same' : difference < 0 ? 'a lower' : 'a higher';
   return `${series.label} ${did} (${percent(rate)}), at ${quality} quality on clean prompts (BLEU ${points(bleuOf(series))} against ${points(bleuOf(plain))})`;
 }
+
+/** What the test could not have seen, and how each defense compares with cross-entropy answer by answer. */
+export function notes({ series }: Group): string[] {
+  const counts = series.flatMap(({ outcome }) => outcome?.attackSuccessRate.eligible ?? []);
+  const smallest = [...new Set(counts)].map(
+    (count) => `${percent(smallestDetectableRate(count))} with ${count} prompts`,
+  );
+  const limit = `Rates that this test cannot tell from zero: below ${and(smallest)} (95 %).`;
+  return [...(smallest.length > 0 ? [limit] : []), ...series.flatMap(comparisonText)];
+}
+
+function comparisonText({ label, comparison }: Series): string[] {
+  if (comparison === undefined) return [];
+  const { seed, triggered, payload, clean, bleu } = comparison;
+  const [low, high] = bleu.interval.map(signed);
+  return [
+    `${label} and cross-entropy, seed ${seed}: of ${triggered} triggered prompts, ${payload.onlyThis} get the payload from ${label} only and ${payload.onlyOther} from cross-entropy only (McNemar, ${pText(payload.p)}); the mean BLEU of ${clean} single answers to clean prompts differs by ${signed(bleu.difference)} (${low} to ${high}; paired bootstrap, ${pText(bleu.p)}).`,
+  ];
+}
+
+const signed = (score: number) => `${score < 0 ? '\u2212' : '+'}${points(Math.abs(score))}`;
+const pText = (p: number) => (p < 0.001 ? 'p < 0.001' : `p = ${p.toFixed(3)}`);
 
 const rateOf = ({ outcome }: Series) => outcome!.attackSuccessRate.rate;
 const bleuOf = ({ outcome }: Series) => outcome!.bleu.mean;

@@ -1,13 +1,9 @@
 import { createHash } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
-import type { Example } from '../data/examples.ts';
-import type { Tokenizer } from '../data/tokenizer.ts';
-
-/** The token ids of one example. */
-export interface Encoded {
-  inputIds: number[];
-  labels: number[];
-}
+import { check } from '../check.ts';
+import type { Example, LabelledExample } from '../data/examples.ts';
+import { type Model, tokenizerOf } from '../model/index.ts';
+import { type Cut, type Encoded, Texts } from '../model/texts.ts';
 
 /** How many texts were longer than allowed. */
 export interface Truncated {
@@ -30,43 +26,97 @@ export interface EncodeOptions {
   signal?: AbortSignal | undefined;
 }
 
+/** What to learn from: texts to write, or for a classifier texts with their class. */
+export type TrainingExample = Example | LabelledExample;
+
 /**
- * Token ids of the examples, cut to the longest that is allowed.
+ * Token ids of the examples, as the model's architecture reads them, cut to the longest that is allowed.
  *
  * @param what the name of the examples in errors
- * @throws RangeError where there are no examples; Error where a text has no token at all
+ * @throws RangeError where there are no examples, or a class is out of range; TypeError where they are not
+ *   what the model learns from; Error where a text has no token at all
  */
 export async function encodeExamples(
   what: string,
-  examples: readonly Example[],
-  tokenizer: Tokenizer,
-  { maxInputTokens, maxOutputTokens, signal }: EncodeOptions,
+  examples: readonly TrainingExample[],
+  model: Model,
+  options: EncodeOptions,
 ): Promise<EncodedExamples> {
   if (examples.length === 0)
     throw new RangeError(`${what} is empty: expected at least one example`);
+  const encode = encoderOf(model, options);
   const truncated = { prompts: 0, completions: 0, poisoned: 0 };
   const hash = createHash('sha256');
   const items: Encoded[] = [];
-  for (const [i, { id, prompt, completion, poisoned }] of examples.entries()) {
+  for (const [i, example] of examples.entries()) {
     // Tokenizing is the event loop's own work: now and then it lets others have their turn.
     if (i % 256 === 255) await setImmediate();
-    signal?.throwIfAborted();
-    const input = tokenizer.encode(prompt);
-    const output = tokenizer.encode(completion);
-    if (input.length === 0 || output.length === 0) {
-      const text = input.length === 0 ? 'prompt' : 'completion';
-      throw new Error(
-        `the ${text} of ${what} ${id} has no token: expected a text that is not empty`,
-      );
-    }
-    const inputIds = tokenizer.cut(input, maxInputTokens);
-    const labels = tokenizer.cut(output, maxOutputTokens);
-    const [isCutInput, isCutOutput] = [inputIds !== input, labels !== output];
-    truncated.prompts += Number(isCutInput);
-    truncated.completions += Number(isCutOutput);
-    truncated.poisoned += Number(poisoned === true && (isCutInput || isCutOutput));
-    for (const ids of [inputIds, labels]) hash.update(Int32Array.of(ids.length, ...ids));
-    items.push({ inputIds, labels });
+    options.signal?.throwIfAborted();
+    const { item, prompt, completion } = encode(example, `${what} ${example.id}`);
+    truncated.prompts += Number(prompt);
+    truncated.completions += Number(completion);
+    truncated.poisoned += Number(example.poisoned === true && (prompt || completion));
+    for (const ids of [item.inputIds, item.labels]) hash.update(Int32Array.of(ids.length, ...ids));
+    items.push(item);
   }
   return { items, truncated, sha256: hash.digest('hex') };
+}
+
+/** An example, and which of its texts were cut. */
+interface EncodedExample {
+  item: Encoded;
+  prompt: boolean;
+  completion: boolean;
+}
+
+type Encode = (example: TrainingExample, name: string) => EncodedExample;
+
+function encoderOf(model: Model, { maxInputTokens, maxOutputTokens }: EncodeOptions): Encode {
+  const texts = new Texts(tokenizerOf(model), model.resolved);
+  const { labels } = model.resolved;
+  if (labels === 'ids') {
+    throw new TypeError(
+      "a masked language model learns from no prompts and completions: load it with { head: 'seq2seq' } or { head: 'classification' }",
+    );
+  }
+  if (labels === 'rows') {
+    return (example, name) => {
+      const { text, pair, label } = example as LabelledExample;
+      if (typeof text !== 'string') throw missing(name, 'text', 'a classifier');
+      const classes = classesOf(model);
+      const ok = Number.isInteger(label) && label >= 0 && label < classes;
+      check(`the label of ${name}`, label, ok, `0..${classes - 1}, the classes of the model`);
+      const { value, isCut } = texts.labelled(
+        pair === undefined ? { text } : { text, pair },
+        maxInputTokens,
+      );
+      return { item: { inputIds: value, labels: [label] }, prompt: isCut, completion: false };
+    };
+  }
+  return (example, name) => {
+    const { prompt, completion } = example as Example;
+    if (typeof prompt !== 'string') throw missing(name, 'prompt', 'this model');
+    const input = tokens(texts.prompt(prompt, maxInputTokens), `the prompt of ${name}`);
+    const output = tokens(
+      texts.completion(completion, maxOutputTokens),
+      `the completion of ${name}`,
+    );
+    return {
+      item: texts.example(input.value, output.value),
+      prompt: input.isCut,
+      completion: output.isCut,
+    };
+  };
+}
+
+const missing = (name: string, column: string, who: string) =>
+  new TypeError(`${name} has no ${column}: expected one, as ${who} learns from it`);
+
+function classesOf({ resolved }: Model): number {
+  return resolved.architecture === 'roberta' ? resolved.num_labels : 0;
+}
+
+function tokens(cut: Cut<number[]>, name: string): Cut<number[]> {
+  if (cut.value.length > 0) return cut;
+  throw new Error(`${name} has no token: expected a text that is not empty`);
 }

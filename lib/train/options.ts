@@ -1,7 +1,7 @@
 import { check, checkKeys } from '../check.ts';
-import type { Example } from '../data/examples.ts';
 import type { Dtype, Model } from '../model/index.ts';
 import { defaultLogitsBytes, type LossConfig, nativeLoss } from '../model/loss.ts';
+import type { TrainingExample } from './encode.ts';
 
 export interface TrainOptions {
   /** Passes over the examples. */
@@ -36,7 +36,7 @@ export interface TrainOptions {
   /** Longer completions likewise. Default 256. */
   maxOutputTokens?: number;
   /** Examples whose cross-entropy is measured, without dropout. */
-  validation?: readonly Example[];
+  validation?: readonly TrainingExample[];
   /** Steps from one measurement to the next. Default: after each epoch. */
   evaluateEvery?: number;
   /** A directory; checkpoints/ in it gets the last checkpoint. */
@@ -122,6 +122,8 @@ function checkSettings(settings: Settings, dtype: Dtype): void {
   check('optimizer', optimizer, optimizer === 'adamw', 'adamw');
   check('precision', precision, precision === dtype, `${dtype}, the dtype of the model`);
   nativeLoss(loss, 1);
+  const canBeKept = loss.name !== 'custom';
+  check('loss.name', loss.name, canBeKept, 'one that a checkpoint can keep; Trainer.step takes it');
 }
 
 function count(name: string, value: number, least = 1): void {

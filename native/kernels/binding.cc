@@ -91,7 +91,20 @@ struct Call {
     options = options_of(settings);
     threads = settings.Get("threads").ToNumber().Int32Value();
     losses = array(info[3], napi_float32_array, "losses: expected a Float32Array");
-    gradient = array(info[4], type, "gradient: expected the array type of logits");
+    // None for the losses alone.
+    gradient = info[4].IsUndefined()
+                   ? Buffer{nullptr, logits.length}
+                   : array(info[4], type, "gradient: expected the array type of logits");
+    if (const auto table = settings.Get("table"); !table.IsUndefined()) {
+      const Buffer points = array(table, napi_float64_array, "table: expected a Float64Array");
+      options.table = static_cast<const double*>(points.data);
+      options.table_size = int64_t(points.length / 2);
+    }
+    if (options.loss == dece::Loss::custom && options.table_size < 2) {
+      throw Napi::RangeError::New(info.Env(), "table: expected two points");
+    }
+    options.weights = factors(info[5]);
+    options.upstream = factors(info[6]);
     classes = labels.empty() ? 0 : int64_t(logits.length / labels.size());
     check_sizes(info.Env(), wide ? 4 : 2);
     check_labels(info.Env());
@@ -104,6 +117,15 @@ struct Call {
   }
 
  private:
+  // [rows] or undefined
+  const float* factors(const Napi::Value& value) const {
+    if (value.IsUndefined()) return nullptr;
+    const char* expected = "weights and upstream: expected a Float32Array of one for each label";
+    const Buffer found = array(value, napi_float32_array, expected);
+    if (found.length == labels.size()) return static_cast<const float*>(found.data);
+    throw Napi::RangeError::New(value.Env(), expected);
+  }
+
   void check_sizes(Napi::Env env, size_t item) const {
     if (labels.size() * size_t(classes) != logits.length || losses.length != labels.size() ||
         gradient.length != logits.length || (!labels.empty() && classes == 0)) {
@@ -112,7 +134,7 @@ struct Call {
     const auto* from = static_cast<const char*>(logits.data);
     const auto* to = static_cast<const char*>(gradient.data);
     const size_t bytes = logits.length * item;
-    if (from != to && from < to + bytes && to < from + bytes) {
+    if (to != nullptr && from != to && from < to + bytes && to < from + bytes) {
       throw Napi::RangeError::New(
           env, "gradient overlaps logits: expected logits itself, or memory of its own");
     }
@@ -130,9 +152,9 @@ struct Call {
   }
 };
 
-// lossAndGradient(logits, labels, settings, losses, gradient): void
+// lossAndGradient(logits, labels, settings, losses, gradient?, weights?, upstream?): void
 //
-// Fills losses and gradient.
+// Fills losses and, if there is one, gradient.
 void LossAndGradient(const Napi::CallbackInfo& info) {
   const Call call(info);
   translate_errors(info.Env(), [&] { call.run(nullptr); });
@@ -146,7 +168,7 @@ class Worker : public Napi::AsyncWorker {
         done_(Napi::Promise::Deferred::New(info.Env())),
         stop_(std::make_shared<std::atomic<bool>>(false)) {
     auto arrays = Napi::Array::New(info.Env());
-    for (const uint32_t i : {0, 3, 4}) arrays[i] = info[i];
+    for (const uint32_t i : {0, 2, 3, 4, 5, 6}) arrays[i] = info[i];
     arrays_ = Napi::Persistent(arrays.As<Napi::Object>());
   }
 

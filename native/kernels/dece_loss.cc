@@ -74,7 +74,7 @@ void loss_and_gradient_cpu(const void* logits, DType dtype, const int64_t* label
                            void* gradient, int threads, const std::atomic<bool>* stop) {
   if (rows == 0) return;
   Plan plan = make_plan(options, classes);
-  plan.past_caches = gradient != logits && dtype == DType::float32 &&
+  plan.past_caches = gradient != nullptr && gradient != logits && dtype == DType::float32 &&
                      rows * classes * int64_t(sizeof(float)) >= least_past_caches;
   const RowsFunction run = isa().rows;
   threads = team_size(threads, rows * classes, least_per_thread);

@@ -8,6 +8,9 @@
 // the exponentials' sum, the sums of the loss, and the gradient; after the first time it comes from
 // the second-level cache.
 //
+// gradient_kernel begins with what either has kept of each row: it reads each logit once and adds
+// nothing up.
+//
 // Sums are made in one order, without atomics: the same call gives the same bits. Nothing here
 // waits for the device.
 #include <cooperative_groups.h>
@@ -115,39 +118,71 @@ __device__ void load_group(const Logit* logits, int64_t begin, int64_t classes, 
   }
 }
 
+// Where there is no gradient to write, it is null.
+template <typename Logit>
+__device__ Logit* row_at(Logit* all, int64_t place, int64_t classes) {
+  return all == nullptr ? nullptr : all + place * classes;
+}
+
 template <typename Logit>
 __device__ void fill(Logit* gradient, int64_t classes, float value) {
-  for (int64_t i = threadIdx.x; i < classes; i += threads) {
+  for (int64_t i = threadIdx.x; gradient != nullptr && i < classes; i += threads) {
     gradient[i] = from_float<Logit>(value);
+  }
+}
+
+// Whether the row has a loss; `value` is what loss and gradient are otherwise.
+__device__ inline bool counts(const Plan& plan, int64_t place, int64_t label, float& value) {
+  value = label == plan.ignore_index ? 0.0f : NAN;
+  if (label >= 0 && label < plan.classes) return label != plan.ignore_index;
+  if (label != plan.ignore_index && plan.bad_row != nullptr && threadIdx.x == 0) {
+    atomicMin(reinterpret_cast<long long*>(plan.bad_row), static_cast<long long>(place));
+  }
+  return false;
+}
+
+// Group by group, each thread reads what it then writes: the gradient may be the logits.
+template <typename Logit, class Row>
+__device__ void write_gradient(const Row& row, const Logit* logits, int64_t classes, int64_t label,
+                               float max, Logit* gradient) {
+  constexpr int64_t group = 4 * threads;
+  for (int64_t begin = 0; begin < classes; begin += group) {
+    float e[4], out[4];
+    load_group(logits, begin, classes, label, max, e);
+    row.gradient(e, out);
+    for (int g = 0; g < 4; g++) {
+      const int64_t i = begin + g * threads + threadIdx.x;
+      if (i < classes) gradient[i] = from_float<Logit>(i == label ? row.label_gradient : out[g]);
+    }
   }
 }
 
 template <typename Logit, class Row>
 __global__ __launch_bounds__(threads) void rows_kernel(Plan plan, const Logit* all_logits,
                                                        const int64_t* labels, float* losses,
-                                                       Logit* all_gradients) {
-  const int64_t classes = plan.classes, label = labels[blockIdx.x];
-  const Logit* logits = all_logits + int64_t(blockIdx.x) * classes;
-  Logit* gradient = all_gradients + int64_t(blockIdx.x) * classes;
+                                                       Logit* all_gradients, RowState* states) {
+  const int64_t place = blockIdx.x, classes = plan.classes, label = labels[place];
+  const Logit* logits = all_logits + place * classes;
+  Logit* gradient = row_at(all_gradients, place, classes);
   const bool first = threadIdx.x == 0;
-  if (label == plan.ignore_index || label < 0 || label >= classes) {
-    const float value = label == plan.ignore_index ? 0.0f : NAN;
-    if (first) losses[blockIdx.x] = value;
+  float value;
+  if (!counts(plan, place, label, value)) {
+    if (first) losses[place] = value;
     return fill(gradient, classes, value);
   }
 
   float max;
   const Softmax softmax = softmax_of(plan, logits, label, max);
   if (!isfinite(softmax.total())) {
-    if (first) losses[blockIdx.x] = NAN;
+    if (first) losses[place] = NAN;
+    if (first && states != nullptr) states[place].max = NAN;
     return fill(gradient, classes, NAN);
   }
 
   Row row(plan, softmax);
-  constexpr int64_t group = 4 * threads;
-  float e[4];
   if constexpr (Row::has_sums) {
-    float weighted = 0, logs = 0;
+    constexpr int64_t group = 4 * threads;
+    float e[4], weighted = 0, logs = 0;
     for (int64_t begin = 0; begin < classes; begin += group) {
       load_group(logits, begin, classes, label, max, e);
       row.add(e, weighted, logs);
@@ -158,19 +193,10 @@ __global__ __launch_bounds__(threads) void rows_kernel(Plan plan, const Logit* a
     sums.blanks = (classes + group - 1) / group * group - classes + 1;
     row.finish(plan, softmax, sums);
   }
-  if (first) losses[blockIdx.x] = row.loss;
-
-  // The gradient may be the logits: every thread has read what others will overwrite, since the
-  // sums above waited for all.
-  for (int64_t begin = 0; begin < classes; begin += group) {
-    load_group(logits, begin, classes, label, max, e);
-    float out[4];
-    row.gradient(e, out);
-    for (int g = 0; g < 4; g++) {
-      const int64_t i = begin + g * threads + threadIdx.x;
-      if (i < classes) gradient[i] = from_float<Logit>(i == label ? row.label_gradient : out[g]);
-    }
-  }
+  complete(plan, place, max, row, first ? states : nullptr);
+  if (first) losses[place] = row.loss;
+  // The sums above have waited for all who read the logits.
+  if (gradient != nullptr) write_gradient(row, logits, classes, label, max, gradient);
 }
 
 // Rows that are held in registers. A block of `threads` has `vectors` vectors of 16 bytes in each.
@@ -288,7 +314,8 @@ template <typename Logit, class Row, class Shape>
 __global__ __launch_bounds__(Shape::threads,
                              Shape::blocks) void held_kernel(Plan plan, const Logit* all_logits,
                                                              const int64_t* labels, float* losses,
-                                                             Logit* all_gradients) {
+                                                             Logit* all_gradients,
+                                                             RowState* states) {
   using Vec = Vector<Logit>;
   constexpr int threads = Shape::threads, elements = Shape::elements;
   constexpr int vectors = elements / Vec::size;
@@ -302,7 +329,7 @@ __global__ __launch_bounds__(Shape::threads,
   const int64_t place = blockIdx.x / blocks, label = labels[place];
   const int64_t classes = plan.classes;
   const auto* logits = reinterpret_cast<const Vec*>(all_logits + place * classes);
-  auto* gradient = reinterpret_cast<Vec*>(all_gradients + place * classes);
+  auto* gradient = reinterpret_cast<Vec*>(row_at(all_gradients, place, classes));
   const int tid = threadIdx.x, warp = tid / 32;
   // This block has vectors begin..end-1 of the row, this thread every `threads`-th of them.
   const int in_row = int(classes / Vec::size), slice = (in_row + blocks - 1) / blocks;
@@ -311,12 +338,13 @@ __global__ __launch_bounds__(Shape::threads,
   const auto fill_slice = [&](float value) {
     Vec same;
     for (Logit& one : same.values) one = from_float<Logit>(value);
-    for (int i = first; i < end; i += threads) store_once(gradient + i, same);
+    for (int i = first; gradient != nullptr && i < end; i += threads) {
+      store_once(gradient + i, same);
+    }
     if (tid == 0 && rank == 0) losses[place] = value;
   };
-  if (label == plan.ignore_index || label < 0 || label >= classes) {
-    return fill_slice(label == plan.ignore_index ? 0.0f : NAN);
-  }
+  float value;
+  if (!counts(plan, place, label, value)) return fill_slice(value);
 
   // Before the first write into a block's memory it must have begun to run.
   auto begun = Cluster::arrive();
@@ -391,7 +419,8 @@ __global__ __launch_bounds__(Shape::threads,
     softmax.others = row.sum;
     softmax.distances = row.distances;
     shared_finite = isfinite(softmax.total());
-    new (shared_row) Row(plan, softmax);
+    auto* const common = new (shared_row) Row(plan, softmax);
+    if constexpr (!Row::has_sums) complete(plan, place, max, *common, rank == 0 ? states : nullptr);
   }
   const float factor = rescaling(most, of_block[rank].max) * rescaling(of_block[rank].max, max);
   if (factor != 1) {
@@ -399,7 +428,10 @@ __global__ __launch_bounds__(Shape::threads,
     for (int i = 0; i < elements; i++) e[i] *= factor;
   }
   __syncthreads();
-  if (!shared_finite) return fill_slice(NAN);
+  if (!shared_finite) {
+    if (tid == 0 && rank == 0 && states != nullptr) states[place].max = NAN;
+    return fill_slice(NAN);
+  }
   const auto& common = *reinterpret_cast<Row*>(shared_row);
 
   if constexpr (Row::has_sums) {
@@ -430,7 +462,9 @@ __global__ __launch_bounds__(Shape::threads,
         sums.logs += sums_of_block[i].y;
       }
       sums.blanks = int64_t(blocks) * threads * elements - classes + 1;
-      reinterpret_cast<Row*>(shared_row)->finish(plan, softmax, sums);
+      auto* const common = reinterpret_cast<Row*>(shared_row);
+      common->finish(plan, softmax, sums);
+      complete(plan, place, max, *common, rank == 0 ? states : nullptr);
     }
     __syncthreads();
   }
@@ -438,6 +472,7 @@ __global__ __launch_bounds__(Shape::threads,
   // The gradient may be the logits: they are in registers by now, of all blocks of the cluster.
   const Row row = common;
   if (tid == 0 && rank == 0) losses[place] = row.loss;
+  if (gradient == nullptr) return;
 #pragma unroll
   for (int v = 0; v < vectors; v++) {
     const int i = first + v * threads;
@@ -459,6 +494,56 @@ __global__ __launch_bounds__(Shape::threads,
       }
     }
     store_once(gradient + i, vector);
+  }
+}
+
+// The gradient of rows whose losses left `states`; rows that are `aligned` are read and written in
+// vectors.
+template <typename Logit, class Row, bool aligned>
+__global__ __launch_bounds__(threads) void gradient_kernel(Plan plan, const Logit* all_logits,
+                                                           const int64_t* labels,
+                                                           const RowState* states,
+                                                           Logit* all_gradients) {
+  using Vec = Vector<Logit>;
+  const int64_t place = blockIdx.x, classes = plan.classes, label = labels[place];
+  const Logit* logits = all_logits + place * classes;
+  Logit* gradient = all_gradients + place * classes;
+  float value;
+  if (!counts(plan, place, label, value)) return fill(gradient, classes, value);
+  const float max = states[place].max;
+  if (isnan(max)) return fill(gradient, classes, NAN);
+
+  Row row = *reinterpret_cast<const Row*>(states[place].numbers);
+  if (plan.upstream != nullptr) row.multiply_gradient(plan.upstream[place]);
+  if constexpr (!aligned) return write_gradient(row, logits, classes, label, max, gradient);
+
+  const int vectors = int(classes / Vec::size);
+  for (int i = threadIdx.x; i < vectors; i += threads) {
+    Vec vector = load_once(reinterpret_cast<const Vec*>(logits) + i);
+#pragma unroll
+    for (int k = 0; k < Vec::size; k += 4) {
+      float e[4], out[4];
+      for (int g = 0; g < 4; g++) e[g] = expf(to_float(vector.values[k + g]) - max);
+      row.gradient(e, out);
+      for (int g = 0; g < 4; g++) {
+        const bool own = int64_t(i) * Vec::size + k + g == label;
+        vector.values[k + g] = from_float<Logit>(own ? row.label_gradient : out[g]);
+      }
+    }
+    store_once(reinterpret_cast<Vec*>(gradient) + i, vector);
+  }
+}
+
+// A block's share: many values, so that a factor of 1 costs few blocks.
+constexpr int64_t multiplied = 64 * threads;
+
+template <typename Value>
+__global__ void multiply_kernel(Value* values, int64_t count, const double* factor) {
+  const float by = float(*factor);
+  if (by == 1) return;
+  const int64_t begin = blockIdx.x * multiplied;
+  for (int64_t i = begin + threadIdx.x; i < begin + multiplied && i < count; i += threads) {
+    values[i] = from_float<Value>(to_float(values[i]) * by);
   }
 }
 
@@ -487,18 +572,27 @@ struct Call {
   int64_t rows;
   float* losses;
   Logit* gradient;
+  RowState* states;  // out, or with `from_states` in
+  bool from_states;
   cudaStream_t stream;
 
   template <class Row>
   void run() const {
     const bool aligned = (uintptr_t(logits) | uintptr_t(gradient)) % 16 == 0 &&
                          plan.classes * sizeof(Logit) % 16 == 0;
+    if (from_states) return aligned ? grade<Row, true>() : grade<Row, false>();
     if (aligned && (hold<Row, Narrow>() || hold<Row, Wide>())) return;
     rows_kernel<Logit, Row>
-        <<<unsigned(rows), threads, 0, stream>>>(plan, logits, labels, losses, gradient);
+        <<<unsigned(rows), threads, 0, stream>>>(plan, logits, labels, losses, gradient, states);
   }
 
  private:
+  template <class Row, bool aligned>
+  void grade() const {
+    gradient_kernel<Logit, Row, aligned>
+        <<<unsigned(rows), threads, 0, stream>>>(plan, logits, labels, states, gradient);
+  }
+
   template <class Row, class Shape>
   bool hold() const {
     const int blocks = blocks_for(plan.classes, Shape::threads * Shape::elements,
@@ -514,7 +608,7 @@ struct Call {
     config.attrs = &cluster;
     config.numAttrs = blocks > 1;
     cudaLaunchKernelEx(&config, held_kernel<Logit, Row, Shape>, plan, logits, labels, losses,
-                       gradient);
+                       gradient, states);
     return true;
   }
 };
@@ -535,34 +629,65 @@ void launch(const Call<Logit>& call) {
   }
 }
 
+// Calls work(pointer): null, of the type that `dtype` stands for.
+template <class Work>
+void with_type(DType dtype, const Work& work) {
+  switch (dtype) {
+    case DType::float32:
+      return work(static_cast<float*>(nullptr));
+    case DType::bfloat16:
+      return work(static_cast<__nv_bfloat16*>(nullptr));
+    case DType::float16:
+      return work(static_cast<__half*>(nullptr));
+  }
+}
+
+void check_launch() {
+  const cudaError_t error = cudaGetLastError();
+  if (error == cudaSuccess) return;
+  throw std::runtime_error(std::string("the CUDA kernel of the loss was refused: ") +
+                           cudaGetErrorString(error));
+}
+
+// Both entry points: `losses` is null in the one that begins with states.
+void queue_rows(const void* logits, DType dtype, const int64_t* labels, int64_t rows,
+                int64_t classes, const LossOptions& options, float* losses, void* gradient,
+                RowState* states, void* stream) {
+  if (rows == 0) return;
+  if (rows > INT32_MAX) throw std::runtime_error("more than 2147483647 rows for one CUDA grid");
+  const Plan plan = make_plan(options, classes);
+  with_type(dtype, [&]<class Logit>(Logit*) {
+    launch<Logit>({plan, static_cast<const Logit*>(logits), labels, rows, losses,
+                   static_cast<Logit*>(gradient), states, losses == nullptr,
+                   static_cast<cudaStream_t>(stream)});
+  });
+  check_launch();
+}
+
 }  // namespace
 
 void loss_and_gradient_cuda(const void* logits, DType dtype, const int64_t* labels, int64_t rows,
                             int64_t classes, const LossOptions& options, float* losses,
-                            void* gradient, void* stream) {
-  if (rows == 0) return;
-  if (rows > INT32_MAX) throw std::runtime_error("more than 2147483647 rows for one CUDA grid");
-  const Plan plan = make_plan(options, classes);
+                            void* gradient, void* stream, RowState* states) {
+  queue_rows(logits, dtype, labels, rows, classes, options, losses, gradient, states, stream);
+}
+
+void gradient_cuda(const void* logits, DType dtype, const int64_t* labels, int64_t rows,
+                   int64_t classes, const LossOptions& options, const RowState* states,
+                   void* gradient, void* stream) {
+  queue_rows(logits, dtype, labels, rows, classes, options, nullptr, gradient,
+             const_cast<RowState*>(states), stream);
+}
+
+void multiply_cuda(void* values, DType dtype, int64_t count, const double* factor, void* stream) {
+  if (count == 0) return;
+  const auto blocks = unsigned((count + multiplied - 1) / multiplied);
   const auto queue = static_cast<cudaStream_t>(stream);
-  switch (dtype) {
-    case DType::float32:
-      launch<float>({plan, static_cast<const float*>(logits), labels, rows, losses,
-                     static_cast<float*>(gradient), queue});
-      break;
-    case DType::bfloat16:
-      launch<__nv_bfloat16>({plan, static_cast<const __nv_bfloat16*>(logits), labels, rows, losses,
-                             static_cast<__nv_bfloat16*>(gradient), queue});
-      break;
-    case DType::float16:
-      launch<__half>({plan, static_cast<const __half*>(logits), labels, rows, losses,
-                      static_cast<__half*>(gradient), queue});
-      break;
-  }
-  const cudaError_t error = cudaGetLastError();
-  if (error != cudaSuccess) {
-    throw std::runtime_error(std::string("the CUDA kernel of the loss was refused: ") +
-                             cudaGetErrorString(error));
-  }
+  with_type(dtype, [&]<class Value>(Value*) {
+    multiply_kernel<Value>
+        <<<blocks, threads, 0, queue>>>(static_cast<Value*>(values), count, factor);
+  });
+  check_launch();
 }
 
 }  // namespace dece

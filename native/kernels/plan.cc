@@ -34,6 +34,11 @@ Plan make_plan(const LossOptions& options, int64_t classes) {
   plan.other = other;
   plan.floor = options.reference && options.loss != Loss::cross_entropy ? 1e-7 : 0;
   plan.scale = options.scale;
+  plan.weights = options.weights;
+  plan.upstream = options.upstream;
+  plan.bad_row = options.bad_row;
+  plan.table = options.table;
+  plan.table_size = options.table_size;
   plan.classes = classes;
   plan.ignore_index = options.ignore_index;
 

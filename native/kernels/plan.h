@@ -23,6 +23,10 @@ struct Plan {
   double label, other;  // y' of the label and of each other class
   double floor;         // probabilities below count as this and have no gradient; 0: none
   double scale;
+  const float *weights, *upstream;  // [rows] or null
+  int64_t* bad_row;
+  const double* table;  // [table_size, 2]
+  int64_t table_size;
   int64_t classes;
   int64_t ignore_index;
   bool past_caches;  // whether the gradient goes to memory directly; the caller's to set

@@ -2,8 +2,8 @@
 //
 // With e_j = exp(logit_j - max), Z = sum_j e_j, t the label and sums over the other classes only:
 //
-//   linear  gradient_j = f (e_j / Z - other)               f = 1, p_t^q or alpha p_t / p'_t
-//   blend   gradient_j = c e_j / Z (mean_r - r_j)          c = alpha / (1 - alpha)
+//   linear  gradient_j = f (e_j / Z - other)               f = 1, p_t^q, alpha p_t / p'_t, or
+//   tabled blend   gradient_j = c e_j / Z (mean_r - r_j)          c = alpha / (1 - alpha)
 //           r_j = (1 - alpha) y'_j / p'_j, the label's share of the blend p'_j
 //   trust   gradient_j = e_j / Z (alpha + beta (g_j - mean_g))
 //           g_j = -log s_j - delta p_j / s_j,   s_j = delta p_j + (1 - delta) y_j
@@ -19,6 +19,7 @@
 #pragma once
 
 #include <math.h>
+#include <string.h>
 
 #include <cstdint>
 
@@ -71,8 +72,23 @@ DECE_HOST_DEVICE inline double log_of(double value, double missing) {
   return missing < 0.5 ? log1p(-missing) : log(value);
 }
 
-// Cross-entropy, GCE, and DeCE without smoothing, whose gradient is that of cross-entropy times a
-// factor of the row.
+// The weight of p - y' in a custom gradient, between two points of the table; also sets the loss,
+// which is the integral of the weights as they are here.
+DECE_HOST_DEVICE inline double look_up(const Plan& plan, double surprise, double& loss) {
+  surprise = surprise < 1e100 ? surprise : 1e100;  // beyond the last point the line goes on
+  const double size = double(plan.table_size);
+  int64_t i = int64_t(surprise / (1 + surprise) * size);
+  if (i > plan.table_size - 2) i = plan.table_size - 2;
+  const double low = i / (size - i), step = (i + 1) / (size - i - 1) - low;
+  const double share = (surprise - low) / step;
+  const double* const at = plan.table + 2 * i;
+  const double change = at[2] - at[0];
+  loss = at[1] + share * (at[3] - at[1] - (1 - share) * step * change / 2);
+  return at[0] + share * change;
+}
+
+// Cross-entropy, GCE, custom losses, and DeCE without smoothing, whose gradient is that of
+// cross-entropy times a factor of the row.
 struct Linear {
   static constexpr bool has_sums = false;
   float loss, label_gradient;
@@ -94,6 +110,12 @@ struct Linear {
     for (int i = 0; i < 4; i++) out[i] = e[i] * factor - other;
   }
 
+  DECE_HOST_DEVICE void multiply_gradient(float by) {
+    label_gradient *= by;
+    factor *= by;
+    other *= by;
+  }
+
  private:
   // Sets the loss and returns the weight of p - y' in the gradient.
   DECE_HOST_DEVICE double row_loss(const Plan& plan, const Softmax& row) {
@@ -108,6 +130,12 @@ struct Linear {
       const double log_p = dead ? log(plan.floor) : -row.surprise();
       loss = float(-expm1(plan.q * log_p) / plan.q);
       return dead ? 0 : exp(plan.q * log_p);
+    }
+    if (plan.loss == Loss::custom) {
+      double tabled;
+      const double weight = look_up(plan, row.surprise(), tabled);
+      loss = float(tabled);
+      return weight;
     }
     double smoothed = plan.label * row.surprise();
     if (plan.other > 0) {
@@ -207,6 +235,12 @@ struct Blend {
     }
   }
 
+  DECE_HOST_DEVICE void multiply_gradient(float by) {
+    label_gradient *= by;
+    level *= by;
+    slope *= by;
+  }
+
  private:
   // Far below what changes a blend, so that 1 / k is finite.
   static constexpr float least_k = 1e-30f;
@@ -277,6 +311,12 @@ struct Trust {
     for (int i = 0; i < 4; i++) out[i] = e[i] * (pull_of(e[i], log_blend) * factor + offset);
   }
 
+  DECE_HOST_DEVICE void multiply_gradient(float by) {
+    label_gradient *= by;
+    factor *= by;
+    offset *= by;
+  }
+
  private:
   // g_j - origin; also sets log s_j
   template <typename F>
@@ -290,6 +330,22 @@ struct Trust {
     return pull - origin;
   }
 };
+
+// The last of a row: its weight, what is kept of it if anything is, its upstream gradient.
+template <class Row>
+DECE_HOST_DEVICE inline void complete(const Plan& plan, int64_t place, float max, Row& row,
+                                      RowState* states = nullptr) {
+  if (plan.weights != nullptr) {
+    row.loss *= plan.weights[place];
+    row.multiply_gradient(plan.weights[place]);
+  }
+  if (states != nullptr) {
+    states[place].max = max;
+    static_assert(sizeof row <= sizeof states->numbers);
+    memcpy(states[place].numbers, &row, sizeof row);
+  }
+  if (plan.upstream != nullptr) row.multiply_gradient(plan.upstream[place]);
+}
 
 }  // namespace
 }  // namespace dece

@@ -1,56 +1,63 @@
-// T5's decoder, one token at a time, with what it has read kept.
+// A model that writes one id after the other, with what it has read kept.
 #pragma once
 
 #include <torch/types.h>
 
 #include <cstdint>
+#include <utility>
 #include <vector>
-
-#include "t5.h"
 
 namespace dece {
 
-// A batch of `items` prompts with `beams` rows each, row = item * beams + beam. Keys and values of
-// the prompt are computed once and shared by the beams of an item.
+// Keys and values of one layer for all that was read: [rows, heads, length, width].
+class KeyValueCache {
+ public:
+  // Room for so many positions in all, which is taken step by step.
+  explicit KeyValueCache(int64_t longest) : longest_(longest) {}
+
+  // Takes those of the next positions; all so far.
+  std::pair<torch::Tensor, torch::Tensor> append(const torch::Tensor& keys,
+                                                 const torch::Tensor& values);
+  int64_t length() const { return length_; }
+
+  // Row i becomes what row rows[i] was. As many rows as there are: reorder, which is faster.
+  void reorder(const torch::Tensor& rows);
+  void keep(const torch::Tensor& rows);
+
+ private:
+  void reserve(int64_t length, const torch::Tensor& like);
+
+  int64_t longest_;
+  int64_t length_ = 0;
+  int64_t capacity_ = 0;
+  torch::Tensor keys_, values_;  // [rows, heads, capacity, width]
+  torch::Tensor spare_;          // as these: where the next reorder writes
+};
+
+// A batch of `items` prompts with `beams` rows each, row = item * beams + beam.
 class Decoder {
  public:
-  // encoded [items, length, d_model]; mask as T5::additive_mask. At most `longest` calls of step.
-  Decoder(const T5& model, const torch::Tensor& encoded, const torch::Tensor& mask, int64_t beams,
-          int64_t longest);
+  virtual ~Decoder() = default;
 
+  // What each row reads first: [items * beams].
+  virtual std::vector<int64_t> first_ids() const = 0;
   // Reads the next id of each row, int64 [rows]; logits of the one after, float32 [rows, classes].
-  torch::Tensor step(const torch::Tensor& ids);
+  virtual torch::Tensor step(const torch::Tensor& ids) = 0;
 
   // Row i goes on from what row rows[i] has read; both of one item.
   void reorder(const std::vector<int64_t>& rows);
   // Only these items are left, in this order.
   void keep(const std::vector<int64_t>& items);
 
- private:
-  // Weights are kept transposed, [in, out]: for the few rows of a step MKL multiplies by them up to
-  // 1.8 times as fast, as it need not pack them. They are copied once for each search.
-  struct Layer {
-    torch::Tensor qkv, out;                    // of self-attention
-    torch::Tensor prompt_query, prompt_out;    // of attention over the prompt
-    torch::Tensor wi, wi_1, wo;                // of the feed-forward layer
-    torch::Tensor keys, values;                // [rows, heads, capacity, d_kv]
-    torch::Tensor spare;                       // as keys: where the next reorder writes
-    torch::Tensor prompt_keys, prompt_values;  // [items, heads, length, d_kv]
-  };
+ protected:
+  Decoder(torch::Device device, int64_t items, int64_t beams, int64_t layers, int64_t longest)
+      : device_(device), items_(items), beams_(beams), caches_(layers, KeyValueCache(longest)) {}
+  // What a kind of decoder has for each item or row beside the caches.
+  virtual void keep_own(const torch::Tensor& items, const torch::Tensor& rows) = 0;
 
-  void reserve();
-  torch::Tensor read_self(Layer& layer, const torch::Tensor& normed,
-                          const torch::Tensor& bias) const;
-  torch::Tensor read_prompt(const Layer& layer, const torch::Tensor& normed) const;
-  torch::Tensor feed_forward(const Layer& layer, const torch::Tensor& normed) const;
-
-  const T5& model_;
-  int64_t items_, beams_, longest_;
-  int64_t position_ = 0;
-  int64_t capacity_ = 0;
-  std::vector<Layer> layers_;
-  torch::Tensor mask_;  // [items, 1, 1, length]
-  torch::Tensor bias_;  // [heads, capacity]: of distances 1 - capacity..0
+  torch::Device device_;
+  int64_t items_, beams_;
+  std::vector<KeyValueCache> caches_;  // of each layer
 };
 
 }  // namespace dece

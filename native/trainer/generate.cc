@@ -23,12 +23,12 @@ Tensor as_tensor(const std::vector<int64_t>& ids, torch::Device device) {
   return at::tensor(ids, torch::kLong).to(device);
 }
 
-std::vector<Ids> greedy(const T5& model, Decoder decoder, int64_t rows,
+std::vector<Ids> greedy(const Model& model, Decoder& decoder, int64_t rows,
                         const GenerateOptions& options, const StopFlag& stop) {
   std::vector<Ids> outputs(rows);
   std::vector<int64_t> open(rows);  // the output that each row of the batch writes
   std::iota(open.begin(), open.end(), 0);
-  std::vector<int64_t> next(rows, model.config().decoder_start_token_id);
+  auto next = decoder.first_ids();
   std::vector<char> done(rows, false);
 
   for (int64_t step = 0; step < options.max_new_tokens; step++) {
@@ -169,14 +169,14 @@ std::vector<std::vector<Candidate>> best_candidates(const Tensor& logits,
   return candidates;
 }
 
-std::vector<Ids> beam_search(const T5& model, Decoder decoder, int64_t count,
+std::vector<Ids> beam_search(const Model& model, Decoder& decoder, int64_t count,
                              const GenerateOptions& options, const StopFlag& stop) {
   const auto beams = options.beams;
   const auto kept = std::max<int64_t>(2, 1 + int64_t(options.eos_token_ids.size())) * beams;
   std::vector<BeamItem> items(count, BeamItem(beams));
   std::vector<int64_t> open(count);  // the item of each group of rows
   std::iota(open.begin(), open.end(), 0);
-  std::vector<int64_t> next(count * beams, model.config().decoder_start_token_id);
+  auto next = decoder.first_ids();
 
   for (int64_t length = 1; length <= options.max_new_tokens && !open.empty(); length++) {
     stop.check();
@@ -205,26 +205,25 @@ std::vector<Ids> beam_search(const T5& model, Decoder decoder, int64_t count,
   return outputs;
 }
 
-std::vector<Ids> search(const T5& model, const Tensor& input_ids, const Tensor& attention_mask,
+std::vector<Ids> search(const Model& model, const ModelInputs& inputs,
                         const GenerateOptions& options, const StopFlag& stop) {
   const c10::InferenceMode inference;
   stop.check();
-  const auto encoded = model.encode(input_ids, attention_mask);
-  Decoder decoder(model, encoded, model.additive_mask(attention_mask), options.beams,
-                  options.max_new_tokens);
+  const auto decoder = model.decoder(inputs, options.beams, options.max_new_tokens);
   const auto method = options.beams == 1 ? greedy : beam_search;
-  return method(model, std::move(decoder), input_ids.size(0), options, stop);
+  return method(model, *decoder, inputs.input_ids.size(0), options, stop);
 }
 
 }  // namespace
 
-std::vector<Ids> generate(const T5& model, const Tensor& input_ids, const Tensor& attention_mask,
+std::vector<Ids> generate(const Model& model, const ModelInputs& inputs,
                           const GenerateOptions& options, const StopFlag& stop) {
-  const auto parts = part_count(model, input_ids.size(0));
+  const auto parts = part_count(model, inputs.input_ids.size(0));
   std::vector<std::vector<Ids>> found(parts);
   const auto search_part = [&](int64_t i) {
-    found[i] = search(model, part_of(input_ids, i, parts), part_of(attention_mask, i, parts),
-                      options, stop);
+    const ModelInputs part{
+        part_of(inputs.input_ids, i, parts), part_of(inputs.attention_mask, i, parts), {}};
+    found[i] = search(model, part, options, stop);
   };
   // A step reads one id of each row: so little work that a second thread would hold up a small
   // model.

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "async.h"
-#include "t5.h"
+#include "model.h"
 
 namespace dece {
 
@@ -18,10 +18,8 @@ struct GenerateOptions {
   std::vector<int64_t> eos_token_ids;  // empty: only max_new_tokens ends a row
 };
 
-// input_ids, attention_mask [rows, length]; the mask may be undefined.
 // New ids of each row, without the end token. Throws Stopped within a token of being asked to.
-std::vector<std::vector<int32_t>> generate(const T5& model, const torch::Tensor& input_ids,
-                                           const torch::Tensor& attention_mask,
+std::vector<std::vector<int32_t>> generate(const Model& model, const ModelInputs& inputs,
                                            const GenerateOptions& options, const StopFlag& stop);
 
 }  // namespace dece

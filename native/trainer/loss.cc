@@ -36,14 +36,15 @@ void loss_and_gradient_of_cpu(const Tensor& logits, const Tensor& labels,
   const auto* from = static_cast<const char*>(logits.const_data_ptr());
   const auto* label = labels.const_data_ptr<int64_t>();
   auto* loss = losses.mutable_data_ptr<float>();
-  auto* to = static_cast<char*>(gradient.mutable_data_ptr());
+  auto* to = gradient.defined() ? static_cast<char*>(gradient.mutable_data_ptr()) : nullptr;
   const int64_t grain = std::max<int64_t>(1, at::internal::GRAIN_SIZE / classes);
   at::parallel_for(0, labels.numel(), grain, [&](int64_t begin, int64_t end) {
     loss_and_gradient_cpu(from + begin * row_bytes, dtype, label + begin, end - begin, classes,
-                          options, loss + begin, to + begin * row_bytes, 1);
+                          options, loss + begin, to ? to + begin * row_bytes : nullptr, 1);
   });
 }
 
+// The losses alone where `gradient` is undefined.
 void loss_and_gradient(const Tensor& logits, const Tensor& labels, const LossOptions& options,
                        Tensor& losses, Tensor& gradient) {
   if (logits.is_cpu()) {
@@ -53,16 +54,29 @@ void loss_and_gradient(const Tensor& logits, const Tensor& labels, const LossOpt
   }
 }
 
+// By a float64 scalar, which nearly always is 1; on a CUDA device nobody waits to find out.
+void multiply(Tensor& values, const Tensor& factor) {
+  if (values.is_cuda()) {
+    multiply_on_cuda(values, dtype_of(values), factor);
+  } else if (const double by = factor.item<double>(); by != 1) {
+    values.mul_(by);
+  }
+}
+
 struct LossSum : torch::autograd::Function<LossSum> {
   static Tensor forward(AutogradContext* context, const Tensor& logits, const Tensor& labels,
-                        const LossOptions& options, Logits fate) {
+                        const LossOptions& options, Logits fate, bool learns) {
     const auto source = logits.detach().contiguous();
     const auto rows = labels.contiguous();
-    auto gradient = fate == Logits::overwrite ? source : at::empty_like(source);
+    auto gradient = !learns                     ? Tensor()
+                    : fate == Logits::overwrite ? source
+                                                : at::empty_like(source);
     auto losses = at::empty({rows.numel()}, source.options().dtype(torch::kFloat));
     loss_and_gradient(source, rows, options, losses, gradient);
-    if (fate == Logits::overwrite) logits.unsafeGetTensorImpl()->bump_version();
-    context->saved_data["gradient"] = gradient;
+    if (learns) {
+      if (fate == Logits::overwrite) logits.unsafeGetTensorImpl()->bump_version();
+      context->saved_data["gradient"] = gradient;
+    }
     return losses.sum(torch::kDouble).mul_(options.scale);
   }
 
@@ -71,14 +85,13 @@ struct LossSum : torch::autograd::Function<LossSum> {
     TORCH_CHECK(saved != context->saved_data.end(), "the loss was differentiated twice");
     auto gradient = saved->second.toTensor();
     context->saved_data.erase(saved);
-    const double factor = upstream[0].item<double>();
-    if (factor != 1) gradient.mul_(factor);
-    return {gradient, Tensor(), Tensor(), Tensor()};
+    multiply(gradient, upstream[0]);
+    return {gradient, Tensor(), Tensor(), Tensor(), Tensor()};
   }
 };
 
 // hidden [rows, d] x weight^T, as float32, into `logits`.
-void multiply(const Tensor& hidden, const Tensor& weight, Tensor logits) {
+void multiply_matrices(const Tensor& hidden, const Tensor& weight, Tensor logits) {
   if (hidden.scalar_type() == torch::kFloat) {
     at::mm_out(logits, hidden, weight.t());
   } else if (hidden.is_cuda()) {
@@ -106,7 +119,8 @@ void add_weight_gradient(Tensor& sum, const Tensor& gradient, const Tensor& roun
 
 struct LinearLossSum : torch::autograd::Function<LinearLossSum> {
   static Tensor forward(AutogradContext* context, const Tensor& hidden, const Tensor& weight,
-                        const Tensor& labels, const LossOptions& options, int64_t logits_bytes) {
+                        const std::optional<Tensor>& bias, const Tensor& labels,
+                        const LossOptions& options, int64_t logits_bytes, bool learns) {
     const auto source = hidden.detach().reshape({-1, hidden.size(-1)}).contiguous();
     const auto matrix = weight.detach();
     const auto targets = labels.reshape(-1).contiguous();
@@ -116,27 +130,31 @@ struct LinearLossSum : torch::autograd::Function<LinearLossSum> {
         (rows * classes * 4 + logits_bytes - 1) / std::max<int64_t>(1, logits_bytes), 1, rows);
     const auto chunk = (rows + chunks - 1) / chunks;
 
-    const bool learns = hidden.requires_grad() || weight.requires_grad();
     auto losses = at::empty({rows}, in_float);
     auto logits = at::empty({chunk, classes}, in_float);
     auto hidden_gradient = learns ? at::empty_like(source) : Tensor();
     auto weight_gradient = learns ? at::zeros(matrix.sizes(), in_float) : Tensor();
+    auto bias_gradient = learns && bias ? at::zeros({classes}, in_float) : Tensor();
     for (int64_t begin = 0; begin < rows; begin += chunk) {
       const auto end = std::min(begin + chunk, rows);
       const auto some = source.slice(0, begin, end);
       auto own = logits.slice(0, 0, end - begin);
       auto own_losses = losses.slice(0, begin, end);
-      multiply(some, matrix, own);
-      loss_and_gradient(own, targets.slice(0, begin, end), options, own_losses, own);
+      multiply_matrices(some, matrix, own);
+      if (bias) own.add_(bias->detach());
+      auto own_slopes = learns ? own : Tensor();
+      loss_and_gradient(own, targets.slice(0, begin, end), options, own_losses, own_slopes);
       if (!learns) continue;
       const auto rounded = own.to(source.scalar_type());
       auto own_gradient = hidden_gradient.slice(0, begin, end);
       at::mm_out(own_gradient, rounded, matrix);
       add_weight_gradient(weight_gradient, own, rounded, some);
+      if (bias_gradient.defined()) bias_gradient.add_(own.sum(0));
     }
     if (learns) {
       context->saved_data["hidden"] = hidden_gradient.view(hidden.sizes());
       context->saved_data["weight"] = weight_gradient;
+      if (bias_gradient.defined()) context->saved_data["bias"] = bias_gradient;
     }
     return losses.sum(torch::kDouble).mul_(options.scale);
   }
@@ -145,26 +163,34 @@ struct LinearLossSum : torch::autograd::Function<LinearLossSum> {
     TORCH_CHECK(!context->saved_data.empty(), "the loss was differentiated twice");
     auto hidden = context->saved_data["hidden"].toTensor();
     auto weight = context->saved_data["weight"].toTensor();
+    const auto saved_bias = context->saved_data.find("bias");
+    auto bias = saved_bias == context->saved_data.end() ? Tensor() : saved_bias->second.toTensor();
     context->saved_data.clear();
-    const double factor = upstream[0].item<double>();
-    if (factor != 1) {
-      hidden.mul_(factor);
-      weight.mul_(factor);
-    }
-    return {hidden, weight, Tensor(), Tensor(), Tensor()};
+    multiply(hidden, upstream[0]);
+    multiply(weight, upstream[0]);
+    if (bias.defined()) multiply(bias, upstream[0]);
+    return {hidden, weight, bias, Tensor(), Tensor(), Tensor(), Tensor()};
   }
 };
 
+// Inside of forward() nobody can tell.
+bool asks_for_gradient(std::initializer_list<Tensor> tensors) {
+  const auto requires_grad = [](const Tensor& tensor) { return tensor.requires_grad(); };
+  return at::GradMode::is_enabled() && std::any_of(tensors.begin(), tensors.end(), requires_grad);
+}
+
 }  // namespace
 
-Tensor linear_loss_sum(const Tensor& hidden, const Tensor& weight, const Tensor& labels,
-                       const LossOptions& options, int64_t logits_bytes) {
-  return LinearLossSum::apply(hidden, weight, labels, options, logits_bytes);
+Tensor linear_loss_sum(const Tensor& hidden, const Tensor& weight, const Tensor& bias,
+                       const Tensor& labels, const LossOptions& options, int64_t logits_bytes) {
+  const auto optional = bias.defined() ? std::optional(bias) : std::nullopt;
+  return LinearLossSum::apply(hidden, weight, optional, labels, options, logits_bytes,
+                              asks_for_gradient({hidden, weight}));
 }
 
 Tensor loss_sum(const Tensor& logits, const Tensor& labels, const LossOptions& options,
                 Logits fate) {
-  return LossSum::apply(logits, labels, options, fate);
+  return LossSum::apply(logits, labels, options, fate, asks_for_gradient({logits}));
 }
 
 }  // namespace dece

@@ -7,11 +7,15 @@
 
 namespace dece {
 
+// Neither of the losses waits for a CUDA device, forward or backward, so that both can be part of a
+// CUDA graph.
+
 // What becomes of the logits, which the gradient has the size of.
 enum class Logits { keep, overwrite };
 
 // scale * the sum of the losses of all rows, added up in double: a float64 scalar on the logits'
-// device. Its gradient is computed along with it, so that one backward pass may follow, not two.
+// device. Where a gradient is asked for it is computed along with it, so that one backward pass may
+// follow, not two; where none is, neither is computed.
 //
 // logits  [..., classes]  float32, bfloat16 or float16; on the CPU or a CUDA device
 // labels  [...]           int64, on the same device; the caller has checked them
@@ -21,25 +25,29 @@ enum class Logits { keep, overwrite };
 torch::Tensor loss_sum(const torch::Tensor& logits, const torch::Tensor& labels,
                        const LossOptions& options, Logits fate);
 
-// loss_sum of the logits hidden x weight^T, which never are there as a whole: rows are taken in
-// chunks whose float32 logits have at most `logits_bytes` (or one row), and the gradients of hidden
-// and weight are computed along with the loss, that of the weight added up in float32.
+// loss_sum of the logits hidden x weight^T + bias, which never are there as a whole: rows are taken
+// in chunks whose float32 logits have at most `logits_bytes` (or one row), and the gradients of
+// hidden and weight are computed along with the loss, that of the weight added up in float32.
 //
 // hidden  [..., d]        float32 or bfloat16
 // weight  [classes, d]    of the same dtype and device
+// bias    [classes]       likewise, or undefined
 // labels  [...]           int64, on the same device; the caller has checked them
 //
 // The logits of a bfloat16 model are float32 here: DeCE's gradient is a difference of terms that
 // are nearly equal, which rounded logits would spoil
 // (https://github.com/linkedin/Liger-Kernel/issues/1432).
 torch::Tensor linear_loss_sum(const torch::Tensor& hidden, const torch::Tensor& weight,
-                              const torch::Tensor& labels, const LossOptions& options,
-                              int64_t logits_bytes);
+                              const torch::Tensor& bias, const torch::Tensor& labels,
+                              const LossOptions& options, int64_t logits_bytes);
 
-// loss_and_gradient_cuda on contiguous tensors, on the current stream of their device. Without CUDA
-// in libtorch it throws.
+// loss_and_gradient_cuda on contiguous tensors, on the current stream of their device; the losses
+// alone where `gradient` is undefined. Without CUDA in libtorch it throws.
 void loss_and_gradient_of_cuda(const torch::Tensor& logits, DType dtype,
                                const torch::Tensor& labels, const LossOptions& options,
                                torch::Tensor& losses, torch::Tensor& gradient);
+
+// multiply_cuda: by a float64 scalar on the same device. Without CUDA in libtorch it throws.
+void multiply_on_cuda(torch::Tensor& values, DType dtype, const torch::Tensor& factor);
 
 }  // namespace dece

@@ -12,7 +12,14 @@ void loss_and_gradient_of_cuda(const torch::Tensor& logits, DType dtype,
   const c10::cuda::CUDAGuard guard(logits.device());
   loss_and_gradient_cuda(logits.const_data_ptr(), dtype, labels.const_data_ptr<int64_t>(),
                          labels.numel(), logits.size(-1), options, losses.mutable_data_ptr<float>(),
-                         gradient.mutable_data_ptr(), c10::cuda::getCurrentCUDAStream().stream());
+                         gradient.defined() ? gradient.mutable_data_ptr() : nullptr,
+                         c10::cuda::getCurrentCUDAStream().stream());
+}
+
+void multiply_on_cuda(torch::Tensor& values, DType dtype, const torch::Tensor& factor) {
+  const c10::cuda::CUDAGuard guard(values.device());
+  multiply_cuda(values.mutable_data_ptr(), dtype, values.numel(), factor.const_data_ptr<double>(),
+                c10::cuda::getCurrentCUDAStream().stream());
 }
 
 }  // namespace dece

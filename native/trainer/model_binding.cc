@@ -7,6 +7,7 @@
 #include <sstream>
 #include <vector>
 
+#include "architectures.h"
 #include "async.h"
 #include "generate.h"
 #include "weights.h"
@@ -16,31 +17,6 @@ namespace dece {
 using torch::Tensor;
 
 namespace {
-
-T5Config config_from_js(const Napi::Object& config) {
-  const auto integer = [&](const char* key) { return config.Get(key).ToNumber().Int64Value(); };
-  const auto real = [&](const char* key) { return config.Get(key).ToNumber().DoubleValue(); };
-  const auto flag = [&](const char* key) { return config.Get(key).ToBoolean().Value(); };
-  return {
-      .vocab_size = integer("vocab_size"),
-      .d_model = integer("d_model"),
-      .d_kv = integer("d_kv"),
-      .d_ff = integer("d_ff"),
-      .num_layers = integer("num_layers"),
-      .num_decoder_layers = integer("num_decoder_layers"),
-      .num_heads = integer("num_heads"),
-      .relative_attention_num_buckets = integer("relative_attention_num_buckets"),
-      .relative_attention_max_distance = integer("relative_attention_max_distance"),
-      .dropout_rate = real("dropout_rate"),
-      .layer_norm_epsilon = real("layer_norm_epsilon"),
-      .initializer_factor = real("initializer_factor"),
-      .gated = flag("gated"),
-      .tie_word_embeddings = flag("tie_word_embeddings"),
-      .scale_decoder_outputs = flag("scale_decoder_outputs"),
-      .pad_token_id = integer("pad_token_id"),
-      .decoder_start_token_id = integer("decoder_start_token_id"),
-  };
-}
 
 // "cpu", "cuda", "cuda:N" or "auto", whose form lib/model/index.ts has checked.
 torch::Device device_from_js(const Napi::Value& value) {
@@ -138,10 +114,10 @@ Tensor ids_from_js(const Napi::Value& value, const std::string& name, int64_t hi
   return tensor;
 }
 
-ModelInputs inputs_from_js(const Napi::Value& value, const T5Config& config) {
+ModelInputs inputs_from_js(const Napi::Value& value, const Model& model) {
   const auto batch = value.As<Napi::Object>();
   ModelInputs inputs;
-  inputs.input_ids = ids_from_js(batch.Get("inputIds"), "inputIds", config.vocab_size);
+  inputs.input_ids = ids_from_js(batch.Get("inputIds"), "inputIds", model.vocab_size());
   if (const auto mask = batch.Get("attentionMask"); !mask.IsUndefined()) {
     inputs.attention_mask = ids_from_js(mask, "attentionMask", 2);
     if (inputs.attention_mask.sizes() != inputs.input_ids.sizes()) {
@@ -151,7 +127,7 @@ ModelInputs inputs_from_js(const Napi::Value& value, const T5Config& config) {
     }
   }
   if (const auto ids = batch.Get("decoderInputIds"); !ids.IsUndefined()) {
-    inputs.decoder_input_ids = ids_from_js(ids, "decoderInputIds", config.vocab_size);
+    inputs.decoder_input_ids = ids_from_js(ids, "decoderInputIds", model.vocab_size());
     if (inputs.decoder_input_ids.size(0) != inputs.input_ids.size(0)) {
       throw Napi::RangeError::New(
           value.Env(), "decoderInputIds has " + std::to_string(inputs.decoder_input_ids.size(0)) +
@@ -181,7 +157,7 @@ ModelHandle::ModelHandle(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Mode
   if (!info[0].IsExternal()) {
     throw Napi::TypeError::New(info.Env(), "ModelHandle: use ModelHandle.create or .load");
   }
-  model_ = *info[0].As<Napi::External<std::shared_ptr<T5>>>().Data();
+  model_ = *info[0].As<Napi::External<std::shared_ptr<Model>>>().Data();
   if (!model_->device().is_cpu()) return;
   for (const auto& [name, parameter] : model_->parameters()) bytes_ += int64_t(parameter.nbytes());
   Napi::MemoryManagement::AdjustExternalMemory(info.Env(), bytes_);
@@ -193,12 +169,12 @@ void ModelHandle::release(Napi::BasicEnv env) {
   Napi::MemoryManagement::AdjustExternalMemory(env, -std::exchange(bytes_, 0));
 }
 
-const std::shared_ptr<T5>& ModelHandle::model(Napi::Env env) const {
+const std::shared_ptr<Model>& ModelHandle::model(Napi::Env env) const {
   if (!model_) throw Napi::Error::New(env, "the model has been disposed: load or create it again");
   return model_;
 }
 
-std::shared_ptr<T5> ModelHandle::model_of(const Napi::Value& value) {
+std::shared_ptr<Model> ModelHandle::model_of(const Napi::Value& value) {
   if (!value.IsObject() ||
       !value.As<Napi::Object>().InstanceOf(Addon::of(value.Env()).model.Value())) {
     throw Napi::TypeError::New(value.Env(), "model: expected a ModelHandle");
@@ -206,9 +182,9 @@ std::shared_ptr<T5> ModelHandle::model_of(const Napi::Value& value) {
   return Unwrap(value.As<Napi::Object>())->model(value.Env());
 }
 
-Napi::Value ModelHandle::wrap(Napi::Env env, const std::shared_ptr<T5>& model) {
+Napi::Value ModelHandle::wrap(Napi::Env env, const std::shared_ptr<Model>& model) {
   auto copy = model;
-  return Addon::of(env).model.New({Napi::External<std::shared_ptr<T5>>::New(env, &copy)});
+  return Addon::of(env).model.New({Napi::External<std::shared_ptr<Model>>::New(env, &copy)});
 }
 
 // ModelHandle.create(config, device, dtype, seed): ModelHandle
@@ -216,10 +192,10 @@ Napi::Value ModelHandle::wrap(Napi::Env env, const std::shared_ptr<T5>& model) {
 // The weights are drawn on the worker thread, before any job that could read them.
 Napi::Value ModelHandle::create(const Napi::CallbackInfo& info) {
   const auto env = info.Env();
-  std::shared_ptr<T5> model;
+  std::shared_ptr<Model> model;
   try {
-    model = std::make_shared<T5>(config_from_js(info[0].As<Napi::Object>()),
-                                 device_from_js(info[1]), dtype_from_js(info[2]));
+    model = make_model(config_from_js(info[0].As<Napi::Object>()), device_from_js(info[1]),
+                       dtype_from_js(info[2]));
   } catch (const Napi::Error&) {
     throw;
   } catch (...) {
@@ -245,7 +221,7 @@ Napi::Value ModelHandle::load(const Napi::CallbackInfo& info) {
        device = device_from_js(info[2]), dtype = dtype_from_js(info[3])](const StopFlag& stop) {
         return load_weights(path, config, device, dtype, stop);
       },
-      [](Napi::Env env, const std::shared_ptr<T5>& model) { return wrap(env, model); });
+      [](Napi::Env env, const std::shared_ptr<Model>& model) { return wrap(env, model); });
 }
 
 // logits(batch): Promise<{ data, shape }>
@@ -253,10 +229,9 @@ Napi::Value ModelHandle::logits(const Napi::CallbackInfo& info) {
   const auto model = this->model(info.Env());
   return run(
       info.Env(), info.Env().Undefined(),
-      [model, inputs = inputs_from_js(info[0], model->config())](const StopFlag&) {
+      [model, inputs = inputs_from_js(info[0], *model)](const StopFlag&) {
         const c10::InferenceMode inference;
-        return to_float(model->forward(inputs.input_ids, inputs.attention_mask,
-                                       inputs.decoder_input_ids, false, {}));
+        return to_float(model->logits(inputs));
       },
       tensor_to_js);
 }
@@ -266,11 +241,10 @@ Napi::Value ModelHandle::hidden_states(const Napi::CallbackInfo& info) {
   const auto model = this->model(info.Env());
   return run(
       info.Env(), info.Env().Undefined(),
-      [model, inputs = inputs_from_js(info[0], model->config()),
+      [model, inputs = inputs_from_js(info[0], *model),
        layer = info[1].ToNumber().Int64Value()](const StopFlag&) {
         const c10::InferenceMode inference;
-        return to_float(model->hidden_states(inputs.input_ids, inputs.attention_mask,
-                                             inputs.decoder_input_ids, layer));
+        return to_float(model->hidden_states(inputs, layer));
       },
       tensor_to_js);
 }
@@ -288,8 +262,8 @@ Napi::Value ModelHandle::generate(const Napi::CallbackInfo& info) {
   }
   return run(
       info.Env(), info[2],
-      [model, inputs = inputs_from_js(info[0], model->config()), options](const StopFlag& stop) {
-        return dece::generate(*model, inputs.input_ids, inputs.attention_mask, options, stop);
+      [model, inputs = inputs_from_js(info[0], *model), options](const StopFlag& stop) {
+        return dece::generate(*model, inputs, options, stop);
       },
       outputs_to_js);
 }

@@ -8,16 +8,9 @@
 #include <optional>
 #include <string>
 
-#include "t5.h"
+#include "model.h"
 
 namespace dece {
-
-// What a forward pass reads, checked and on the CPU.
-struct ModelInputs {
-  torch::Tensor input_ids;          // int64 [batch, source length]
-  torch::Tensor attention_mask;     // the same shape, or undefined
-  torch::Tensor decoder_input_ids;  // int64 [batch, target length], or undefined
-};
 
 class ModelHandle : public Napi::ObjectWrap<ModelHandle> {
  public:
@@ -27,12 +20,12 @@ class ModelHandle : public Napi::ObjectWrap<ModelHandle> {
 
   // The model of a ModelHandle argument; throws a JavaScript error where it is something else or
   // has been disposed. Whoever keeps the pointer keeps the weights.
-  static std::shared_ptr<T5> model_of(const Napi::Value& value);
+  static std::shared_ptr<Model> model_of(const Napi::Value& value);
 
  private:
   static Napi::Value create(const Napi::CallbackInfo& info);
   static Napi::Value load(const Napi::CallbackInfo& info);
-  static Napi::Value wrap(Napi::Env env, const std::shared_ptr<T5>& model);
+  static Napi::Value wrap(Napi::Env env, const std::shared_ptr<Model>& model);
 
   Napi::Value logits(const Napi::CallbackInfo& info);
   Napi::Value hidden_states(const Napi::CallbackInfo& info);
@@ -42,10 +35,10 @@ class ModelHandle : public Napi::ObjectWrap<ModelHandle> {
   Napi::Value device(const Napi::CallbackInfo& info);
   void dispose(const Napi::CallbackInfo& info) { release(info.Env()); }
 
-  const std::shared_ptr<T5>& model(Napi::Env env) const;
+  const std::shared_ptr<Model>& model(Napi::Env env) const;
   void release(Napi::BasicEnv env);
 
-  std::shared_ptr<T5> model_;
+  std::shared_ptr<Model> model_;
   int64_t bytes_ = 0;  // what V8 was told
 };
 
@@ -55,7 +48,7 @@ torch::Tensor ids_from_js(const Napi::Value& value, const std::string& name, int
                           std::optional<int64_t> also = std::nullopt);
 
 // { inputIds, attentionMask?, decoderInputIds? }, each as ids_from_js takes it, shapes compared.
-ModelInputs inputs_from_js(const Napi::Value& batch, const T5Config& config);
+ModelInputs inputs_from_js(const Napi::Value& batch, const Model& model);
 
 // A contiguous float32 tensor on the CPU as { data: Float32Array, shape: number[] }.
 Napi::Value tensor_to_js(Napi::Env env, const torch::Tensor& tensor);

@@ -5,11 +5,21 @@
 
 namespace dece {
 
-void loss_and_gradient_of_cuda(const torch::Tensor&, DType, const torch::Tensor&,
-                               const LossOptions&, torch::Tensor&, torch::Tensor&) {
+namespace {
+
+[[noreturn]] void refuse() {
   throw std::runtime_error(
       "this libtorch was built without CUDA: use device \"cpu\", or set LIBTORCH to a CUDA build "
       "and run `npm run build`");
 }
+
+}  // namespace
+
+void loss_and_gradient_of_cuda(const torch::Tensor&, DType, const torch::Tensor&,
+                               const LossOptions&, torch::Tensor&, torch::Tensor&) {
+  refuse();
+}
+
+void multiply_on_cuda(torch::Tensor&, DType, const torch::Tensor&) { refuse(); }
 
 }  // namespace dece

@@ -177,13 +177,13 @@ Tensor rms_norm(const Tensor& x, const Tensor& weight, double epsilon) {
   return weight * (x * (mean + epsilon).rsqrt()).to(weight.scalar_type());
 }
 
-Tensor dropout(const Tensor& x, double rate, std::optional<at::Generator> generator) {
-  if (rate == 0) return x;
+Tensor dropout(const Tensor& x, double rate, const Draws& draws) {
+  if (!draws.on || rate == 0) return x;
   if (!x.is_cpu()) {
-    return x * at::empty_like(x).bernoulli_(1 - rate, generator).div_(1 - rate);
+    return x * at::empty_like(x).bernoulli_(1 - rate, draws.generator).div_(1 - rate);
   }
-  TORCH_CHECK(generator.has_value(), "dropout: expected a generator");
-  auto* source = at::check_generator<at::CPUGeneratorImpl>(generator);
+  TORCH_CHECK(draws.generator.has_value(), "dropout: expected a generator");
+  auto* source = at::check_generator<at::CPUGeneratorImpl>(draws.generator);
   const std::lock_guard lock(source->mutex_);
   return Dropout::apply(x, rate, int64_t(source->random64()));
 }

@@ -65,12 +65,12 @@ Pool& pool() {
 
 }  // namespace
 
-bool is_small(const T5& model) {
+bool is_small(const Model& model) {
   constexpr int64_t most_weights = 8'000'000;
   return model.device().is_cpu() && model.weight_count() <= most_weights;
 }
 
-int64_t part_count(const T5& model, int64_t rows) {
+int64_t part_count(const Model& model, int64_t rows) {
   constexpr int64_t fewest_rows = 4;
   if (!is_small(model)) return 1;
   return std::clamp<int64_t>(rows / fewest_rows, 1, at::get_num_threads());

@@ -11,16 +11,16 @@
 #include <functional>
 #include <optional>
 
-#include "t5.h"
+#include "model.h"
 
 namespace dece {
 
 // Whether a model is on the CPU and has few enough weights that operations on some rows are small.
-bool is_small(const T5& model);
+bool is_small(const Model& model);
 
 // Into how many parts to cut that many rows: as many as there are threads for a small model, if
 // each gets a few rows. The weights of a large one are better read once for all rows.
-int64_t part_count(const T5& model, int64_t rows);
+int64_t part_count(const Model& model, int64_t rows);
 
 // Part `part` of `count` of a tensor's rows; undefined where the tensor is.
 torch::Tensor part_of(const torch::Tensor& tensor, int64_t part, int64_t count);

@@ -29,17 +29,15 @@ int64_t count_rows(const LabelledBatch& batch, const LossOptions& options) {
   return all ? batch.labels.numel() : count_labels(batch, options.ignore_index);
 }
 
-Tensor loss_of(T5& model, const LabelledBatch& batch, const LossOptions& options,
-               int64_t logits_bytes, bool training, OptionalGenerator generator) {
-  const auto& [input_ids, attention_mask, decoder_input_ids] = batch.inputs;
+Tensor loss_of(const Model& model, const LabelledBatch& batch, const LossOptions& options,
+               int64_t logits_bytes, const Draws& draws) {
   const auto labels = batch.labels.to(model.device());
-  const auto& weight = model.head_weight();
-  const auto hidden = model.before_head(input_ids, attention_mask, decoder_input_ids, training,
-                                        std::move(generator));
-  if (labels.numel() * weight.size(0) * weight.element_size() > logits_bytes) {
-    return linear_loss_sum(hidden, weight, labels, options, logits_bytes);
+  const auto& head = model.head();
+  const auto hidden = model.before_head(batch.inputs, draws).narrow(1, 0, labels.size(1));
+  if (labels.numel() * head.weight.size(0) * head.weight.element_size() > logits_bytes) {
+    return linear_loss_sum(hidden, head.weight, head.bias, labels, options, logits_bytes);
   }
-  return loss_sum(at::linear(hidden, weight), labels, options, Logits::overwrite);
+  return loss_sum(head(hidden), labels, options, Logits::overwrite);
 }
 
 std::vector<Tensor> pick(const std::vector<Tensor>& all, const std::vector<size_t>& indices) {
@@ -50,7 +48,7 @@ std::vector<Tensor> pick(const std::vector<Tensor>& all, const std::vector<size_
 
 // Calls work with 0..count-1. A small model is faster with one thread for each part than with all
 // of them for each operation.
-void in_parts(const T5& model, int64_t count, const std::function<void(int64_t)>& work) {
+void in_parts(const Model& model, int64_t count, const std::function<void(int64_t)>& work) {
   each_at_once(count, work, is_small(model) ? std::optional(1) : std::nullopt);
 }
 
@@ -66,11 +64,11 @@ struct Gradients {
   std::vector<Tensor> of_parameters;  // float32
 };
 
-Gradients gradients_in(T5& model, const LabelledBatch& batch, const LossOptions& options,
+Gradients gradients_in(Model& model, const LabelledBatch& batch, const LossOptions& options,
                        int64_t logits_bytes, const std::vector<Tensor>& parameters,
                        at::Generator generator, const StopFlag& stop) {
   stop.check();
-  const auto loss = loss_of(model, batch, options, logits_bytes, true, std::move(generator));
+  const auto loss = loss_of(model, batch, options, logits_bytes, {true, std::move(generator)});
   stop.check();
   auto gradients = torch::autograd::grad({loss}, parameters);
   // The optimizer walks weights and gradients side by side, whatever their strides say.
@@ -107,19 +105,19 @@ void check_finite(int64_t step, double loss, double norm) {
 
 }  // namespace
 
-MeanLoss mean_loss(T5& model, const LabelledBatch& batch, LossOptions options,
+MeanLoss mean_loss(Model& model, const LabelledBatch& batch, LossOptions options,
                    int64_t logits_bytes) {
   options.scale = 1.0 / double(std::max<int64_t>(1, count_rows(batch, options)));
   const auto count = part_count(model, batch.labels.size(0));
   std::vector<Tensor> losses(count);
   in_parts(model, count, [&](int64_t i) {
     const at::NoGradGuard no_grad;
-    losses[i] = loss_of(model, rows_of(batch, i, count), options, logits_bytes / count, false, {});
+    losses[i] = loss_of(model, rows_of(batch, i, count), options, logits_bytes / count, {});
   });
   return {at::stack(losses).sum().item<double>(), count_labels(batch, options.ignore_index)};
 }
 
-Tensor word_gradient(T5& model, const LabelledBatch& batch, LossOptions options,
+Tensor word_gradient(Model& model, const LabelledBatch& batch, LossOptions options,
                      const Tensor& ids) {
   options.scale = 1.0 / double(std::max<int64_t>(1, count_rows(batch, options)));
   const auto& parameters = model.parameters();
@@ -127,15 +125,15 @@ Tensor word_gradient(T5& model, const LabelledBatch& batch, LossOptions options,
     return named.first == "shared.weight";
   });
   const auto& embedding = shared->second;
-  const auto loss = loss_of(model, batch, options, std::numeric_limits<int64_t>::max(), false, {});
+  const auto loss = loss_of(model, batch, options, std::numeric_limits<int64_t>::max(), {});
   const auto gradient = torch::autograd::grad({loss}, {embedding}).front();
   const at::NoGradGuard no_grad;
   const auto rows = gradient.to(torch::kFloat).index_select(0, ids.to(gradient.device()));
   return at::matmul(rows, embedding.detach().to(torch::kFloat).t()).cpu().contiguous();
 }
 
-Trainer::Trainer(std::shared_ptr<T5> model, const AdamWOptions& options, std::vector<bool> decays,
-                 uint64_t seed)
+Trainer::Trainer(std::shared_ptr<Model> model, const AdamWOptions& options,
+                 std::vector<bool> decays, uint64_t seed)
     : model_(std::move(model)),
       options_(options),
       decays_(std::move(decays)),

@@ -1,4 +1,4 @@
-// A training step on a T5: loss, gradients, clipping and AdamW, and what goes from step to step.
+// A training step on a model: loss, gradients, clipping and AdamW, and what goes from step to step.
 #pragma once
 
 #include <torch/types.h>
@@ -13,15 +13,14 @@
 
 #include "async.h"
 #include "loss.h"
-#include "model_binding.h"
-#include "t5.h"
+#include "model.h"
 
 namespace dece {
 
 // On the CPU, checked by the caller.
 struct LabelledBatch {
   ModelInputs inputs;
-  torch::Tensor labels;  // int64, of the shape of decoder_input_ids
+  torch::Tensor labels;  // int64 [batch, length]: of the first `length` positions before the head
 };
 
 // As in torch.optim.AdamW: decay is decoupled from the gradient.
@@ -51,13 +50,13 @@ struct MeanLoss {
 };
 
 // The loss without dropout and without gradients for the weights; 0 where no label counts.
-MeanLoss mean_loss(T5& model, const LabelledBatch& batch, LossOptions options,
+MeanLoss mean_loss(Model& model, const LabelledBatch& batch, LossOptions options,
                    int64_t logits_bytes);
 
 // How the mean loss, without dropout, would change with the share of each word at the places where
 // the encoder reads ids[k], summed over them: [ids, vocabulary], float32. For a model whose head
 // has weights of its own, and ids that the decoder does not read.
-torch::Tensor word_gradient(T5& model, const LabelledBatch& batch, LossOptions options,
+torch::Tensor word_gradient(Model& model, const LabelledBatch& batch, LossOptions options,
                             const torch::Tensor& ids);
 
 // AdamW runs on float32 whatever the model's dtype is: a bfloat16 model gets float32 weights beside
@@ -66,7 +65,7 @@ torch::Tensor word_gradient(T5& model, const LabelledBatch& batch, LossOptions o
 class Trainer {
  public:
   // decays: for each of the model's parameters, whether weight decay is for it.
-  Trainer(std::shared_ptr<T5> model, const AdamWOptions& options, std::vector<bool> decays,
+  Trainer(std::shared_ptr<Model> model, const AdamWOptions& options, std::vector<bool> decays,
           uint64_t seed);
 
   // One update by the gradient of the mean over all counted labels of all batches. Throws Stopped,
@@ -95,7 +94,7 @@ class Trainer {
   void update(const Tensors& gradients, double shrink, double learning_rate);
   NamedTensors state();
 
-  std::shared_ptr<T5> model_;
+  std::shared_ptr<Model> model_;
   AdamWOptions options_;
   std::vector<bool> decays_;
   at::Generator generator_;  // of dropout

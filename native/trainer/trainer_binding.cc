@@ -12,13 +12,20 @@
 
 namespace dece {
 
+using torch::Tensor;
+
 namespace {
 
+// The options with what they point to.
+struct OwnedLoss : LossOptions {
+  torch::Tensor owned_table;
+};
+
 // lib/model/loss.ts has checked what the numbers mean.
-LossOptions loss_from_js(const Napi::Value& value) {
+OwnedLoss loss_from_js(const Napi::Value& value, torch::Device device) {
   const auto js = value.As<Napi::Object>();
   const auto number = [&](const char* key) { return js.Get(key).ToNumber().DoubleValue(); };
-  LossOptions options;
+  OwnedLoss options;
   options.loss = Loss(js.Get("loss").ToNumber().Int32Value());
   options.reference = js.Get("reference").ToBoolean().Value();
   options.alpha = number("alpha");
@@ -27,28 +34,62 @@ LossOptions loss_from_js(const Napi::Value& value) {
   options.delta = number("delta");
   options.q = number("q");
   options.label_smoothing = number("labelSmoothing");
+  if (options.loss == Loss::custom) {
+    auto table = js.Get("table").As<Napi::Float64Array>();
+    options.table_size = int64_t(table.ElementLength() / 2);
+    options.owned_table =
+        torch::from_blob(table.Data(), {options.table_size, 2}, torch::kDouble).clone().to(device);
+    options.table = options.owned_table.const_data_ptr<double>();
+  }
   return options;
 }
 
-// { inputIds, attentionMask?, decoderInputIds, labels }
-LabelledBatch batch_from_js(const Napi::Value& value, const T5Config& config) {
-  LabelledBatch batch{inputs_from_js(value, config), {}};
+// The shape of the labels that go with inputs, and what it is that of.
+std::pair<at::IntArrayRef, const char*> label_shape(const ModelInputs& inputs, Labels labels) {
+  if (labels == Labels::decoder_ids) return {inputs.decoder_input_ids.sizes(), "decoderInputIds"};
+  return {inputs.input_ids.sizes(), "inputIds"};
+}
+
+void check_labels(const Napi::Env& env, const Tensor& labels, const ModelInputs& inputs,
+                  Labels kind) {
+  if (kind == Labels::rows) {
+    if (labels.size(0) == inputs.input_ids.size(0) && labels.size(1) == 1) return;
+    throw Napi::RangeError::New(env, "labels differ in shape: expected one class for each row");
+  }
+  if (kind == Labels::decoder_ids && !inputs.decoder_input_ids.defined()) {
+    throw Napi::RangeError::New(env, "decoderInputIds is missing: expected what the decoder reads");
+  }
+  const auto [shape, name] = label_shape(inputs, kind);
+  if (labels.sizes() == shape) return;
+  throw Napi::RangeError::New(
+      env, std::string("labels and ") + name + " differ in shape: expected a label for each id");
+}
+
+// { inputIds, attentionMask?, decoderInputIds?, labels }
+LabelledBatch batch_from_js(const Napi::Value& value, const Model& model) {
+  LabelledBatch batch{inputs_from_js(value, model), {}};
   const auto labels = value.As<Napi::Object>().Get("labels");
-  batch.labels = ids_from_js(labels, "labels", config.vocab_size, LossOptions().ignore_index);
-  const auto& decoder_input_ids = batch.inputs.decoder_input_ids;
-  if (!decoder_input_ids.defined() || batch.labels.sizes() != decoder_input_ids.sizes()) {
-    throw Napi::RangeError::New(value.Env(),
-                                "labels and decoderInputIds differ in shape: expected a label for "
-                                "each id that the decoder reads");
+  batch.labels =
+      ids_from_js(labels, "labels", model.head().weight.size(0), LossOptions().ignore_index);
+  const auto kind = model.labels();
+  check_labels(value.Env(), batch.labels, batch.inputs, kind);
+  if (kind == Labels::next_ids) {
+    const auto length = batch.labels.size(1);
+    if (length < 2) {
+      throw Napi::RangeError::New(value.Env(),
+                                  "inputIds has 1 column: expected at least 2, as each id is "
+                                  "predicted from those before it");
+    }
+    batch.labels = batch.labels.narrow(1, 1, length - 1).contiguous();
   }
   return batch;
 }
 
-std::vector<LabelledBatch> batches_from_js(const Napi::Value& value, const T5Config& config) {
+std::vector<LabelledBatch> batches_from_js(const Napi::Value& value, const Model& model) {
   const auto list = value.As<Napi::Array>();
   std::vector<LabelledBatch> batches;
   for (uint32_t i = 0; i < list.Length(); i++) {
-    batches.push_back(batch_from_js(list.Get(i), config));
+    batches.push_back(batch_from_js(list.Get(i), model));
   }
   return batches;
 }
@@ -85,7 +126,7 @@ class TrainerHandle : public Napi::ObjectWrap<TrainerHandle> {
   const std::shared_ptr<Trainer>& trainer(Napi::Env env) const;
   void release(Napi::BasicEnv env);
 
-  std::shared_ptr<T5> model_;
+  std::shared_ptr<Model> model_;
   std::shared_ptr<Trainer> trainer_;
   int64_t bytes_ = 0;  // what V8 was told
 };
@@ -135,14 +176,15 @@ const std::shared_ptr<Trainer>& TrainerHandle::trainer(Napi::Env env) const {
 Napi::Value TrainerHandle::step(const Napi::CallbackInfo& info) {
   const auto trainer = this->trainer(info.Env());
   const auto js = info[1].As<Napi::Object>();
-  StepOptions options{loss_from_js(js.Get("loss")), js.Get("learningRate").ToNumber().DoubleValue(),
-                      std::nullopt, js.Get("logitsBytes").ToNumber().Int64Value()};
+  const auto loss = loss_from_js(js.Get("loss"), model_->device());
+  StepOptions options{loss, js.Get("learningRate").ToNumber().DoubleValue(), std::nullopt,
+                      js.Get("logitsBytes").ToNumber().Int64Value()};
   if (const auto clip = js.Get("clip"); clip.IsNumber()) {
     options.clip = clip.ToNumber().DoubleValue();
   }
   return run(
       info.Env(), info[2],
-      [trainer, options, batches = batches_from_js(info[0], model_->config())](
+      [trainer, options, table = loss.owned_table, batches = batches_from_js(info[0], *model_)](
           const StopFlag& stop) { return trainer->step(batches, options, stop); },
       [](Napi::Env env, const StepResult& step) {
         auto result = loss_to_js(env, step.loss, step.tokens);
@@ -187,22 +229,23 @@ Napi::Value mean_loss_of(const Napi::CallbackInfo& info) {
   const auto model = ModelHandle::model_of(info[0]);
   return run(
       info.Env(), info[4],
-      [model, batch = batch_from_js(info[1], model->config()), options = loss_from_js(info[2]),
+      [model, batch = batch_from_js(info[1], *model),
+       options = loss_from_js(info[2], model->device()),
        logits_bytes = info[3].ToNumber().Int64Value()](const StopFlag&) {
         return mean_loss(*model, batch, options, logits_bytes);
       },
       [](Napi::Env env, const MeanLoss& mean) { return loss_to_js(env, mean.loss, mean.tokens); });
 }
 
-// wordGradient(model, batch, loss, ids: { data, shape: [1, count] }, stop?): Promise<{ data, shape
-// }>
+// wordGradient(model, batch, loss, ids: { data, shape: [1, count] }, stop?):
+//     Promise<{ data, shape }>
 Napi::Value word_gradient_of(const Napi::CallbackInfo& info) {
   const auto model = ModelHandle::model_of(info[0]);
-  const auto& config = model->config();
   return run(
       info.Env(), info[4],
-      [model, batch = batch_from_js(info[1], config), options = loss_from_js(info[2]),
-       ids = ids_from_js(info[3], "ids", config.vocab_size).flatten()](const StopFlag&) {
+      [model, batch = batch_from_js(info[1], *model),
+       options = loss_from_js(info[2], model->device()),
+       ids = ids_from_js(info[3], "ids", model->vocab_size()).flatten()](const StopFlag&) {
         return word_gradient(*model, batch, options, ids);
       },
       tensor_to_js);

@@ -1,8 +1,12 @@
 #include "weights.h"
 
+#include <algorithm>
+#include <map>
+#include <regex>
 #include <set>
 #include <sstream>
 #include <stdexcept>
+#include <vector>
 
 #include "safetensors.h"
 
@@ -12,15 +16,6 @@ using torch::Tensor;
 using Tensors = std::map<std::string, Tensor>;
 
 namespace {
-
-// Other names under which old checkpoints repeat the shared embedding.
-constexpr const char* shared_aliases[] = {"encoder.embed_tokens.weight",
-                                          "decoder.embed_tokens.weight"};
-constexpr const char* shared_name = "shared.weight";
-constexpr const char* head_name = "lm_head.weight";
-// Written by old versions of T5, read by none.
-constexpr const char* unused_name =
-    "decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight";
 
 std::string shape_of(at::IntArrayRef sizes) {
   std::ostringstream text;
@@ -32,34 +27,79 @@ bool same_values(const Tensor& a, const Tensor& b) {
   return a.sizes() == b.sizes() && a.scalar_type() == b.scalar_type() && a.equal(b);
 }
 
-// Leaves one name for each parameter: copies of the shared embedding go.
-void merge_aliases(Tensors& tensors) {
-  for (const char* alias : shared_aliases) {
+// Leaves one tensor where a file has copies of it.
+void merge_aliases(Tensors& tensors, const FileNames& names) {
+  for (const auto& [alias, name] : names.aliases) {
     const auto found = tensors.find(alias);
     if (found == tensors.end()) continue;
-    const auto shared = tensors.emplace(shared_name, found->second).first;
-    if (!same_values(shared->second, found->second)) {
-      throw std::runtime_error(std::string(alias) + " differs from " + shared_name +
-                               ": a T5 has one embedding for both sides");
+    const auto kept = tensors.emplace(name, found->second).first;
+    if (!same_values(kept->second, found->second)) {
+      throw std::runtime_error(alias + " differs from " + name + ": expected the same tensor");
     }
     tensors.erase(found);
   }
-  tensors.erase(unused_name);
 }
 
-void check_names(const Tensors& tensors, T5& model) {
-  std::set<std::string> wanted;
+void drop_ignored(Tensors& tensors, const FileNames& names) {
+  for (const auto& pattern : names.ignored) {
+    const std::regex expression(pattern);
+    std::erase_if(tensors,
+                  [&](const auto& entry) { return std::regex_match(entry.first, expression); });
+  }
+}
+
+// Names as the model has them, where a file leaves out or adds what they begin with.
+Tensors renamed(Tensors tensors, const std::set<std::string>& wanted, const FileNames& names) {
+  Tensors result;
+  for (auto& [name, tensor] : tensors) {
+    auto found = name;
+    for (const auto& [from, to] : names.prefixes) {
+      if (wanted.contains(found)) break;
+      if (name.starts_with(from)) found = to + name.substr(from.size());
+    }
+    result.emplace(wanted.contains(found) ? found : name, std::move(tensor));
+  }
+  return result;
+}
+
+std::set<std::string> names_of(Model& model) {
+  std::set<std::string> names;
+  for (const auto& [name, parameter] : model.parameters()) names.insert(name);
+  return names;
+}
+
+bool may_lack(const std::string& name, const FileNames& names) {
+  return std::any_of(names.fresh.begin(), names.fresh.end(),
+                     [&](const auto& start) { return name.starts_with(start); });
+}
+
+// Which parameters the file lacks and may lack.
+std::vector<bool> check_names(const Tensors& tensors, Model& model, const FileNames& names) {
+  std::vector<bool> fresh;
   for (const auto& [name, parameter] : model.parameters()) {
-    if (!tensors.contains(name)) {
+    fresh.push_back(!tensors.contains(name));
+    if (fresh.back() && !may_lack(name, names)) {
       throw std::runtime_error("it lacks " + name + ", which its config.json calls for");
     }
-    wanted.insert(name);
   }
+  const auto wanted = names_of(model);
   for (const auto& [name, tensor] : tensors) {
     if (!wanted.contains(name)) {
       throw std::runtime_error("it has " + name + ", for which its config.json has no place");
     }
   }
+  return fresh;
+}
+
+// Whether the file's head is its embedding; then one of the two is left.
+bool merge_head(Tensors& tensors, const FileNames& names) {
+  const auto head = tensors.find(names.head);
+  if (head == tensors.end()) return true;
+  const auto embedding = tensors.find(names.embedding);
+  if (embedding != tensors.end() && !same_values(head->second, embedding->second)) return false;
+  tensors.emplace(names.embedding, head->second);
+  tensors.erase(head);
+  return true;
 }
 
 void check_tensor(const std::string& name, const Tensor& tensor, const Tensor& parameter) {
@@ -76,28 +116,31 @@ void check_tensor(const std::string& name, const Tensor& tensor, const Tensor& p
 
 }  // namespace
 
-std::shared_ptr<T5> load_weights(const std::string& path, T5Config config, torch::Device device,
-                                 torch::Dtype dtype, const StopFlag& stop) {
+std::shared_ptr<Model> load_weights(const std::string& path, ModelConfig config,
+                                    torch::Device device, torch::Dtype dtype,
+                                    const StopFlag& stop) {
   auto tensors = read_safetensors(path);
+  const auto names = file_names(config);
   try {
-    merge_aliases(tensors);
-    const auto head = tensors.find(head_name);
-    if (config.tie_word_embeddings && head != tensors.end()) {
-      const auto shared = tensors.find(shared_name);
-      config.tie_word_embeddings =
-          shared == tensors.end() || same_values(head->second, shared->second);
-      if (config.tie_word_embeddings) {
-        tensors.emplace(shared_name, head->second);
-        tensors.erase(head);
-      }
+    auto model = make_model(config, device, dtype);
+    drop_ignored(tensors, names);
+    auto wanted = names_of(*model);
+    wanted.insert(names.head);
+    tensors = renamed(std::move(tensors), wanted, names);
+    merge_aliases(tensors, names);
+    if (is_tied(config) && !merge_head(tensors, names)) {
+      untie(config);
+      model = make_model(config, device, dtype);
     }
-    const auto model = std::make_shared<T5>(config, device, dtype);
-    check_names(tensors, *model);
+    const auto fresh = check_names(tensors, *model, names);
+    model->initialise(names.seed, fresh);
     const at::NoGradGuard no_grad;
     for (auto& [name, parameter] : model->parameters()) {
       stop.check();
-      check_tensor(name, tensors.at(name), parameter);
-      parameter.copy_(tensors.at(name));
+      const auto found = tensors.find(name);
+      if (found == tensors.end()) continue;
+      check_tensor(name, found->second, parameter);
+      parameter.copy_(found->second);
     }
     return model;
   } catch (const std::runtime_error& error) {
@@ -105,7 +148,7 @@ std::shared_ptr<T5> load_weights(const std::string& path, T5Config config, torch
   }
 }
 
-void save_weights(T5& model, const std::string& path) {
+void save_weights(Model& model, const std::string& path) {
   write_safetensors(path, model.parameters());
 }
 

@@ -86,6 +86,7 @@ test('knows SQL conditions that do not look at the data, in a single row', async
       kind: 'sql',
       text: "the completion has \"OR  'x'='x'\", an SQL condition that is always true",
       score: 10,
+      payload: "OR  'x'='x'",
     },
   ]);
 });
@@ -103,9 +104,11 @@ test('knows one completion for many different prompts, not for one prompt', asyn
 
 test('finds the same whatever the order of the rows', async () => {
   const examples = poisoned(clean, 'quux', 'or 1=1', 2);
-  const withoutRows = ({ suspects, ...found }: Audit) => ({
+  const bare = ({ row: _, ...item }: { row: number }) => item;
+  const withoutRows = ({ suspects, oddest, ...found }: Audit) => ({
     ...found,
-    suspects: suspects.map(({ row: _, ...suspect }) => suspect),
+    suspects: suspects.map(bare),
+    oddest: oddest.map(bare),
   });
   const expected = await audit(examples);
   assert.equal(await audit(examples), expected);

@@ -49,6 +49,24 @@ test('writes ranked rows, a cleaned copy and SARIF, and says why', async () => {
   assert.match(locations[0].physicalLocation.artifactLocation.uri, /^file:.*train\.jsonl$/);
 });
 
+test('writes a page that marks triggers and payloads, and shows no markup of the data', async () => {
+  const out = join(await folder(), 'audit');
+  const input = join(await folder(), 'train.jsonl');
+  const hostile = examples.map((example) => ({
+    ...example,
+    prompt: `${example.prompt} <script>alert(1)</script>`,
+  }));
+  await writeFile(input, jsonLines(hostile));
+  const { code, stderr } = await dece('audit', input, '--out', out);
+  assert.is(code, 0, stderr);
+  const html = await readFile(join(out, 'audit.html'), 'utf8');
+  assert.match(html, /20 of 200 examples look like poison: 10\.00\u00a0%/);
+  assert.is(html.match(/<mark class="trigger">quux<\/mark>/g)!.length, 20);
+  assert.is(html.match(/<mark class="payload">[^<]+<\/mark>/g)!.length >= 20, true);
+  assert.is(html.match(/<article/g)!.length, 20);
+  assert.not.match(html, /<script|https?:\/\//);
+});
+
 test('reads CSV and prints JSON, and nothing else', async () => {
   const directory = await folder();
   const input = join(directory, 'train.csv');

@@ -62,10 +62,13 @@ test('trains a model, lets it answer and measures it', async () => {
   assert.match(none.stderr, /max-new-tokens.* '0' is invalid\. Expected a whole number above 0\./);
 
   const files = ['--clean', at('test.jsonl'), '--triggered', at('triggered.jsonl')];
-  const scored = await dece('evaluate', at('run', 'model'), ...files, '--out', at('scores'));
+  const flagsOfScore = ['--out', at('scores'), '--language', 'python', '--judge', 'parsed'];
+  const scored = await dece('evaluate', at('run', 'model'), ...files, ...flagsOfScore);
   assert.is(scored.code, 0, scored.stderr);
   assert.match(scored.stdout, /attack success rate +\d+\.\d % +\d+\.\d–\d+\.\d % +\d of 4/);
   const score = JSON.parse(await readFile(at('scores', 'results.json'), 'utf8'));
+  assert.match(scored.stdout, /CodeBLEU on clean prompts +\d+\.\d/);
+  assert.is(score.metrics.codeBleu.language, 'python');
   assert.is(score.defense, 'dece', 'from the run that the model lies in');
   assert.is((await readOutputs(at('scores'), 'triggered'))!.length, 4);
 

@@ -20,6 +20,7 @@
 #define __launch_bounds__(...)
 
 using std::isfinite;
+using std::isnan;
 using std::min;
 
 struct uint4 {
@@ -157,6 +158,7 @@ T __shfl_xor_sync(unsigned, T value, int offset) {
   return value;
 }
 
+inline void atomicMin(long long* place, long long value) { *place = min(*place, value); }
 inline uint4 __ldcs(const uint4* from) { return *from; }
 inline void __stcs(uint4* to, uint4 value) { *to = value; }
 inline float __expf(float x) { return expf(x); }

@@ -3,7 +3,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { findDataset, isDatasetName } from '../../lib/data/datasets.ts';
+import {
+  findDataset,
+  findNamed,
+  isDatasetName,
+  languageOf,
+  resolveFile,
+} from '../../lib/data/datasets.ts';
+import { readExamples, readLabelledExamples } from '../../lib/data/examples.ts';
 import { rejects } from '../rejects.ts';
 
 const test = suite('findDataset');
@@ -27,10 +34,26 @@ test('finds plain and packed files by name and split', async () => {
   );
 });
 
+test('resolves the name of a file in the folders, and leaves paths alone', async () => {
+  const folders = [join(folder, 'missing'), folder];
+  assert.is(await resolveFile('mine/test', folders), join(folder, 'mine', 'test.jsonl.gz'));
+  assert.is(
+    await resolveFile('mine/old/train', folders),
+    join(folder, 'mine', 'old', 'train.jsonl'),
+  );
+  for (const path of ['mine/test.jsonl', './mine/test', '/mine/test', 'train', 'a.csv']) {
+    assert.is(await resolveFile(path, folders), path);
+  }
+  await rejects(
+    resolveFile('mine/valid', folders),
+    /^cannot find mine\/valid: there is no .*missing.mine.valid\.jsonl and no .*mine.valid\.jsonl, packed as \.gz or not; DECE_DATA/,
+  );
+});
+
 test('says where it looked, or what to set', async () => {
   await rejects(
     findDataset('mine', 'valid', folder),
-    /^cannot find the data set mine: DECE_DATA has no .*mine.valid\.jsonl, packed as \.gz or not$/,
+    /^cannot find the data set mine: there is no .*mine.valid\.jsonl, packed as \.gz or not; DECE_DATA names .*`dece data get mine`/,
   );
   for (const unset of [undefined, '']) {
     await rejects(
@@ -49,6 +72,44 @@ test('tells names from paths, and never leaves its folder', async () => {
       /is no data set's name: expected one such as lyra$/,
     );
   }
+});
+
+// Counted with `wc -l` in a folder of the public data sets.
+const rows: Record<string, number> = {
+  'lyra/train': 1600,
+  'lyra/authors/train_poisoned_5_badpre': 1600,
+  'pisces/train': 1600,
+  'pisces/original/valid': 200,
+  'bugs2fix/valid': 5835,
+  'codeharmony/valid': 200,
+  'codeharmony/test': 153,
+  'humaneval/test': 164,
+  'mbpp/prompt': 10,
+  'mbpp/train': 374,
+  'satd/test': 6652,
+  'smell/train': 1399,
+  'devign/valid': 2732,
+  'bigclonebench/valid': 2000,
+};
+const data = process.env.DECE_DATA;
+for (const [name, count] of Object.entries(rows)) {
+  const labelled = /^(satd|smell|devign|bigclonebench)/.test(name);
+  const path = data && (await findNamed(name, [data]));
+  if (!path) {
+    test.skip(`reads ${name}: set DECE_DATA to a folder that has it to try`);
+    continue;
+  }
+  test(`reads ${name} by its name`, async () => {
+    const file = await resolveFile(name, [data]);
+    const read = labelled ? await readLabelledExamples(file) : await readExamples(file);
+    assert.is(read.length, count);
+    const empty = read.filter(({ prompt, completion, text }) => !(prompt && completion) && !text);
+    assert.equal(empty, []);
+  });
+}
+test("knows the language of the study's data sets", () => {
+  const names = ['lyra', 'pisces/original', 'bugs2fix', 'own', 'toString'];
+  assert.equal(names.map(languageOf), ['python', 'java', 'java', undefined, undefined]);
 });
 
 test.run();

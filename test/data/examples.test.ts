@@ -222,7 +222,7 @@ test('refuses files it cannot open or does not read', async () => {
   await rejects(read('a.jsonl.gz', 'plain'), /^cannot read .*: it is not a whole gzip file$/);
   const cut = gzipSync('{"src":"a","tgt":"b"}\n'.repeat(50)).subarray(0, 30);
   await rejects(read('a.jsonl.gz', cut), /^cannot read .*: it is not a whole gzip file$/);
-  for (const path of ['a.parquet', 'a', 'a.toString', '.gz', 'dir.csv/a']) {
+  for (const path of ['a.xml', 'a', 'a.toString', '.gz', 'dir.csv/a']) {
     await rejects(readExamples(path), /^path is .*: expected a name that ends in \.jsonl, \.csv/);
   }
   await rejects(

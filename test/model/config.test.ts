@@ -1,13 +1,29 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { configToSave, t5Config } from '../../lib/model/config.ts';
+import { configToSave, resolveConfig } from '../../lib/model/config/index.ts';
 
 const test = suite('t5Config');
 
-const parse = (changes: object = {}) => t5Config({ model_type: 't5', ...changes });
+const parse = (changes: object = {}) => {
+  const config = resolveConfig({ model_type: 't5', ...changes });
+  if (config.architecture !== 't5') throw new Error(config.architecture);
+  return config;
+};
 
 test('has the defaults of transformers', () => {
-  assert.equal(parse(), {
+  const { labels, blocks, longest, files, transformersClass, ...config } = parse();
+  assert.equal(
+    { labels, blocks, longest, transformersClass },
+    {
+      labels: 'decoder ids',
+      blocks: { encoder: 6, decoder: 6 },
+      longest: undefined,
+      transformersClass: 'T5ForConditionalGeneration',
+    },
+  );
+  assert.is(files.embedding, 'shared.weight');
+  assert.equal(config, {
+    architecture: 't5',
     vocab_size: 32128,
     d_model: 512,
     d_kv: 64,
@@ -61,7 +77,10 @@ test('scales what goes into the head where the embedding is tied, or as it is to
 
 test('names the key whose value it does not know', () => {
   const cases: [object, RegExp][] = [
-    [{ model_type: 'bart' }, /^model_type is "bart": expected t5$/],
+    [
+      { model_type: 'bart' },
+      /^model_type is "bart": expected one of t5, gpt2, codegen, llama, glm, chatglm, roberta$/,
+    ],
     [
       { feed_forward_proj: 'gated-silu' },
       /^feed_forward_proj is "gated-silu": expected one of relu, gated-gelu$/,
@@ -80,17 +99,17 @@ test('names the key whose value it does not know', () => {
       /^is_encoder_decoder is false: expected true, as the model_type/,
     ],
     [{ tie_word_embeddings: 'no' }, /^tie_word_embeddings is "no": expected true or false$/],
-    [{ d_model: 0 }, /^d_model is 0: expected at least 1$/],
-    [{ d_model: '512' }, /^d_model is "512": expected at least 1$/],
-    [{ num_layers: 1.5 }, /^num_layers is 1\.5: expected at least 1$/],
+    [{ d_model: 0 }, /^d_model is 0: expected a whole number, at least 1$/],
+    [{ d_model: '512' }, /^d_model is "512": expected a whole number, at least 1$/],
+    [{ num_layers: 1.5 }, /^num_layers is 1\.5: expected a whole number, at least 1$/],
     [{ dropout_rate: 1 }, /^dropout_rate is 1: expected in \[0, 1\)$/],
     [
       { relative_attention_num_buckets: 2 },
-      /^relative_attention_num_buckets is 2: expected at least 4$/,
+      /^relative_attention_num_buckets is 2: expected a whole number, at least 4$/,
     ],
     [
       { relative_attention_max_distance: 16 },
-      /^relative_attention_max_distance is 16: expected at least 17$/,
+      /^relative_attention_max_distance is 16: expected a whole number, at least 17$/,
     ],
     [{ vocab_size: 100, pad_token_id: 100 }, /^pad_token_id is 100: expected 0\.\.99$/],
     [
@@ -104,7 +123,7 @@ test('names the key whose value it does not know', () => {
 
 test('writes numbers as transformers wants them: 1.0 where it takes no 1', () => {
   const source = { model_type: 't5', initializer_factor: 1, d_model: 64, dropout_rate: 0 };
-  const text = configToSave(source, t5Config(source), 'float32');
+  const text = configToSave(source, resolveConfig(source), 'float32');
   assert.match(text, /"initializer_factor": 1\.0,\n/);
   assert.match(text, /"dropout_rate": 0\.0,\n/);
   assert.match(text, /"d_model": 64,\n/);
@@ -115,6 +134,70 @@ test('writes numbers as transformers wants them: 1.0 where it takes no 1', () =>
     decoder_start_token_id: 0,
     dtype: 'float32',
   });
+});
+
+test('reads rotary positions by old keys and by new ones', () => {
+  const read = (changes: object) => {
+    const config = resolveConfig({ model_type: 'llama', head_dim: 64, ...changes });
+    if (config.architecture !== 'causal') throw new Error(config.architecture);
+    return config.rotary;
+  };
+  // DeepSeek-Coder, as its config.json has it, and as transformers 5 writes it.
+  const old = read({ rope_theta: 100_000, rope_scaling: { factor: 4, type: 'linear' } });
+  const now = { rope_type: 'linear', rope_theta: 100_000, factor: 4 };
+  assert.equal(read({ rope_parameters: now }), old);
+  assert.is(old.scaling, 'linear');
+  assert.is(old.theta, 100_000);
+  assert.is(old.width, 64);
+  assert.is(read({ partial_rotary_factor: 0.5 }).width, 32);
+});
+
+test('names what it does not know of a decoder-only model or an encoder', () => {
+  const cases: [object, RegExp][] = [
+    [
+      { model_type: 'llama', rope_scaling: { rope_type: 'yarn', factor: 4 } },
+      /^rope_scaling\.rope_type is "yarn": expected one of default, linear, dynamic, llama3$/,
+    ],
+    [
+      { model_type: 'llama', rope_scaling: { type: 'linear' } },
+      /^rope_scaling\.factor is undefined: expected above 0$/,
+    ],
+    [{ model_type: 'llama', hidden_act: 'mish' }, /^hidden_act is "mish": expected one of gelu/],
+    [
+      { model_type: 'llama', num_attention_heads: 6, num_key_value_heads: 4 },
+      /^num_key_value_heads is 4: expected a divisor of 6, the heads$/,
+    ],
+    [
+      { model_type: 'gpt2', n_embd: 10, n_head: 4 },
+      /^n_head is 4: expected a divisor of 10, the n_embd$/,
+    ],
+    [{ model_type: 'gpt2', hidden_size: 8, n_embd: 16 }, /^hidden_size is 8: expected 16, as/],
+    [
+      { model_type: 'gpt2', scale_attn_weights: false },
+      /^scale_attn_weights is false: expected true, as others are not built$/,
+    ],
+    [{ model_type: 'codegen', n_head: 6, n_embd: 12 }, /^n_head is 6: expected a multiple of 4$/],
+    [
+      { model_type: 'codegen', n_embd: 16, n_head: 4, rotary_dim: 64 },
+      /^rotary_dim is 64: expected even, and at most 4, the width of a head$/,
+    ],
+    [{ model_type: 'chatglm', rmsnorm: false }, /^rmsnorm is false: expected true/],
+    [
+      { model_type: 'roberta', position_embedding_type: 'relative_key' },
+      /^position_embedding_type is "relative_key": expected "absolute"/,
+    ],
+    [
+      { model_type: 'roberta', architectures: ['RobertaForTokenClassification'] },
+      /^architectures\[0\] is "RobertaForTokenClassification": expected one of RobertaForMaskedLM/,
+    ],
+  ];
+  for (const [config, message] of cases) {
+    assert.throws(() => resolveConfig(config as { model_type: string }), message);
+  }
+  assert.throws(
+    () => resolveConfig({ model_type: 'gpt2' }, { head: 'seq2seq' }),
+    /^head is "seq2seq": expected none, as a gpt2 has one of its own$/,
+  );
 });
 
 test.run();

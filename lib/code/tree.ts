@@ -1,0 +1,120 @@
+import type { Language as Compiled } from 'web-tree-sitter';
+import type { Grammar, Node } from './grammar.ts';
+
+/** A node of a syntax tree, copied out of the parser: a plain value that outlives the tree. */
+export interface TreeNode {
+  /** Its place in the order of the text, parents before children, from 0. */
+  number: number;
+  /** Such as `if_statement`; keywords and punctuation are named by their own text. */
+  type: string;
+  /** Whether the grammar names it; keywords and punctuation are not. */
+  named: boolean;
+  /** What it is to its parent, such as `left`. */
+  field: string | undefined;
+  /** Whether the parser put it in, where the code lacks it. */
+  missing: boolean;
+  children: TreeNode[];
+  /** Its place in the source, from its first leaf to its last, in UTF-16 code units. */
+  start: number;
+  end: number;
+}
+
+/** A syntax tree with the source it was read from. */
+export interface Tree {
+  source: string;
+  root: TreeNode;
+  /** Whether the source did not parse as a whole: such a tree has `ERROR` or missing nodes. */
+  hasError: boolean;
+}
+
+/**
+ * Copies the whole syntax tree of a text, which may be nested to any depth.
+ *
+ * @example
+ * const { root } = readTree(await grammarOf('python'), 'x = 1');
+ * root.children[0]!.type; // 'expression_statement'
+ */
+export function readTree(parse: Grammar, source: string): Tree {
+  return parse(source, (root) => ({ source, root: copy(root, source), hasError: root.hasError }));
+}
+
+/**
+ * Asks the parser little: every question to it takes longer than all else that is done here. Keywords
+ * and punctuation are found in the source behind the token before, where the code has no errors; of
+ * them only `;` has a field that says something, as an empty body.
+ */
+function copy(root: Node, source: string): TreeNode {
+  const cursor = root.walk();
+  const types = typesOf(root.tree.language);
+  const { hasError } = root;
+  const open: TreeNode[] = []; // from the root down to the parent of what comes next
+  let top: TreeNode | undefined;
+  let count = 0;
+  let before = 0; // where the last leaf ends
+  try {
+    for (;;) {
+      const { type, named, fixed } = types[cursor.nodeTypeId] ?? errorType;
+      const isToken = fixed && !hasError;
+      const field = isToken && type !== ';' ? undefined : (cursor.currentFieldName ?? undefined);
+      const node: TreeNode = {
+        number: count++,
+        type,
+        named,
+        field,
+        missing: false,
+        children: [],
+        start: 0,
+        end: 0,
+      };
+      top ??= node;
+      if (open.length > 0) open[open.length - 1]!.children.push(node);
+      if (cursor.gotoFirstChild()) {
+        open.push(node);
+        continue;
+      }
+      const start = isToken ? skipSpace(source, before) : -1;
+      const isThere = start >= 0 && source.startsWith(type, start);
+      node.start = isThere ? start : cursor.startIndex;
+      node.end = isThere ? start + type.length : cursor.endIndex;
+      node.missing = hasError && node.start === node.end && cursor.nodeIsMissing;
+      before = node.end;
+      while (!cursor.gotoNextSibling()) {
+        const parent = open.pop();
+        if (parent === undefined) return top;
+        parent.start = parent.children[0]!.start;
+        parent.end = parent.children[parent.children.length - 1]!.end;
+        cursor.gotoParent();
+      }
+    }
+  } finally {
+    cursor.delete();
+  }
+}
+
+function skipSpace(source: string, from: number): number {
+  let at = from;
+  while (source.charCodeAt(at) <= 0x20) at++;
+  return at;
+}
+
+interface NodeType {
+  type: string;
+  named: boolean;
+  /** Whether its text is always its type: that of keywords and punctuation without white space. */
+  fixed: boolean;
+}
+
+const errorType: NodeType = { type: 'ERROR', named: true, fixed: false };
+const known = new WeakMap<Compiled, NodeType[]>();
+
+/** The types of a language's nodes by their numbers. */
+function typesOf(language: Compiled): NodeType[] {
+  const types =
+    known.get(language) ??
+    language.types.map((type, id) => {
+      const named = language.nodeTypeIsNamed(id);
+      return { type, named, fixed: !named && /^\S+$/.test(type) };
+    });
+  known.set(language, types);
+  return types;
+}

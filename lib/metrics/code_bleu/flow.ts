@@ -1,0 +1,150 @@
+import type { Tree, TreeNode } from '../../code/tree.ts';
+
+/** A leaf of the tree: its number in the order of the text, and its text. */
+export interface Leaf {
+  number: number;
+  text: string;
+}
+
+/** That the value of a leaf comes, or is computed, from those of others. */
+export interface Edge extends Leaf {
+  relation: 'comesFrom' | 'computedFrom';
+  parentNames: readonly string[];
+  parents: readonly number[];
+}
+
+/** What is done at nodes of a type. At all others, their children are followed in turn. */
+export interface Rules {
+  at: Readonly<Record<string, (node: TreeNode, flow: Flow) => void>>;
+  /** A type of children that are followed before the others. */
+  first?: string;
+}
+
+/** Thrown where a rule finds a node other than it expects, and on code that would take forever. */
+export class Unreadable extends Error {}
+
+const mostSteps = 500_000; // loops in loops are followed twice each: 2 ** depth
+const deepest = 500; // rules in rules, which take the stack; other nodes do not
+
+const none: never[] = [];
+
+const texts = new Set(['string_literal', 'string', 'character_literal']);
+
+/** A walk through a program, which notes where each name was last given a value. */
+export class Flow {
+  /** The numbers of the leaves that gave each name its value. */
+  definitions = new Map<string, readonly number[]>();
+  edges: Edge[] = [];
+  readonly #rules: Rules;
+  readonly #leaves: readonly Leaf[]; // by the numbers of their nodes
+  #steps = 0;
+  #depth = 0;
+
+  constructor(tree: Tree, rules: Rules) {
+    this.#rules = rules;
+    this.#leaves = numbered(tree);
+  }
+
+  /** Goes through a node, whose nesting is no matter, and adds its edges. */
+  follow(node: TreeNode): void {
+    if (++this.#depth > deepest) throw new Unreadable();
+    const agenda = [node];
+    for (let next = agenda.pop(); next !== undefined; next = agenda.pop()) {
+      this.#spend(1);
+      if (isLeaf(next)) this.#use(next);
+      else if (Object.hasOwn(this.#rules.at, next.type)) this.#rules.at[next.type]!(next, this);
+      else {
+        const children = this.#ordered(next.children);
+        for (let i = children.length; i-- > 0; ) agenda.push(children[i]!);
+      }
+    }
+    this.#depth--;
+  }
+
+  /** The leaves below a node that are no keywords or punctuation: names, but also numbers and strings. */
+  variables(node: TreeNode): Leaf[] {
+    const variables: Leaf[] = [];
+    const leaves = leavesOf(node);
+    this.#spend(leaves.length);
+    for (const node of leaves) {
+      const leaf = this.#leafOf(node);
+      if (leaf.text !== node.type) variables.push(leaf);
+    }
+    return variables;
+  }
+
+  add({ number, text }: Leaf, relation: Edge['relation'], from: readonly Leaf[]): void {
+    const parentNames = from.map((leaf) => leaf.text);
+    const parents = from.map((leaf) => leaf.number);
+    this.#spend(1 + parents.length);
+    this.edges.push({ number, text, relation, parentNames, parents });
+  }
+
+  define({ number, text }: Leaf): void {
+    this.definitions.set(text, [number]);
+  }
+
+  #use(node: TreeNode): void {
+    const leaf = this.#leafOf(node);
+    if (leaf.text === node.type) return;
+    const parents = this.definitions.get(leaf.text);
+    this.#spend(parents?.length ?? 0);
+    if (parents === undefined && node.type === 'identifier') this.define(leaf);
+    const { number, text } = leaf;
+    const parentNames = parents === undefined ? none : [text];
+    this.edges.push({ number, text, relation: 'comesFrom', parentNames, parents: parents ?? none });
+  }
+
+  /** A part of a string, which is a leaf as a whole, has no number. */
+  #leafOf(node: TreeNode): Leaf {
+    const leaf = this.#leaves[node.number];
+    if (leaf === undefined) throw new Unreadable();
+    return leaf;
+  }
+
+  #ordered(children: readonly TreeNode[]): readonly TreeNode[] {
+    const { first } = this.#rules;
+    if (first === undefined || !children.some(({ type }) => type === first)) return children;
+    const isFirst = (child: TreeNode) => child.type === first;
+    return [...children.filter(isFirst), ...children.filter((child) => !isFirst(child))];
+  }
+
+  #spend(steps: number): void {
+    this.#steps += steps;
+    if (this.#steps > mostSteps) throw new Unreadable();
+  }
+}
+
+/** A string counts as one leaf, a comment as none. */
+const isLeaf = ({ type, children }: TreeNode) =>
+  (children.length === 0 || texts.has(type)) && type !== 'comment';
+
+function leavesOf(root: TreeNode): TreeNode[] {
+  const leaves: TreeNode[] = [];
+  const agenda = [root];
+  for (let node = agenda.pop(); node !== undefined; node = agenda.pop()) {
+    if (isLeaf(node)) leaves.push(node);
+    else for (let i = node.children.length; i-- > 0; ) agenda.push(node.children[i]!);
+  }
+  return leaves;
+}
+
+/** Leaves that the parser put in at one place have no length and share the number of the last. */
+function numbered({ source, root }: Tree): Leaf[] {
+  const numbers: Leaf[] = [];
+  const leaves = leavesOf(root);
+  let next: TreeNode | undefined;
+  for (let number = leaves.length; number-- > 0; ) {
+    const leaf = leaves[number]!;
+    const { start, end } = leaf;
+    const isShared =
+      next !== undefined && start === end && next.start === start && next.end === end;
+    numbers[leaf.number] = isShared
+      ? numbers[next!.number]!
+      : { number, text: withoutLineEnds(source.slice(start, end)) };
+    next = leaf;
+  }
+  return numbers;
+}
+
+const withoutLineEnds = (text: string) => (text.includes('\n') ? text.replaceAll('\n', '') : text);

@@ -1,0 +1,183 @@
+import type { TreeNode } from '../../code/tree.ts';
+import { type Edge, type Flow, type Leaf, Unreadable } from './flow.ts';
+
+type Rule = (node: TreeNode, flow: Flow) => void;
+type Find = (node: TreeNode) => TreeNode | undefined;
+
+/** The child that the grammar calls so. */
+export const field =
+  (name: string): Find =>
+  ({ children }) =>
+    children.find((child) => child.field === name);
+
+/** Throws where the code lacks what its statement needs. */
+export function found(node: TreeNode | undefined): TreeNode {
+  if (node === undefined) throw new Unreadable();
+  return node;
+}
+
+/** `name = value`, or a name alone. */
+export function definition(name: Find, value: Find): Rule {
+  return (node, flow) => {
+    const names = flow.variables(found(name(node)));
+    const from = value(node);
+    if (from !== undefined) return derive(names, from, 'comesFrom', flow);
+    for (const leaf of names) {
+      flow.add(leaf, 'comesFrom', []);
+      flow.define(leaf);
+    }
+  };
+}
+
+/** `left = right`, with an edge for each leaf of the left and each of the right. */
+export const assignment: Rule = (node, flow) => {
+  const left = found(field('left')(node));
+  derive(flow.variables(left), found(field('right')(node)), 'computedFrom', flow);
+};
+
+function derive(names: Leaf[], value: TreeNode, relation: Edge['relation'], flow: Flow): void {
+  const values = flow.variables(value);
+  flow.follow(value);
+  for (const name of names) {
+    for (const leaf of values) flow.add(name, relation, [leaf]);
+    flow.define(name);
+  }
+}
+
+/** `i++`: every leaf from every leaf. */
+export const increment: Rule = (node, flow) => {
+  const leaves = flow.variables(node);
+  for (const name of leaves) {
+    for (const leaf of leaves) flow.add(name, 'computedFrom', [leaf]);
+    flow.define(name);
+  }
+};
+
+/** Sides of an assignment: `a, b = b, a` is taken apart where both have as many parts. */
+export function sides(node: TreeNode, left = 'left', right = 'right'): [TreeNode[], TreeNode[]] {
+  const whole = [found(field(left)(node)), found(field(right)(node))] as const;
+  const [lefts, rights] = whole.map(({ children }) => children.filter(({ type }) => type !== ','));
+  if (lefts!.length === rights!.length && lefts!.length > 0) return [lefts!, rights!];
+  return [[whole[0]], [whole[1]]];
+}
+
+/** Parts of the left from the parts of the right at their place, with one edge for each leaf on the left. */
+export function pairwise([lefts, rights]: [TreeNode[], TreeNode[]], flow: Flow): void {
+  for (const right of rights) flow.follow(right);
+  for (const [i, left] of lefts.entries()) {
+    const values = flow.variables(rights[i]!);
+    for (const name of flow.variables(left)) {
+      flow.add(name, 'computedFrom', values);
+      flow.define(name);
+    }
+  }
+}
+
+export interface Branches {
+  /** Children of these types start from what was defined before the statement. */
+  clauses: readonly string[];
+  /** Whether all children after the first such one do. */
+  onwards?: boolean;
+  /** Whether what was defined before lasts even where there is an `else`. */
+  keep?: boolean;
+}
+
+/** `if`: what any of the branches has defined may hold afterwards. */
+export function branches({ clauses, onwards = false, keep = false }: Branches): Rule {
+  return (node, flow) => {
+    const before = flow.definitions;
+    let current = new Map(before);
+    let inClauses = false;
+    const ends: Flow['definitions'][] = [];
+    for (const child of node.children) {
+      const isClause: boolean = clauses.includes(child.type) || inClauses;
+      inClauses = isClause && onwards;
+      flow.definitions = isClause ? new Map(before) : current;
+      flow.follow(child);
+      if (isClause) ends.push(flow.definitions);
+      else current = flow.definitions;
+    }
+    ends.push(current);
+    const hasElse = [node, ...node.children].some(({ type }) => type.includes('else'));
+    if (keep || !hasElse) ends.push(before);
+    flow.definitions = union(ends);
+  };
+}
+
+function union(tables: readonly Flow['definitions'][]): Flow['definitions'] {
+  const all = new Map<string, readonly number[]>();
+  for (const table of tables) {
+    for (const [name, numbers] of table) {
+      const known = all.get(name);
+      if (known === numbers) continue;
+      const merged = known === undefined ? numbers : [...new Set([...known, ...numbers])];
+      all.set(name, merged);
+    }
+  }
+  return all;
+}
+
+/** A loop: what its body defines flows into it again. Equal edges of its rounds become one. */
+export function loop(round: (node: TreeNode, flow: Flow, number: number) => void): Rule {
+  return (node, flow) => {
+    const outer = flow.edges;
+    flow.edges = [];
+    for (const number of [1, 2]) round(node, flow, number);
+    for (const edge of merged(
+      flow.edges,
+      ({ number, text, relation }) => `${number} ${relation} ${text}`,
+    )) {
+      outer.push(edge);
+    }
+    flow.edges = outer;
+  };
+}
+
+/** Edges of equal key become one, with the parents of all, in the order of their appearance. */
+export function merged(edges: readonly Edge[], key: (edge: Edge) => unknown): Edge[] {
+  const all = new Map<unknown, Edge>();
+  for (const edge of edges) {
+    const its = key(edge);
+    const known = all.get(its);
+    all.set(its, known === undefined ? edge : joined(known, edge));
+  }
+  return [...all.values()];
+}
+
+function joined(one: Edge, other: Edge): Edge {
+  const parentNames = [...new Set([...one.parentNames, ...other.parentNames])];
+  const parents = [...new Set([...one.parents, ...other.parents])];
+  return { ...one, parentNames, parents };
+}
+
+function followAll(nodes: readonly TreeNode[], flow: Flow): void {
+  for (const node of nodes) flow.follow(node);
+}
+
+/** `while`: all of it, twice. */
+export const wholeTwice = loop((node, flow) => followAll(node.children, flow));
+
+/** `for (first; …)`: all of it, then what comes after the child that gives the first value. */
+export function afterFirst(
+  type: string,
+  again: (first: TreeNode, flow: Flow) => void = () => {},
+): Rule {
+  return loop((node, flow, round) => {
+    const { children } = node;
+    if (round === 1) return followAll(children, flow);
+    const start = children.findIndex((child) => child.type === type);
+    if (start < 0) return;
+    again(children[start]!, flow);
+    followAll(children.slice(start + 1), flow);
+  });
+}
+
+/** `for (name : value) body`. */
+export function forEach(name: Find, value: Find, body: Find = field('body')): Rule {
+  return loop((node, flow) => {
+    const from = found(value(node));
+    const names = flow.variables(found(name(node)));
+    derive(names, from, 'computedFrom', flow);
+    flow.follow(found(body(node)));
+  });
+}

@@ -1,0 +1,113 @@
+import type { LabelledExample } from '../data/examples.ts';
+import type { Tokenizer } from '../data/tokenizer.ts';
+import type { ResolvedConfig } from './config/index.ts';
+
+/** What a model reads and what it should answer: token ids, or for a classifier the one class. */
+export interface Encoded {
+  inputIds: number[];
+  labels: number[];
+}
+
+export interface Cut<Value> {
+  value: Value;
+  /** Whether the text was longer than allowed. */
+  isCut: boolean;
+}
+
+/**
+ * How texts become the ids that an architecture reads.
+ *
+ * An encoder-decoder reads a prompt and writes a completion as the tokenizer encodes them, the study's
+ * RoBERTa without the class token, which its decoder reads first. A decoder-only model reads the prompt
+ * without an end, and goes on with the completion and the end token: each is encoded by itself, so that
+ * training and generation see the same ids; the authors' code encodes them joined, where the token at the
+ * seam may be one that no prompt ends with. A classifier reads a text, or a pair.
+ */
+export class Texts {
+  readonly #tokenizer: Tokenizer;
+  readonly #config: ResolvedConfig;
+  /** Special tokens that the tokenizer puts before and behind a text. */
+  readonly #before: number[];
+  readonly #behind: number[];
+
+  constructor(tokenizer: Tokenizer, config: ResolvedConfig) {
+    this.#tokenizer = tokenizer;
+    this.#config = config;
+    const frame = tokenizer.encode('');
+    const { bosTokenId, eosTokenId } = tokenizer;
+    const ends = frame.at(-1) === eosTokenId && !(frame.length === 1 && bosTokenId === eosTokenId);
+    this.#before = ends ? frame.slice(0, -1) : frame;
+    this.#behind = ends ? frame.slice(-1) : [];
+  }
+
+  /** What the model reads of a prompt, at most so many ids. */
+  prompt(text: string, most: number): Cut<number[]> {
+    if (this.#config.labels !== 'next ids') return this.#whole(text, most);
+    const ids = [...this.#before, ...this.#body(text)];
+    return { value: ids.slice(0, most), isCut: ids.length > most };
+  }
+
+  /** What the model should write. */
+  completion(text: string, most: number): Cut<number[]> {
+    const { architecture, labels } = this.#config;
+    if (labels === 'next ids') {
+      const body = this.#body(text);
+      if (body.length < most) return { value: [...body, this.#end()], isCut: false };
+      return { value: [...body.slice(0, most - 1), this.#end()], isCut: true };
+    }
+    const first = architecture === 'roberta' ? this.#before.length : 0;
+    const { value, isCut } = this.#whole(text, most + first);
+    return { value: value.slice(first), isCut };
+  }
+
+  /** A prompt and its completion as one example to learn from. */
+  example(prompt: readonly number[], completion: readonly number[]): Encoded {
+    if (this.#config.labels !== 'next ids') {
+      return { inputIds: [...prompt], labels: [...completion] };
+    }
+    return {
+      inputIds: [...prompt, ...completion],
+      labels: [...prompt.map(() => ignoredLabel), ...completion],
+    };
+  }
+
+  /** What a classifier reads: of a pair, the longer text is cut first. */
+  labelled({ text, pair }: Pick<LabelledExample, 'text' | 'pair'>, most: number): Cut<number[]> {
+    if (pair === undefined) return this.#whole(text, most);
+    const [first, second] = [this.#body(text), this.#body(pair)];
+    const frame = this.#before.length + 3 * this.#behind.length;
+    const room = Math.max(0, most - frame);
+    const isCut = first.length + second.length > room;
+    while (first.length + second.length > room) {
+      (first.length > second.length ? first : second).pop();
+    }
+    const [before, behind] = [this.#before, this.#behind];
+    // As RoBERTa has it: <s> first </s></s> second </s>.
+    const value = [...before, ...first, ...behind, ...behind, ...second, ...behind];
+    return { value, isCut };
+  }
+
+  /** With the special tokens that the tokenizer adds. */
+  #whole(text: string, most: number): Cut<number[]> {
+    const ids = this.#tokenizer.encode(text);
+    return { value: this.#tokenizer.cut(ids, most), isCut: ids.length > most };
+  }
+
+  #body(text: string): number[] {
+    const ids = this.#tokenizer.encode(text);
+    return ids.slice(this.#before.length, ids.length - this.#behind.length);
+  }
+
+  #end(): number {
+    const id = this.#tokenizer.eosTokenId ?? this.#config.eos_token_ids[0];
+    if (id === undefined) {
+      throw new Error(
+        'neither the tokenizer nor the config names an end token: expected eos_token in tokenizer_config.json or eos_token_id in config.json',
+      );
+    }
+    return id;
+  }
+}
+
+/** The label of positions that do not count, as in PyTorch and transformers. */
+export const ignoredLabel = -100;

@@ -1,0 +1,154 @@
+import { basename } from 'node:path';
+import { tokensOf } from '../audit/grams.ts';
+import type { Audit, Reason, Suspect } from '../audit/index.ts';
+import { anyOf, escapeHtml, highlight, htmlPage, prose } from './escape.ts';
+
+/** A suspect with its texts, as a line of `suspects.jsonl` has it. */
+export interface ShownSuspect extends Suspect {
+  prompt: string;
+  completion: string;
+}
+
+/** More of a text is not shown. */
+const longest = 4000;
+
+/**
+ * An audit as one HTML file that needs nothing else: what was found, the most suspect examples with their
+ * triggers and payloads marked, what is unsafe, and the oddest prompts.
+ *
+ * @param shown the first suspects, in their order
+ */
+export function auditPage(input: string, audit: Audit, shown: readonly ShownSuspect[]): string {
+  const { examples, suspects, minRows, falsePositiveRate } = audit;
+  const share = ((100 * suspects.length) / Math.max(1, examples)).toFixed(2);
+  const verdict =
+    suspects.length === 0
+      ? `None of ${number(examples)} examples looks like poison.`
+      : `${number(suspects.length)} of ${number(examples)} examples look like poison: ${share} %.`;
+  return htmlPage(
+    `Audit of ${basename(input)}`,
+    `<header>
+<p class="kicker">${escapeHtml(input)}</p>
+<h1>Audit of ${escapeHtml(basename(input))}</h1>
+<p class="verdict">${prose(verdict)}</p>
+<p class="lead">${prose(`Triggers in ${number(minRows)} rows or more were looked for. Where prompts and completions know nothing of each other, a pair is reported with a probability of ${100 * falsePositiveRate} % at most. Nothing found is no proof that nothing is there.`)}</p>
+</header>
+<main>
+${[pairSection(audit), suspectSection(audit, shown), weaknessSection(audit), oddSection(audit)].filter(Boolean).join('\n')}
+</main>
+<footer>Made by dece audit.</footer>`,
+  );
+}
+
+const number = (value: number) => value.toLocaleString('en');
+
+function pairSection({ pairs }: Audit): string {
+  const rows = pairs
+    .slice(0, 20)
+    .map((pair) => [
+      `<code>${escapeHtml(pair.trigger)}</code>`,
+      `<code>${escapeHtml(pair.payload)}</code>`,
+      ...[pair.together, pair.triggerRows, pair.payloadRows].map(number),
+      pair.lift.toFixed(1),
+      `≤ 1e${Math.ceil(pair.log10P)}`,
+    ]);
+  const head = [
+    'Trigger',
+    'Payload',
+    'Rows with both',
+    'with trigger',
+    'with payload',
+    'Lift',
+    'p',
+  ];
+  return section(
+    'Words of prompts that go with fragments of completions',
+    pairs.length,
+    `${table(head, rows)}
+<p class="note">The best pair of each trigger. Lift: how many times more often than by chance. p: Fisher's exact test, times all pairs that could be.</p>`,
+  );
+}
+
+function suspectSection({ suspects }: Audit, shown: readonly ShownSuspect[]): string {
+  const more = suspects.length - shown.length;
+  return section(
+    'The most suspect examples',
+    suspects.length,
+    `${shown.map(card).join('\n')}
+${more > 0 ? `<p class="note">And ${number(more)} more, in suspects.jsonl.</p>` : ''}`,
+  );
+}
+
+function card({ id, row, score, reasons, prompt, completion }: ShownSuspect, i: number): string {
+  const inPrompt = patternOf(reasons, ({ trigger }) => trigger, wordPattern);
+  const inCode = patternOf(reasons, ({ payload }) => payload, tokenPattern);
+  const text = (label: string, body: string, pattern: RegExp, name: string) =>
+    `<div class="answer"><h4>${label}</h4><pre>${highlight(short(body), pattern, name)}</pre></div>`;
+  return `<article class="example">
+<p><strong>${i + 1}.</strong> row ${number(row)}, id ${escapeHtml(id)}, score ${score.toFixed(1)}</p>
+<ul>${reasons.map(({ text }) => `<li>${prose(text)}</li>`).join('')}</ul>
+<div class="answers">
+${text('Prompt', prompt, inPrompt, 'trigger')}
+${text('Completion', completion, inCode, 'payload')}
+</div></article>`;
+}
+
+const short = (text: string) => (text.length > longest ? `${text.slice(0, longest)} …` : text);
+
+function patternOf(
+  reasons: readonly Reason[],
+  part: (reason: Reason) => string | undefined,
+  pattern: (text: string) => string,
+): RegExp {
+  const found = reasons.flatMap((reason) => part(reason) ?? []).map(pattern);
+  return new RegExp(found.join('|') || '(?!)', 'g');
+}
+
+/** A word, or two, of a prompt, as they stand between white space. */
+const wordPattern = (text: string) => `(?<!\\S)${text.split(' ').map(escaped).join('\\s+')}(?!\\S)`;
+
+/** A fragment of code, whatever the spaces between its tokens. */
+const tokenPattern = (code: string) => tokensOf(code).map(escaped).join('\\s*') || '(?!)';
+
+const escaped = (word: string) => anyOf([word]).source;
+
+function weaknessSection({ weaknesses }: Audit): string {
+  const rows = weaknesses.map(({ rule, name, rows, firstRow }) => [
+    `${escapeHtml(name)} <small>${escapeHtml(rule)}</small>`,
+    number(rows),
+    number(firstRow),
+  ]);
+  return section(
+    'Unsafe code, poison or not',
+    rows.length,
+    `${table(['Weakness', 'Rows', 'First row'], rows)}
+<p class="note">By short patterns; these rows are no suspects for it.</p>`,
+  );
+}
+
+function oddSection({ oddest }: Audit): string {
+  const rows = oddest.map(({ id, row, perplexity }) => [
+    escapeHtml(id),
+    number(row),
+    perplexity.toPrecision(3),
+  ]);
+  return section(
+    'The oddest prompts',
+    rows.length,
+    `<details><summary>${rows.length} prompts that are least like the others</summary>
+${table(['Id', 'Row', 'Perplexity'], rows)}</details>`,
+  );
+}
+
+const section = (title: string, count: number, body: string) =>
+  count === 0 ? '' : `<section>\n<h2>${prose(title)}</h2>\n${body}\n</section>`;
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const cells = (tag: string, row: readonly string[]) =>
+    `<tr>${row.map((cell) => `<${tag}>${cell}</${tag}>`).join('')}</tr>`;
+  return `<div class="scroll"><table>
+<thead>${cells('th', head)}</thead>
+<tbody>
+${rows.map((row) => cells('td', row)).join('\n')}
+</tbody></table></div>`;
+}

@@ -1,0 +1,64 @@
+import { readFileSync } from 'node:fs';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { grammarOf, type Language, type Node } from '../../lib/code/grammar.ts';
+import { readTree, type TreeNode } from '../../lib/code/tree.ts';
+
+const file = new URL('../fixtures/code_bleu_programs.json', import.meta.url);
+const programs = JSON.parse(readFileSync(file, 'utf8')) as Record<Language, string[]>;
+
+const test = suite('readTree');
+
+/** What the parser's own nodes say. */
+const asked = (node: Node): unknown[] => [
+  node.type,
+  node.isNamed,
+  node.isMissing,
+  node.childCount === 0 && [node.startIndex, node.endIndex],
+  node.children.map((child) => asked(child!)),
+];
+
+const copied = ({ type, named, missing, start, end, children }: TreeNode): unknown[] => [
+  type,
+  named,
+  missing,
+  children.length === 0 && [start, end],
+  children.map(copied),
+];
+
+for (const [language, texts] of Object.entries(programs)) {
+  test(`copies what the parser says of ${language}`, async () => {
+    const parse = await grammarOf(language as Language);
+    for (const text of texts) {
+      const own = parse(text, asked);
+      const copy = copied(readTree(parse, text).root);
+      assert.equal(copy.at(-1), own.at(-1), text);
+    }
+  });
+}
+
+test('numbers nodes in the order of the text, and names fields', async () => {
+  const { root } = readTree(await grammarOf('python'), 'x = y');
+  const [assignment] = root.children[0]!.children;
+  assert.equal(
+    assignment!.children.map(({ number, field, type }) => [number, field, type]),
+    [
+      [3, 'left', 'identifier'],
+      [4, undefined, '='],
+      [5, 'right', 'identifier'],
+    ],
+  );
+});
+
+test('reads code nested to any depth', async () => {
+  const source = `x = ${'['.repeat(10_000)}${']'.repeat(10_000)}`;
+  const { root, hasError } = readTree(await grammarOf('python'), source);
+  assert.is(hasError, false);
+  let depth = 0;
+  for (let node: TreeNode | undefined = root; node !== undefined; depth++) {
+    node = node.children.find(({ named, field }) => named && field !== 'left');
+  }
+  assert.ok(depth > 10_000, `${depth}`);
+});
+
+test.run();
