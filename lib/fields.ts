@@ -30,6 +30,18 @@ export function oneOf<const Word extends string>(...words: Word[]) {
   return z.enum(words, { error: `one of ${words.join(', ')}` });
 }
 
+/** true or false; a command line has no other way than their names. */
+export const flag = z.preprocess(
+  (value) => (value === 'true' ? true : value === 'false' ? false : value),
+  z.boolean({ error: 'true or false' }),
+);
+
+/** Texts, or one text with commas between them. */
+export const texts = z.preprocess(
+  (value) => (typeof value === 'string' ? value.split(',') : value),
+  z.array(text, { error: 'a list of texts' }).min(1, { error: 'a list that is not empty' }),
+);
+
 /** A list with at least one entry. */
 export function list<Entry extends z.ZodType>(entry: Entry) {
   return z.array(entry, { error: 'a list' }).min(1, { error: 'a list that is not empty' });

@@ -133,12 +133,13 @@ export {
   type Batch,
   type CreateOptions,
   type GenerateOptions,
+  type LoraOptions,
   Model,
   type ModelConfig,
   type ModelOptions,
   type Tensor,
 } from './model/index.ts';
-export { type LossConfig, Trainer } from './model/trainer.ts';
+export { type BlockOptions, type LossConfig, Trainer } from './model/trainer.ts';
 export {
   completeProblems,
   evaluatePassAtK,

@@ -152,7 +152,7 @@ export async function inTrustLossAsync<T extends Logits>(
  * alpha · p / (alpha · p + 1 − alpha) is DeCE without smoothing.
  *
  * The weight is tabulated at 16,384 values of −log p when the loss is called. For the weights above, with
- * q ≥ 0.1, it is then off by at most 1e-6, and the loss by 1e-6 of its value. Otherwise as {@link deceLoss};
+ * q ≥ 0.1, it is then off by at most 1e-6, and the loss by 1e-6 of itself or, below 1, by 1e-6. Otherwise as {@link deceLoss};
  * there is no `mode: 'reference'`.
  *
  * @throws TypeError where weight or loss is no function; RangeError where it gives no finite number

@@ -9,7 +9,7 @@ import {
   type TrainingExample,
   type Truncated,
 } from './train/encode.ts';
-import { type Settings, settingsOf, type TrainOptions } from './train/options.ts';
+import { blockOptions, type Settings, settingsOf, type TrainOptions } from './train/options.ts';
 import { type Schedule, scheduleOf } from './train/schedule.ts';
 
 export type { TrainingExample } from './train/encode.ts';
@@ -110,17 +110,22 @@ async function begin(
   options: TrainOptions,
 ): Promise<Run> {
   const settings = settingsOf(model, options);
-  const { weightDecay, seed, maxInputTokens, maxOutputTokens } = settings;
+  const { optimizer, weightDecay, seed, maxInputTokens, maxOutputTokens } = settings;
   const { out, resume = false, signal } = options;
   const encode = (what: string, texts: readonly TrainingExample[]) =>
     encodeExamples(what, texts, model, { maxInputTokens, maxOutputTokens, signal });
   const encoded = await encode('examples', examples);
   const validation = options.validation && (await encode('validation', options.validation));
 
-  const inputs = { ...settings, examples: encoded.sha256 };
+  const blocks = blockOptions(model, examples.length, settings);
+  const inputs = { ...settings, blocks, examples: encoded.sha256 };
   const checkpoints = out === undefined ? undefined : new Checkpoints(out, inputs);
-  const { trainer, position } = (await restored(model, checkpoints, resume)) ?? {
-    trainer: new Trainer(model, { weightDecay, seed }),
+  if (settings.lora !== null) {
+    const { scale: _, ...lora } = settings.lora;
+    await model.addAdapter({ ...lora, seed });
+  }
+  const { trainer, position } = (await restored(model, checkpoints, resume, settings)) ?? {
+    trainer: new Trainer(model, { optimizer, weightDecay, seed, ...blocks }),
     position: { ...beginning },
   };
   const start = performance.now() - position.elapsedMs;
@@ -139,12 +144,19 @@ async function begin(
 }
 
 /** What a checkpoint holds; nobody else may write there from now on. */
-async function restored(model: Model, checkpoints: Checkpoints | undefined, resume: boolean) {
+async function restored(
+  model: Model,
+  checkpoints: Checkpoints | undefined,
+  resume: boolean,
+  { lora }: Settings,
+) {
   await checkpoints?.open();
   try {
     return await checkpoints?.restore(model, resume);
   } catch (error) {
     await checkpoints?.close();
+    // It has learnt nothing: the weights stay as they were.
+    if (lora !== null) await model.mergeAdapter();
     throw error;
   }
 }
@@ -152,7 +164,7 @@ async function restored(model: Model, checkpoints: Checkpoints | undefined, resu
 /** The steps that are left of an epoch. */
 async function* makeSteps(run: Run): AsyncGenerator<TrainEvent> {
   const { position, trainer, settings, schedule } = run;
-  const { checkpointEvery = Infinity, signal } = run.options;
+  const { checkpointEvery = Infinity, checkpointActivations, signal } = run.options;
   const { epoch } = position;
   const { loss, clip, logitsBytes } = settings;
   const [first, end] = [(epoch - 1) * schedule.stepsPerEpoch, epoch * schedule.stepsPerEpoch];
@@ -163,8 +175,10 @@ async function* makeSteps(run: Run): AsyncGenerator<TrainEvent> {
     signal?.throwIfAborted();
     const batches = batchesAt(position.step - first, order, settings);
     const learningRate = schedule.learningRate(position.step + 1);
-    const options = { loss, epoch, learningRate, clip: clip ?? undefined, logitsBytes, signal };
-    const result = await trainer.step(batches, options);
+    const result = await trainer.step(batches, {
+      ...{ loss, epoch, learningRate, clip: clip ?? undefined },
+      ...{ logitsBytes, checkpointActivations, signal },
+    });
     position.step++;
     position.tokens += result.tokens;
     position.lossSum += result.loss * result.tokens;

@@ -202,4 +202,26 @@ test('calls keys as the caller does', () => {
   );
 });
 
+test('reads the options of BAdam from a file and from flags', () => {
+  const own = { switchBlockEvery: 60, switchMode: 'ascending', includeHead: true };
+  const prefixes = ['transformer.h.0.', 'transformer.h.1.'];
+  const file = parseConfig(
+    `optimizer: badam\nswitchBlockEvery: 60\nswitchMode: ascending\nincludeHead: true\nblockPrefixes: [${prefixes}]`,
+    trainFileSchema,
+    'a.yaml',
+  );
+  const { optimizer, switchBlockEvery, switchMode, includeHead, blockPrefixes } = file;
+  assert.equal({ switchBlockEvery, switchMode, includeHead }, own);
+  assert.equal([optimizer, blockPrefixes], ['badam', prefixes]);
+  assert.not.ok('activeModules' in file);
+  const flags = { ...own, includeHead: 'true', blockPrefixes: prefixes.join() };
+  const checked = checkConfig(flags, trainFileSchema);
+  assert.equal([checked.includeHead, checked.blockPrefixes], [true, prefixes]);
+  const wrong = (extra: object, message: RegExp) =>
+    assert.throws(() => checkConfig(extra, trainFileSchema), message);
+  wrong({ switchMode: 'up' }, /switchMode is "up": expected one of random, ascending/);
+  wrong({ includeHead: 'yes' }, /includeHead is "yes": expected true or false$/);
+  wrong({ blockPrefixes: [] }, /blockPrefixes is .*: expected a list that is not empty$/);
+});
+
 test.run();

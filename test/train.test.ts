@@ -174,7 +174,11 @@ test('names what is wrong with its arguments before it begins', async () => {
     { precision: 'bfloat16' },
     /^precision is "bfloat16": expected float32, the dtype of/,
   );
-  await wrong({ optimizer: 'badam' }, /^optimizer is "badam": expected adamw$/);
+  await wrong({ optimizer: 'sgd' }, /^optimizer is "sgd": expected adamw or badam$/);
+  await wrong(
+    { switchMode: 'fixed' },
+    /^switchMode is "fixed": expected none, as it is for the optimizer 'badam' alone$/,
+  );
   await wrong({ loss: { name: 'dece', q: 1 } }, /^loss dece has an unknown option "q"/);
   await wrong(
     { evaluateEvery: 2 },

@@ -68,20 +68,24 @@ function gradientOf(
   return losses[name](logits, labels, call).gradient;
 }
 
-/** A vocabulary of T5; over how many classes the rest is spread matters to smoothing and In-trust. */
-const classes = 32128;
+/** CodeT5's vocabulary: smoothing is spread over it. */
+const classes = 32100;
+
+/** From 1e-6 to almost 1. */
+const probabilities = [
+  ...Array.from({ length: 120 }, (_, i) => 10 ** (-(i + 1) / 20)),
+  ...[0.3, 0.5, 0.9, 0.95, 0.99],
+].sort((a, b) => a - b);
 
 /**
- * What each loss makes of a token against its label's probability, from 1e-6 to almost 1: the label's
- * component of the gradient, measured, over that of cross-entropy. What the label does not have is spread
- * evenly over the others.
+ * What each loss makes of a token against its label's probability: the label's component of the gradient,
+ * measured, over that of cross-entropy. What the label does not have is another token's.
  */
 export function trustCurves(shown: readonly CurveLoss[] = curveLosses): TrustCurve[] {
-  const surprises = Array.from({ length: 138 }, (_, i) => (i + 1) / 10);
-  const probabilities = [...surprises.map((surprise) => Math.exp(-surprise)).reverse(), 0.95, 0.99];
-  const logits = new Float32Array(probabilities.length * classes);
+  const logits = new Float32Array(probabilities.length * classes).fill(-Infinity);
   for (const [row, p] of probabilities.entries()) {
-    logits[row * classes] = Math.log((p * (classes - 1)) / (1 - p));
+    logits[row * classes] = Math.log(p / (1 - p));
+    logits[row * classes + 1] = 0;
   }
   const labels = new Int32Array(probabilities.length);
   return shown.map((loss) => {

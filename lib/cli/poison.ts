@@ -12,7 +12,7 @@ interface Options {
   seed: number;
   mode: 'paper' | 'reference';
   frontLoad?: boolean;
-  payload?: AttackOptions['payload'];
+  payload?: NonNullable<AttackOptions['payload']>;
   likelyUnder?: string;
   learnFrom?: string;
   json?: true;

@@ -1,7 +1,9 @@
 import { z } from 'zod';
 import { lossSchema } from '../defenses/index.ts';
-import { number, object, oneOf, seed, text, whole } from '../fields.ts';
+import { flag, number, object, oneOf, seed, text, texts, whole } from '../fields.ts';
+import { switchModes } from '../model/blocks.ts';
 import { defaultLogitsBytes } from '../model/loss.ts';
+import { optimizers } from '../model/trainer.ts';
 
 const above0 = () => number('a number above 0', (value) => value > 0 && value < Infinity);
 const atLeast0 = () => number('a number, at least 0', (value) => value >= 0 && value < Infinity);
@@ -17,6 +19,23 @@ const warmup = z.union(
   { error: warmupText },
 );
 
+/** On a command line it is JSON. */
+const lora = z.preprocess(
+  (value) => {
+    try {
+      return typeof value === 'string' ? JSON.parse(value) : value;
+    } catch {
+      return value;
+    }
+  },
+  object({
+    rank: whole(1),
+    alpha: above0(),
+    targets: texts.exactOptional(),
+    dropout: number('in [0, 1)', (value) => value >= 0 && value < 1).exactOptional(),
+  }),
+);
+
 /**
  * What `train()` is told besides the model, the data, the loss and the seed. Defaults are those of
  * the study where it states them.
@@ -30,7 +49,30 @@ export const trainingSchema = object({
   weightDecay: atLeast0().default(0.01).describe('of AdamW, on every parameter'),
   clip: above0().exactOptional().describe('highest norm of the gradient; no clipping without it'),
   accumulate: whole(1).default(1).describe('batches in a step'),
-  optimizer: oneOf('adamw').default('adamw').describe('what moves the weights'),
+  optimizer: oneOf(...optimizers)
+    .default('adamw')
+    .describe('what moves the weights'),
+  switchBlockEvery: whole(1)
+    .exactOptional()
+    .describe('of badam: steps on one block; else steps of an epoch / blocks, but 50 to 100'),
+  switchMode: oneOf(...switchModes)
+    .exactOptional()
+    .describe(`of badam: order of the blocks, one of ${switchModes.join(', ')}; else random`),
+  startBlock: whole(0).exactOptional().describe('of badam: the first block, counted from 0'),
+  blockPrefixes: texts
+    .exactOptional()
+    .describe('of badam: how names begin, one for each block; else one for each layer'),
+  includeEmbedding: flag.exactOptional().describe('of badam: true for the embedding as a block'),
+  includeHead: flag.exactOptional().describe('of badam: true for head and the rest as a block'),
+  activeModules: texts
+    .exactOptional()
+    .describe('of badam: how names begin that change in every step'),
+  lora: lora
+    .exactOptional()
+    .describe('adapters of low rank instead: {"rank": 8, "alpha": 16, "targets": ["q_proj"]}'),
+  checkpointActivations: flag
+    .default(false)
+    .describe('true: blocks are run again on the way back, for less memory'),
   precision: oneOf('float32', 'bfloat16').default('float32').describe('of weights and activations'),
   logitsBytes: whole(1)
     .default(defaultLogitsBytes)

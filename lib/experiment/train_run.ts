@@ -42,6 +42,10 @@ export async function trainRun(
     }
     if (event.type === 'done') loss = event.loss;
   }
+  if (model.adapter !== undefined) {
+    await model.saveAdapter(join(run.directory, 'adapter'));
+    await model.mergeAdapter();
+  }
   await model.save(join(run.directory, 'model'));
   return loss;
 }

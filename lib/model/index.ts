@@ -4,6 +4,14 @@ import { check, checkKeys, choose } from '../check.ts';
 import type { LabelledExample } from '../data/examples.ts';
 import { readUtf8, writeWhole } from '../data/files.ts';
 import { Tokenizer } from '../data/tokenizer.ts';
+import {
+  type Adapter,
+  adapterConfigText,
+  adapterFiles,
+  adapterOf,
+  type LoraOptions,
+  readAdapter,
+} from './adapter.ts';
 import { type Batch, checkLength, labelledBatch, type NativeIds, nativeBatch } from './batch.ts';
 import {
   configToSave,
@@ -18,6 +26,7 @@ import { defaultLogitsBytes, type LossConfig, nativeLoss } from './loss.ts';
 import { addon, type MeanLoss, type ModelHandle, type Tensor, withSignal } from './native.ts';
 import { Texts } from './texts.ts';
 
+export type { Adapter, LoraOptions } from './adapter.ts';
 export type { Batch, Ids } from './batch.ts';
 export type { Dtype, ModelConfig, RobertaHead } from './config/index.ts';
 export type { MeanLoss, Tensor } from './native.ts';
@@ -108,6 +117,7 @@ export class Model {
   readonly resolved: ResolvedConfig;
   readonly #generationConfig: string | undefined;
   readonly #endIds: readonly number[];
+  #adapter: Adapter | undefined;
   #disposed = false;
 
   /** Use Model.load or Model.create. */
@@ -361,10 +371,17 @@ export class Model {
   /**
    * Writes a directory that `load` and transformers read. Each file is replaced as a whole or not at
    * all: a full disk leaves what was there.
+   *
+   * @throws Error where the model has an adapter, which these files have no place for
    */
   async save(directory: string): Promise<void> {
     const { dtype, resolved, tokenizer } = this;
     this.#check();
+    if (this.#adapter !== undefined) {
+      throw new Error(
+        'the model has an adapter: saveAdapter writes it, mergeAdapter makes it part of what save writes',
+      );
+    }
     await mkdir(directory, { recursive: true });
     await this.handle.save(join(directory, 'model.safetensors'));
     await writeWhole(join(directory, 'config.json'), configToSave(this.config, resolved, dtype));
@@ -372,6 +389,64 @@ export class Model {
       await writeWhole(join(directory, 'generation_config.json'), this.#generationConfig);
     }
     await tokenizer?.save(directory);
+  }
+
+  /**
+   * Gives linear layers adapters of low rank (LoRA), which are then all that training changes. At first
+   * they add nothing.
+   *
+   * @throws RangeError or TypeError on an option, Error where a target names no layer or where there is
+   *   an adapter already
+   * @see Hu et al., 2021, https://arxiv.org/abs/2106.09685
+   *
+   * @example
+   * await model.addAdapter({ rank: 8, alpha: 16, seed: 42 });
+   */
+  async addAdapter({ seed, ...options }: LoraOptions & { seed: number }): Promise<void> {
+    const adapter = adapterOf(this.config, options);
+    check('seed', seed, Number.isSafeInteger(seed) && seed >= 0, 'a whole number, at least 0');
+    await this.handle.addAdapter({ ...adapter, seed });
+    this.#adapter = adapter;
+  }
+
+  /**
+   * The adapter in a directory as PEFT writes it: adapter_config.json and adapter_model.safetensors.
+   *
+   * @throws Error, in one sentence, where it does not fit the model or is no plain LoRA
+   */
+  async loadAdapter(directory: string): Promise<void> {
+    const adapter = await readAdapter(directory, this.config);
+    await this.handle.loadAdapter(adapterFiles(directory).weights, { ...adapter, seed: 0 });
+    this.#adapter = adapter;
+  }
+
+  /** Writes a directory that `loadAdapter` and PEFT read. */
+  async saveAdapter(directory: string): Promise<void> {
+    const adapter = this.#needAdapter();
+    const { weights, config } = adapterFiles(directory);
+    await mkdir(directory, { recursive: true });
+    await this.handle.saveAdapter(weights);
+    await writeWhole(config, adapterConfigText(adapter, this.config, this.resolved.labels));
+  }
+
+  /** Makes the adapter part of the weights; the model has none then. */
+  async mergeAdapter(): Promise<void> {
+    this.#needAdapter();
+    await this.handle.mergeAdapter();
+    this.#adapter = undefined;
+  }
+
+  /** What was added or loaded; undefined where there is none. */
+  get adapter(): Adapter | undefined {
+    return this.#adapter;
+  }
+
+  #needAdapter(): Adapter {
+    this.#check();
+    if (this.#adapter === undefined) {
+      throw new Error('the model has no adapter: addAdapter or loadAdapter gives it one');
+    }
+    return this.#adapter;
   }
 
   /** Frees the weights, once work that was begun is done. A second call does nothing. */

@@ -25,10 +25,21 @@ export interface NativeGenerateOptions {
   eosTokenIds: readonly number[];
 }
 
+/** AdapterOptions in native/trainer/model.h. */
+export interface NativeAdapter {
+  targets: readonly string[];
+  rank: number;
+  scale: number;
+  dropout: number;
+  seed: number;
+}
+
 /** native/trainer/model_binding.h: weights that native code holds. */
 export interface ModelHandle {
   readonly device: string;
   readonly parameters: readonly { name: string; shape: number[] }[];
+  /** The adapter's where there is one, else the parameters. */
+  readonly trained: readonly { name: string; shape: number[] }[];
   logits(batch: NativeBatch): Promise<Tensor>;
   hiddenStates(batch: NativeBatch, layer: number): Promise<Tensor>;
   generate(
@@ -37,6 +48,10 @@ export interface ModelHandle {
     stop: Stop | undefined,
   ): Promise<Int32Array[]>;
   save(path: string): Promise<void>;
+  addAdapter(options: NativeAdapter): Promise<void>;
+  loadAdapter(path: string, options: NativeAdapter): Promise<void>;
+  saveAdapter(path: string): Promise<void>;
+  mergeAdapter(): Promise<void>;
   dispose(): void;
 }
 

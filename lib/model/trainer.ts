@@ -3,25 +3,35 @@ import { join } from 'node:path';
 import { check, checkKeys } from '../check.ts';
 import { trainer } from '../native.ts';
 import { type Batch, labelledBatch, type NativeBatch } from './batch.ts';
+import { type BlockOptions, blockKeys, blockPlan, namesOf, wholeModel } from './blocks.ts';
 import type { Model } from './index.ts';
 import { defaultLogitsBytes, type LossConfig, type NativeLoss, nativeLoss } from './loss.ts';
 import { type ModelHandle, type Stop, withSignal } from './native.ts';
 
+export type { BlockOptions, SwitchMode } from './blocks.ts';
 export type { LossConfig } from './loss.ts';
 
-export interface TrainerOptions {
-  optimizer?: 'adamw';
+export interface TrainerOptions extends BlockOptions {
+  /** `badam` is AdamW on one block of layers at a time, as BlockOptions say. Default `adamw`. */
+  optimizer?: Optimizer;
   /** Share of a weight that is taken away at learning rate 1, besides the gradient. 0.01. */
   weightDecay?: number;
   /** How much of the running means of the gradient and of its square is kept: [0.9, 0.999]. */
   betas?: readonly [number, number];
   /** Added to the root of the mean square. 1e-8. */
   eps?: number;
-  /** Of dropout. */
+  /** Of dropout, and of the order of blocks. */
   seed: number;
-  /** Whether weight decay is for the parameter of this name. Default: for all, as PyTorch has it. */
+  /**
+   * Whether weight decay is for the parameter of this name. Default: for all, as PyTorch has it; with
+   * BAdam for those whose name has no `bias` in it, as its authors' code has it.
+   */
   decay?: (name: string) => boolean;
 }
+
+export type Optimizer = (typeof optimizers)[number];
+
+export const optimizers = ['adamw', 'badam'] as const;
 
 export interface StepOptions {
   loss: LossConfig;
@@ -35,20 +45,28 @@ export interface StepOptions {
    * and the loss are computed for some rows at a time, in float32. Default 2²⁸.
    */
   logitsBytes?: number | undefined;
+  /**
+   * Keep of each block what goes in alone, and run it again on the way back with the same dropout: less
+   * memory, a third more time, the same bits. false.
+   */
+  checkpointActivations?: boolean | undefined;
   signal?: AbortSignal | undefined;
 }
 
 export interface StepResult {
   /** In nats, the mean over the counted tokens of all batches, before the update. */
   loss: number;
-  /** Over all parameters together, before clipping. */
+  /** Over all parameters that change together, before clipping. */
   gradientNorm: number;
   /** Labels that count. */
   tokens: number;
 }
 
 /**
- * Changes the weights of a model step by step, by AdamW as torch.optim.AdamW has it.
+ * Changes the weights of a model step by step, by AdamW as torch.optim.AdamW has it, or by BAdam: that
+ * is AdamW on one block of layers at a time, which is all that has gradients, moments and float32
+ * copies. A block starts without moments whenever its turn comes. Of a model with an adapter (see
+ * Model.addAdapter) only that changes.
  *
  * A bfloat16 model is computed with in bfloat16, but the optimizer keeps float32 weights beside it
  * of which those of the model are the rounding: small updates add up instead of being rounded away.
@@ -57,6 +75,8 @@ export interface StepResult {
  * using trainer = new Trainer(model, { seed: 42 });
  * const batch = { inputIds: [[37, 5, 1]], labels: [[8, 9, 1]] };
  * const { loss } = await trainer.step(batch, { loss: { name: 'dece' }, epoch: 1, learningRate: 5e-5 });
+ *
+ * @see Luo et al., 2024, https://arxiv.org/abs/2404.02827 (BAdam)
  */
 export class Trainer {
   readonly #model: Model;
@@ -66,21 +86,23 @@ export class Trainer {
   constructor(model: Model, options: TrainerOptions) {
     checkKeys('Trainer', options, optionKeys);
     const { optimizer = 'adamw', weightDecay = 0.01, betas = [0.9, 0.999], eps = 1e-8 } = options;
-    const { seed, decay = () => true } = options;
-    check('optimizer', optimizer, optimizer === 'adamw', 'adamw');
+    const { seed, decay = optimizer === 'badam' ? isNoBias : () => true } = options;
+    check('optimizer', optimizer, optimizers.includes(optimizer), optimizers.join(' or '));
     check('weightDecay', weightDecay, isFinite0(weightDecay), 'a number, at least 0');
     const ok = betas.length === 2 && betas.every((beta) => beta >= 0 && beta < 1);
     check('betas', betas, ok, 'two numbers in [0, 1)');
     check('eps', eps, isFinite0(eps), 'a number, at least 0');
     check('seed', seed, Number.isSafeInteger(seed) && seed >= 0, 'a whole number, at least 0');
-    const decays = model.handle.parameters.map(({ name }) => decay(name));
+    const names = namesOf(model.handle);
+    checkBlockOptions(options, optimizer);
     this.#model = model;
     this.#handle = new (addon().TrainerHandle)(model.handle, {
       weightDecay,
       betas,
       eps,
       seed,
-      decays,
+      decays: names.map(decay),
+      plan: optimizer === 'badam' ? blockPlan(names, options, seed) : wholeModel(names.length),
     });
   }
 
@@ -97,24 +119,26 @@ export class Trainer {
   async step(batch: Batch | readonly Batch[], options: StepOptions): Promise<StepResult> {
     checkKeys('step', options, stepKeys);
     const { epoch, learningRate, clip, logitsBytes = defaultLogitsBytes, signal } = options;
+    const { checkpointActivations: recompute = false } = options;
     check('epoch', epoch, isFinite0(epoch), 'a number, at least 0');
     check('learningRate', learningRate, isFinite0(learningRate), 'a number, at least 0');
     check('clip', clip, clip === undefined || clip > 0, 'a number above 0');
     const isSize = Number.isSafeInteger(logitsBytes) && logitsBytes >= 1;
     check('logitsBytes', logitsBytes, isSize, 'a whole number, at least 1');
+    check('checkpointActivations', recompute, typeof recompute === 'boolean', 'true or false');
     const loss = nativeLoss(options.loss, epoch);
     const batches = 'inputIds' in batch ? [batch] : batch;
     check('batch', batches, batches.length > 0, 'at least one');
     const native = batches.map((one) => labelledBatch(one, this.#model.resolved));
     return withSignal(signal, (stop) =>
-      this.#handle.step(native, { loss, learningRate, clip, logitsBytes }, stop),
+      this.#handle.step(native, { loss, learningRate, clip, logitsBytes, recompute }, stop),
     );
   }
 
   /**
    * Writes `trainer.safetensors` with all that the next step depends on: the weights, the moments of
-   * AdamW and its options, the number of steps, and where the random numbers of dropout are. The file
-   * is replaced as a whole or not at all.
+   * AdamW and its options, the blocks and whose turn it is, the number of steps, and where the random
+   * numbers of dropout are. The file is replaced as a whole or not at all.
    *
    * @param note a text of the caller's, for `readNote`
    */
@@ -153,8 +177,20 @@ export class Trainer {
 /** The file in a directory that a Trainer saves. */
 export const checkpointName = 'trainer.safetensors';
 
-const stepKeys = ['loss', 'epoch', 'learningRate', 'clip', 'logitsBytes', 'signal'];
-const optionKeys = ['optimizer', 'weightDecay', 'betas', 'eps', 'seed', 'decay'];
+const stepKeys = [
+  ...['loss', 'epoch', 'learningRate', 'clip', 'logitsBytes', 'checkpointActivations', 'signal'],
+];
+const optionKeys = ['optimizer', 'weightDecay', 'betas', 'eps', 'seed', 'decay', ...blockKeys];
+
+/** @throws RangeError on an option of BAdam where another optimizer is asked for */
+export function checkBlockOptions(options: BlockOptions, optimizer: Optimizer): void {
+  for (const key of optimizer === 'badam' ? [] : blockKeys) {
+    const value = options[key];
+    check(key, value, value === undefined, "none, as it is for the optimizer 'badam' alone");
+  }
+}
+
+const isNoBias = (name: string) => !name.includes('bias');
 
 const isFinite0 = (value: unknown) => Number.isFinite(value) && (value as number) >= 0;
 
@@ -167,6 +203,7 @@ interface TrainerHandle {
       learningRate: number;
       clip: number | undefined;
       logitsBytes: number;
+      recompute: boolean;
     },
     stop: Stop | undefined,
   ): Promise<StepResult>;

@@ -79,7 +79,7 @@ function page(curves: readonly TrustCurve[], certificates: readonly Certificate[
 <p class="lead">${prose('How hard each loss pulls a token whose label has some probability, beside cross-entropy, which pulls all alike. What is steep forgets rare tokens: poison that is not learnt yet, and whatever else is rare.')}</p>
 </header>
 <main>
-<figure><figcaption><h3>Weight of a token</h3><p>by the probability of its label; both logarithmic, measured on 32,128 classes; DeCE with a smoothing of 0.05, which holds a label back that has 0.95</p></figcaption>${plot(curves)}</figure>
+<figure><figcaption><h3>Weight of a token</h3><p>by the probability of its label; both logarithmic, measured where another token has the rest; DeCE with base 0.8 and a smoothing of 0.05</p></figcaption>${plot(curves)}</figure>
 <section><h2>Bounds of the gradient</h2><div class="scroll"><table>
 <thead><tr>${['loss', 'gradientBound', 'largest found', 'share', 'random rows', 'bound'].map((name) => `<th scope="col">${name}</th>`).join('')}</tr></thead>
 <tbody>${rows.join('\n')}</tbody>
@@ -89,8 +89,8 @@ function page(curves: readonly TrustCurve[], certificates: readonly Certificate[
 }
 
 /** What the plot shows of probabilities and of weights. */
-const rarest = 1e-4;
-const [least, most] = [1e-6, 10];
+const rarest = 0.99e-4;
+const [least, most] = [0.9e-6, 10];
 const colors: Record<string, readonly string[]> = {
   ce: ['var(--none)'],
   dece: ['var(--dece)', 'var(--dece)', 'var(--dece-2)', 'var(--dece-3)'],
@@ -135,7 +135,7 @@ function plot(curves: readonly TrustCurve[]): string {
     marginTop,
     marginBottom,
     marginLeft: 200,
-    marginRight: 40,
+    marginRight: 64,
     style: { fontFamily: 'inherit', fontSize: '13px', background: 'none', overflow: 'visible' },
     x: { type: 'log', domain: [rarest, 1] },
     y: { type: 'log', domain: [least, most] },

@@ -1,9 +1,12 @@
 import { check, checkKeys } from '../check.ts';
-import type { Dtype, Model } from '../model/index.ts';
+import { type Adapter, adapterOf } from '../model/adapter.ts';
+import { type BlockOptions, blockKeys, blockPlan, namesOf } from '../model/blocks.ts';
+import type { Dtype, LoraOptions, Model } from '../model/index.ts';
 import { defaultLogitsBytes, type LossConfig, nativeLoss } from '../model/loss.ts';
+import { checkBlockOptions, type Optimizer, optimizers } from '../model/trainer.ts';
 import type { TrainingExample } from './encode.ts';
 
-export interface TrainOptions {
+export interface TrainOptions extends BlockOptions {
   /** Passes over the examples. */
   epochs: number;
   /** Examples in a batch; the last batch of an epoch may have fewer. */
@@ -24,13 +27,25 @@ export interface TrainOptions {
   weightDecay?: number;
   /** Highest norm of the gradient. Default: none. */
   clip?: number;
-  optimizer?: 'adamw';
+  /**
+   * `badam` is AdamW on one block of layers at a time, for models whose gradients and moments memory
+   * does not hold; see BlockOptions. Its switchBlockEvery is by default what its authors advise: the
+   * steps of an epoch over the number of blocks, but 50 to 100. Default `adamw`.
+   */
+  optimizer?: Optimizer;
+  /**
+   * An adapter of low rank, given to the model before the first step and all that changes then; see
+   * LoraOptions. It is the model's when training is done: saveAdapter or mergeAdapter comes next.
+   */
+  lora?: LoraOptions;
   /** Batches that make one step. Default 1. */
   accumulate?: number;
   /** The dtype that the model has to have. */
   precision?: Dtype;
   /** Most bytes that logits may take; beyond them loss and last product go some rows at a time. Default 2²⁸. */
   logitsBytes?: number;
+  /** Run blocks again on the way back instead of keeping their inside: less memory, more time. false. */
+  checkpointActivations?: boolean;
   /** Longer prompts lose their end, but not the end token. Default 256. */
   maxInputTokens?: number;
   /** Longer completions likewise. Default 256. */
@@ -59,7 +74,10 @@ export interface Settings {
   warmup: number | 'reference';
   weightDecay: number;
   clip: number | null;
-  optimizer: 'adamw';
+  optimizer: Optimizer;
+  /** Of BAdam: what was given. */
+  blocks: BlockOptions;
+  lora: Adapter | null;
   accumulate: number;
   precision: Dtype;
   logitsBytes: number;
@@ -69,16 +87,25 @@ export interface Settings {
 
 /** @throws RangeError or TypeError that names the option that is unknown, missing or out of range */
 export function settingsOf(model: Model, options: TrainOptions): Settings {
-  checkKeys('train', options, [...required, ...Object.keys(defaults), ...others]);
+  checkKeys('train', options, [...required, ...Object.keys(defaults), ...blockKeys, ...others]);
   const { validation, evaluateEvery, out, checkpointEvery, resume = false, ...rest } = options;
-  const { signal: _, ...own } = rest;
+  const { checkpointActivations = false, signal: _, ...own } = rest;
   const given = Object.entries(own).filter(([, value]) => value !== undefined);
-  const settings = {
-    ...defaults,
-    precision: model.dtype,
-    ...Object.fromEntries(given),
-  } as Settings;
+  const isBlock = ([key]: [string, unknown]) => (blockKeys as readonly string[]).includes(key);
+  const { lora } = options;
+  const settings: Settings = Object.assign(
+    { ...defaults, precision: model.dtype },
+    Object.fromEntries(given.filter((entry) => !isBlock(entry))) as unknown as Settings,
+    {
+      blocks: inOrder(options, blockKeys),
+      lora: lora ? adapterOf(model.config, lora) : null,
+    },
+  );
   checkSettings(settings, model.dtype);
+  checkBlocks(model, settings);
+  checkAdapter(model, settings);
+  const isFlag = typeof checkpointActivations === 'boolean';
+  check('checkpointActivations', checkpointActivations, isFlag, 'true or false');
   count('evaluateEvery', evaluateEvery ?? 1);
   count('checkpointEvery', checkpointEvery ?? 1);
   const measured = validation !== undefined || evaluateEvery === undefined;
@@ -96,6 +123,7 @@ const defaults = {
   weightDecay: 0.01,
   clip: null,
   optimizer: 'adamw',
+  lora: null,
   accumulate: 1,
   precision: undefined,
   logitsBytes: defaultLogitsBytes,
@@ -103,7 +131,15 @@ const defaults = {
   maxOutputTokens: 256,
 };
 const required = ['epochs', 'batchSize', 'learningRate', 'loss', 'seed'];
-const others = ['validation', 'evaluateEvery', 'out', 'checkpointEvery', 'resume', 'signal'];
+const others = [
+  'checkpointActivations',
+  'validation',
+  'evaluateEvery',
+  'out',
+  'checkpointEvery',
+  'resume',
+  'signal',
+];
 
 function checkSettings(settings: Settings, dtype: Dtype): void {
   const { learningRate, loss, seed, schedule, warmup, weightDecay, clip } = settings;
@@ -119,11 +155,42 @@ function checkSettings(settings: Settings, dtype: Dtype): void {
   check('warmup', warmup, rises, 'a number of steps, a share below 1, or reference');
   check('weightDecay', weightDecay, weightDecay >= 0 && weightDecay < Infinity, 'at least 0');
   check('clip', clip, clip === null || clip > 0, 'above 0');
-  check('optimizer', optimizer, optimizer === 'adamw', 'adamw');
+  check('optimizer', optimizer, optimizers.includes(optimizer), optimizers.join(' or '));
   check('precision', precision, precision === dtype, `${dtype}, the dtype of the model`);
   nativeLoss(loss, 1);
   const canBeKept = loss.name !== 'custom';
   check('loss.name', loss.name, canBeKept, 'one that a checkpoint can keep; Trainer.step takes it');
+}
+
+function checkBlocks({ handle }: Model, { optimizer, blocks, seed }: Settings): void {
+  checkBlockOptions(blocks, optimizer);
+  if (optimizer === 'badam') blockPlan(namesOf(handle), blocks, seed);
+}
+
+/** What is given of some options, in the order of `keys`: two checkpoints are compared as texts. */
+function inOrder(options: TrainOptions, keys: typeof blockKeys): BlockOptions {
+  const given = keys.filter((key) => options[key] !== undefined);
+  return Object.fromEntries(given.map((key) => [key, options[key]]));
+}
+
+function checkAdapter({ adapter }: Model, { lora, optimizer }: Settings): void {
+  if (lora === null) return;
+  const given = JSON.stringify(lora);
+  check('lora', given, adapter === undefined, 'none, as the model has an adapter');
+  check('lora', given, optimizer === 'adamw', "none, as the optimizer is 'badam'");
+}
+
+/** The options of BAdam for so many examples, complete but for what the blocks themselves decide. */
+export function blockOptions(
+  { handle }: Model,
+  examples: number,
+  settings: Settings,
+): BlockOptions {
+  const { optimizer, blocks, batchSize, accumulate, seed } = settings;
+  if (optimizer !== 'badam') return {};
+  const count = blockPlan(namesOf(handle), blocks, seed).blocks.length;
+  const advised = Math.floor(examples / (batchSize * accumulate * count));
+  return { switchBlockEvery: Math.min(100, Math.max(50, advised)), ...blocks };
 }
 
 function count(name: string, value: number, least = 1): void {

@@ -75,6 +75,7 @@ Linear Causal::make_linear(const std::string& name, int64_t out, int64_t in, boo
   layer.transposed = true;
   layer.weight = parameter(name + ".weight", {in, out}, {0, deviation});
   if (bias) layer.bias = parameter(name + ".bias", {out}, {});
+  make_adaptable(name, layer);
   return layer;
 }
 
@@ -92,6 +93,7 @@ CausalBlock Causal::make_block(int64_t index) {
   const auto width = c.heads * c.head_width, others = c.key_value_heads * c.head_width;
 
   CausalBlock block;
+  block.name = prefix;
   block.norm1 = make_norm(name("norm1"));
   if (c.qkv == QkvLayout::separate) {
     block.q = make_linear(name("q"), width, c.width, c.qkv_bias, range);
@@ -132,22 +134,22 @@ Tensor Causal::attention(const CausalBlock& block, const Tensor& normed, const R
   Projected parts;
   switch (config_.qkv) {
     case QkvLayout::separate:
-      parts = {split_heads(block.q(normed), config_.heads),
-               split_heads(block.k(normed), config_.key_value_heads),
-               split_heads(block.v(normed), config_.key_value_heads)};
+      parts = {split_heads(block.q(normed, draws), config_.heads),
+               split_heads(block.k(normed, draws), config_.key_value_heads),
+               split_heads(block.v(normed, draws), config_.key_value_heads)};
       break;
     case QkvLayout::fused:
-      parts = from_fused(block.q(normed), config_);
+      parts = from_fused(block.q(normed, draws), config_);
       break;
     case QkvLayout::codegen:
-      parts = from_codegen(block.q(normed), config_);
+      parts = from_codegen(block.q(normed, draws), config_);
       break;
   }
   auto& [query, key, value] = parts;
   query = rotate(query, rotation);
   key = rotate(key, rotation);
   if (cache != nullptr) std::tie(key, value) = cache->append(key, value);
-  const auto read = block.out(attend(query, key, value, reading, draws));
+  const auto read = block.out(attend(query, key, value, reading, draws), draws);
   return dropout(read, config_.residual_dropout, draws);
 }
 
@@ -156,18 +158,18 @@ Tensor Causal::feed_forward(const CausalBlock& block, const Tensor& normed,
   Tensor inner;
   switch (config_.gate) {
     case GateLayout::none:
-      inner = activate(config_.activation, block.up(normed));
+      inner = activate(config_.activation, block.up(normed, draws));
       break;
     case GateLayout::separate:
-      inner = activate(config_.activation, block.gate(normed)) * block.up(normed);
+      inner = activate(config_.activation, block.gate(normed, draws)) * block.up(normed, draws);
       break;
     case GateLayout::fused: {
-      const auto both = block.up(normed).chunk(2, -1);
+      const auto both = block.up(normed, draws).chunk(2, -1);
       inner = activate(config_.activation, both[0]) * both[1];
       break;
     }
   }
-  return dropout(block.down(inner), config_.residual_dropout, draws);
+  return dropout(block.down(inner, draws), config_.residual_dropout, draws);
 }
 
 Tensor Causal::run_block(const CausalBlock& block, const Tensor& hidden, const Rotation& rotation,
@@ -196,7 +198,11 @@ Tensor Causal::run(const ModelInputs& inputs, const Draws& draws, int64_t layers
   auto hidden = dropout(embed(ids, positions), config_.embedding_dropout, draws);
   for (int64_t i = 0; i < layers; i++) {
     auto* const cache = caches == nullptr ? nullptr : &(*caches)[i];
-    hidden = run_block(blocks_[i], hidden, rotation, reading, draws, cache);
+    const auto& block = blocks_[i];
+    hidden =
+        run_again(block.name, {hidden}, draws, [=, this, &block](const auto& in, const auto& own) {
+          return run_block(block, in[0], rotation, reading, own, cache);
+        });
   }
   return layers < int64_t(blocks_.size()) ? hidden : final_norm_(hidden);
 }

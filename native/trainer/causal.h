@@ -55,6 +55,7 @@ struct CausalConfig {
 };
 
 struct CausalBlock {
+  std::string name;  // what those of its weights begin with
   LayerNorm norm1, norm2;
   Linear q, k, v;  // q is all three where the layout is not separate
   Linear out;

@@ -1,6 +1,8 @@
 // How a Trainer is saved and restored.
+#include <algorithm>
 #include <cstring>
 #include <map>
+#include <set>
 #include <sstream>
 #include <stdexcept>
 
@@ -13,7 +15,7 @@ using torch::Tensor;
 
 namespace {
 
-constexpr int64_t format = 1;
+constexpr int64_t format = 2;
 
 std::string shape_of(const Tensor& tensor) {
   std::ostringstream text;
@@ -47,31 +49,58 @@ class Checkpoint {
     return tensor;
   }
 
-  size_t size() const { return tensors_.size(); }
+  // How many tensors have a name with this begin.
+  int64_t count(const std::string& begin) const {
+    return std::count_if(tensors_.begin(), tensors_.end(),
+                         [&](const auto& entry) { return entry.first.starts_with(begin); });
+  }
 
  private:
   std::map<std::string, Tensor> tensors_;
 };
 
+void check_format(const Checkpoint& file) {
+  const auto found = file.at("format", at::empty({}, torch::kLong)).item<int64_t>();
+  if (found == format) return;
+  throw std::runtime_error("its format is " + std::to_string(found) + ": expected " +
+                           std::to_string(format));
+}
+
+void check_names(const Checkpoint& file,
+                 const std::vector<std::pair<std::string, Tensor>>& parameters) {
+  for (const auto& [name, parameter] : parameters) file.at("weight." + name);
+  const auto found = file.count("weight.");
+  if (found == int64_t(parameters.size())) return;
+  throw std::runtime_error("it holds " + std::to_string(found) + " weights: expected " +
+                           std::to_string(parameters.size()));
+}
+
 }  // namespace
 
 // All that makes up a Trainer but the note, by the names it has in a file. Tensors of the optimizer
-// are its own, the others copies.
+// are its own, weights that rest the model's, the others copies.
 Trainer::NamedTensors Trainer::state() {
-  allocate();
+  check_trained();
+  if (turn_ < 0) activate(turn_of(plan_, steps_ + 1));
   NamedTensors state;
-  const auto& parameters = model_->parameters();
+  const auto& parameters = model_->trained();
   auto decays = at::empty({int64_t(decays_.size())}, torch::kByte);
-  for (size_t i = 0; i < parameters.size(); i++) {
-    const auto& name = parameters[i].first;
+  for (size_t i = 0; i < active_.size(); i++) {
+    const auto& name = parameters[active_[i]].first;
     state.emplace_back("weight." + name, weights_[i]);
     state.emplace_back("exp_avg." + name, means_[i]);
     state.emplace_back("exp_avg_sq." + name, squares_[i]);
+  }
+  const std::set<size_t> active(active_.begin(), active_.end());
+  for (size_t i = 0; i < parameters.size(); i++) {
+    const auto& [name, parameter] = parameters[i];
+    if (!active.contains(i)) state.emplace_back("weight." + name, parameter.detach());
     decays.mutable_data_ptr<uint8_t>()[i] = decays_[i];
   }
   const auto& [decay, beta1, beta2, eps] = options_;
   state.emplace_back("format", at::full({}, format, torch::kLong));
-  state.emplace_back("steps", at::full({}, steps_, torch::kLong));
+  state.emplace_back("steps", at::tensor({steps_, turn_, updates_}, torch::kLong));
+  state.emplace_back("plan", plan_to_tensor(plan_));
   state.emplace_back("adamw", at::tensor({decay, beta1, beta2, eps}, torch::kDouble));
   state.emplace_back("decays", decays);
   state.emplace_back("generator", generator_.get_state());
@@ -87,18 +116,18 @@ void Trainer::save(const std::string& path, const std::string& note) {
 void Trainer::restore(const std::string& path) {
   const Checkpoint file(path);
   try {
-    // Everything is checked before anything is changed.
+    // Everything is checked before anything of the model is changed.
+    check_format(file);
+    check_names(file, model_->trained());
+    const auto steps = file.at("steps", at::empty({3}, torch::kLong)).contiguous();
+    const auto* counts = steps.const_data_ptr<int64_t>();
+    plan_ = plan_from_tensor(file.at("plan"));
+    if (!fits(plan_, decays_.size()) || counts[1] < 0) {
+      throw std::runtime_error("its plan of blocks is damaged");
+    }
+    activate(counts[1]);
     auto state = this->state();
-    if (file.size() > state.size() + 1) {
-      throw std::runtime_error("it holds " + std::to_string(file.size()) + " tensors: expected " +
-                               std::to_string(state.size() + 1));
-    }
     for (const auto& [name, tensor] : state) file.at(name, tensor);
-    const auto found = file.at("format").item<int64_t>();
-    if (found != format) {
-      throw std::runtime_error("its format is " + std::to_string(found) + ": expected " +
-                               std::to_string(format));
-    }
 
     const at::NoGradGuard no_grad;
     generator_.set_state(file.at("generator").clone());
@@ -107,10 +136,11 @@ void Trainer::restore(const std::string& path) {
     options_ = {adamw[0], adamw[1], adamw[2], adamw[3]};
     const auto* decays = file.at("decays").const_data_ptr<uint8_t>();
     decays_.assign(decays, decays + decays_.size());
-    steps_ = file.at("steps").item<int64_t>();
+    steps_ = counts[0];
+    updates_ = counts[2];
     // A bfloat16 model has weights of its own.
-    auto& parameters = model_->parameters();
-    for (size_t i = 0; i < parameters.size(); i++) parameters[i].second.copy_(weights_[i]);
+    auto& parameters = model_->trained();
+    for (size_t i = 0; i < active_.size(); i++) parameters[active_[i]].second.copy_(weights_[i]);
   } catch (const std::runtime_error& error) {
     throw std::runtime_error("cannot restore " + path + ": " + error.what());
   }

@@ -7,9 +7,39 @@ namespace dece {
 
 using torch::Tensor;
 
-Tensor Linear::operator()(const Tensor& x) const {
+Tensor Adapter::operator()(const Tensor& x, const Draws& draws) const {
+  const auto read = dece::dropout(x.to(torch::kFloat), dropout, draws);
+  return (at::linear(at::linear(read, a), b) * scale).to(x.scalar_type());
+}
+
+Tensor Linear::operator()(const Tensor& x, const Draws& draws) const {
   const auto optional = bias.defined() ? std::optional(bias) : std::nullopt;
-  return at::linear(x, transposed ? weight.t() : weight, optional);
+  const auto y = at::linear(x, transposed ? weight.t() : weight, optional);
+  return is_adapted() ? y + (*adapter)(x, draws) : y;
+}
+
+Tensor Linear::merged() const {
+  if (!is_adapted()) return weight;
+  const auto added = at::mm(adapter->b, adapter->a) * adapter->scale;
+  return (weight.to(torch::kFloat) + (transposed ? added.t() : added)).to(weight.scalar_type());
+}
+
+Tensor side_by_side(const std::vector<const Linear*>& layers, const Tensor& x, const Draws& draws) {
+  std::vector<Tensor> weights, added;
+  bool is_adapted = false;
+  for (const auto* layer : layers) {
+    weights.push_back(layer->weight);
+    is_adapted = is_adapted || layer->is_adapted();
+  }
+  const auto y = at::linear(x, at::cat(weights));
+  if (!is_adapted) return y;
+  for (const auto* layer : layers) {
+    auto shape = x.sizes().vec();
+    shape.back() = layer->weight.size(0);
+    added.push_back(layer->is_adapted() ? (*layer->adapter)(x, draws)
+                                        : at::zeros(shape, x.options()));
+  }
+  return y + at::cat(added, -1);
 }
 
 Tensor LayerNorm::operator()(const Tensor& x) const {
@@ -68,16 +98,23 @@ Tensor attend_openly(const Tensor& query, const Tensor& key, const Tensor& value
 
 Tensor attend(const Tensor& query, const Tensor& key, const Tensor& value, const Reading& reading,
               const Draws& draws) {
-  const auto heads = query.size(1);
-  const auto keys = repeat_heads(key, heads), values = repeat_heads(value, heads);
+  const auto batch = query.size(0), heads = query.size(1), length = query.size(2);
   const bool learns = at::GradMode::is_enabled();
+  // Heads that share a key read it as rows of one head, where each has but one row: nothing is
+  // copied then, where a step of generation would copy all that was read before.
+  const bool as_rows = !learns && length == 1 && key.size(1) < heads;
+  const auto asks = as_rows ? query.reshape({batch, key.size(1), -1, query.size(3)}) : query;
+  const auto keys = as_rows ? key : repeat_heads(key, heads);
+  const auto values = as_rows ? value : repeat_heads(value, heads);
   const bool open = learns && ((draws.on && reading.dropout > 0) ||
                                (reading.bias.defined() && reading.bias.requires_grad()));
   const auto mask = reading.bias.defined() ? std::optional(reading.bias) : std::nullopt;
-  const auto output = open ? attend_openly(query, keys, values, reading, draws)
-                           : at::scaled_dot_product_attention(query, keys, values, mask, 0.0,
-                                                              reading.causal, reading.scale);
-  return output.transpose(1, 2).reshape({query.size(0), query.size(2), -1});
+  const auto output =
+      open ? attend_openly(asks, keys, values, reading, draws)
+           : at::scaled_dot_product_attention(asks, keys, values, mask, 0.0,
+                                              reading.causal && length > 1, reading.scale);
+  if (as_rows) return output.reshape({batch, 1, -1});
+  return output.transpose(1, 2).reshape({batch, length, -1});
 }
 
 double lowest(torch::Dtype dtype) {

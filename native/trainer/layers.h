@@ -4,6 +4,7 @@
 #include <torch/types.h>
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -13,13 +14,33 @@
 
 namespace dece {
 
-struct Linear {
-  torch::Tensor weight;     // [out, in]
-  torch::Tensor bias;       // [out], or undefined
-  bool transposed = false;  // the weight is [in, out], as GPT-2 keeps it
+// What is added to a linear layer: scale * B A x, of low rank. LoRA (Hu et al., 2021,
+// https://arxiv.org/abs/2106.09685). Kept and computed in float32, whatever the layer is.
+struct Adapter {
+  torch::Tensor a;     // [rank, in]; undefined: there is none
+  torch::Tensor b;     // [out, rank]
+  double scale = 0;    // alpha / rank
+  double dropout = 0;  // of what A reads
 
-  torch::Tensor operator()(const torch::Tensor& x) const;
+  torch::Tensor operator()(const torch::Tensor& x, const Draws& draws) const;
 };
+
+struct Linear {
+  torch::Tensor weight;              // [out, in]
+  torch::Tensor bias;                // [out], or undefined
+  bool transposed = false;           // the weight is [in, out], as GPT-2 keeps it
+  std::shared_ptr<Adapter> adapter;  // shared with the model, which may fill it; null: never
+
+  torch::Tensor operator()(const torch::Tensor& x, const Draws& draws = {}) const;
+  bool is_adapted() const { return adapter && adapter->a.defined(); }
+  // The weight, with what the adapter adds; as a tensor of its own where it adds something.
+  torch::Tensor merged() const;
+};
+
+// The outputs of layers without biases side by side, by one product: x is read once, its gradient
+// added up once.
+torch::Tensor side_by_side(const std::vector<const Linear*>& layers, const torch::Tensor& x,
+                           const Draws& draws);
 
 struct LayerNorm {
   torch::Tensor weight;  // [width]

@@ -130,11 +130,12 @@ struct LinearLossSum : torch::autograd::Function<LinearLossSum> {
         (rows * classes * 4 + logits_bytes - 1) / std::max<int64_t>(1, logits_bytes), 1, rows);
     const auto chunk = (rows + chunks - 1) / chunks;
 
+    const bool weight_learns = weight.requires_grad();
     auto losses = at::empty({rows}, in_float);
     auto logits = at::empty({chunk, classes}, in_float);
     auto hidden_gradient = learns ? at::empty_like(source) : Tensor();
-    auto weight_gradient = learns ? at::zeros(matrix.sizes(), in_float) : Tensor();
-    auto bias_gradient = learns && bias ? at::zeros({classes}, in_float) : Tensor();
+    auto weight_gradient = weight_learns ? at::zeros(matrix.sizes(), in_float) : Tensor();
+    auto bias_gradient = bias && bias->requires_grad() ? at::zeros({classes}, in_float) : Tensor();
     for (int64_t begin = 0; begin < rows; begin += chunk) {
       const auto end = std::min(begin + chunk, rows);
       const auto some = source.slice(0, begin, end);
@@ -148,12 +149,12 @@ struct LinearLossSum : torch::autograd::Function<LinearLossSum> {
       const auto rounded = own.to(source.scalar_type());
       auto own_gradient = hidden_gradient.slice(0, begin, end);
       at::mm_out(own_gradient, rounded, matrix);
-      add_weight_gradient(weight_gradient, own, rounded, some);
+      if (weight_learns) add_weight_gradient(weight_gradient, own, rounded, some);
       if (bias_gradient.defined()) bias_gradient.add_(own.sum(0));
     }
     if (learns) {
       context->saved_data["hidden"] = hidden_gradient.view(hidden.sizes());
-      context->saved_data["weight"] = weight_gradient;
+      if (weight_learns) context->saved_data["weight"] = weight_gradient;
       if (bias_gradient.defined()) context->saved_data["bias"] = bias_gradient;
     }
     return losses.sum(torch::kDouble).mul_(options.scale);
@@ -162,12 +163,14 @@ struct LinearLossSum : torch::autograd::Function<LinearLossSum> {
   static tensor_list backward(AutogradContext* context, tensor_list upstream) {
     TORCH_CHECK(!context->saved_data.empty(), "the loss was differentiated twice");
     auto hidden = context->saved_data["hidden"].toTensor();
-    auto weight = context->saved_data["weight"].toTensor();
-    const auto saved_bias = context->saved_data.find("bias");
-    auto bias = saved_bias == context->saved_data.end() ? Tensor() : saved_bias->second.toTensor();
+    const auto saved = [&](const char* name) {
+      const auto found = context->saved_data.find(name);
+      return found == context->saved_data.end() ? Tensor() : found->second.toTensor();
+    };
+    auto weight = saved("weight"), bias = saved("bias");
     context->saved_data.clear();
     multiply(hidden, upstream[0]);
-    multiply(weight, upstream[0]);
+    if (weight.defined()) multiply(weight, upstream[0]);
     if (bias.defined()) multiply(bias, upstream[0]);
     return {hidden, weight, bias, Tensor(), Tensor(), Tensor(), Tensor()};
   }

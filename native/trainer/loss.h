@@ -19,6 +19,7 @@ enum class Logits { keep, overwrite };
 //
 // logits  [..., classes]  float32, bfloat16 or float16; on the CPU or a CUDA device
 // labels  [...]           int64, on the same device; the caller has checked them
+// options                 without weights and upstream
 //
 // Logits::overwrite puts the gradient where the logits were: nothing of their size is allocated.
 // Whatever else has kept them for its own way back fails there, as after any change in place.
@@ -33,6 +34,7 @@ torch::Tensor loss_sum(const torch::Tensor& logits, const torch::Tensor& labels,
 // weight  [classes, d]    of the same dtype and device
 // bias    [classes]       likewise, or undefined
 // labels  [...]           int64, on the same device; the caller has checked them
+// options                 without weights and upstream
 //
 // The logits of a bfloat16 model are float32 here: DeCE's gradient is a difference of terms that
 // are nearly equal, which rounded logits would spoil

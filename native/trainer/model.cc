@@ -1,8 +1,43 @@
 #include "model.h"
 
+#include <algorithm>
+#include <cmath>
+#include <set>
+#include <stdexcept>
+
 namespace dece {
 
 using torch::Tensor;
+
+namespace {
+
+bool names(const std::string& target, const std::string& name) {
+  return name == target || name.ends_with("." + target);
+}
+
+// A as torch.nn.Linear starts, B zero.
+Adapter fresh_adapter(const Linear& layer, const AdapterOptions& options,
+                      const at::Generator& generator) {
+  const auto out = layer.weight.size(layer.transposed), in = layer.weight.size(!layer.transposed);
+  const double range = std::pow(double(in), -0.5);
+  auto a = at::empty({options.rank, in}, torch::kFloat).uniform_(-range, range, generator);
+  auto b = at::zeros({out, options.rank}, torch::kFloat);
+  const auto leaf = [&](const Tensor& tensor) {
+    return tensor.to(layer.weight.device()).set_requires_grad(true);
+  };
+  return {leaf(a), leaf(b), options.scale, options.dropout};
+}
+
+// The last parts of names, each once.
+std::string endings_of(const std::vector<std::pair<std::string, Linear>>& layers) {
+  std::set<std::string> endings;
+  for (const auto& [name, layer] : layers) endings.insert(name.substr(name.rfind('.') + 1));
+  std::string text;
+  for (const auto& ending : endings) text += (text.empty() ? "" : ", ") + ending;
+  return text;
+}
+
+}  // namespace
 
 Tensor Model::parameter(const std::string& name, at::IntArrayRef shape, Start start) {
   auto tensor =
@@ -17,7 +52,13 @@ Linear Model::linear(const std::string& name, int64_t out, int64_t in, bool bias
   Linear layer;
   layer.weight = parameter(name + ".weight", {out, in}, {0, deviation});
   if (bias) layer.bias = parameter(name + ".bias", {out}, {});
+  make_adaptable(name, layer);
   return layer;
+}
+
+void Model::make_adaptable(const std::string& name, Linear& layer) {
+  layer.adapter = std::make_shared<Adapter>();
+  adaptable_.emplace_back(name, layer);
 }
 
 LayerNorm Model::layer_norm(const std::string& name, int64_t width, double epsilon) {
@@ -48,6 +89,59 @@ void Model::initialise(uint64_t seed, const std::vector<bool>& chosen) {
     }
     tensor.copy_(drawn);
   }
+}
+
+void Model::add_adapter(const AdapterOptions& options) {
+  if (!adapter_.empty()) throw std::runtime_error("the model has an adapter already");
+  // Not the head: its loss is computed from the weight alone.
+  std::vector<std::pair<std::string, Linear>> layers;
+  std::copy_if(adaptable_.begin(), adaptable_.end(), std::back_inserter(layers),
+               [&](const auto& entry) { return !entry.second.weight.is_same(head().weight); });
+  for (const auto& target : options.targets) {
+    if (std::any_of(layers.begin(), layers.end(),
+                    [&](const auto& entry) { return names(target, entry.first); })) {
+      continue;
+    }
+    throw std::runtime_error("targets has " + target +
+                             ", which names no linear layer: expected some of " +
+                             endings_of(layers));
+  }
+  const auto generator = at::detail::createCPUGenerator(options.seed);
+  for (const auto& [name, layer] : layers) {
+    const bool wanted =
+        std::any_of(options.targets.begin(), options.targets.end(),
+                    [&, &name = name](const auto& target) { return names(target, name); });
+    if (!wanted) continue;
+    auto& adapter = *layer.adapter;
+    adapter = fresh_adapter(layer, options, generator);
+    adapter_.emplace_back(name + ".lora_A.weight", adapter.a);
+    adapter_.emplace_back(name + ".lora_B.weight", adapter.b);
+  }
+}
+
+void Model::merge_adapter() {
+  const at::NoGradGuard no_grad;
+  for (auto& [name, layer] : adaptable_) {
+    if (layer.is_adapted()) layer.weight.copy_(layer.merged());
+  }
+  drop_adapter();
+}
+
+void Model::drop_adapter() {
+  for (auto& [name, layer] : adaptable_) *layer.adapter = {};
+  adapter_.clear();
+}
+
+Tensor Model::run_again(const std::string& begin, const std::vector<Tensor>& inputs,
+                        const Draws& draws, const Block& block) const {
+  if (!recomputes || !at::GradMode::is_enabled()) return block(inputs, draws);
+  std::vector<Tensor> weights;
+  for (const auto* tensors : {&parameters_, &adapter_}) {
+    for (const auto& [name, tensor] : *tensors) {
+      if (tensor.requires_grad() && name.starts_with(begin)) weights.push_back(tensor);
+    }
+  }
+  return recomputed(block, inputs, weights, draws);
 }
 
 int64_t Model::weight_count() const {

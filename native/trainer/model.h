@@ -12,6 +12,7 @@
 
 #include "decoder.h"
 #include "layers.h"
+#include "recompute.h"
 
 namespace dece {
 
@@ -41,8 +42,19 @@ struct FileNames {
   std::string embedding, head;  // what may be one tensor; head: empty where it cannot
 };
 
+// lib/model/adapter.ts has checked what it means.
+struct AdapterOptions {
+  std::vector<std::string> targets;  // names of layers, or how they end after a dot
+  int64_t rank;
+  double scale;  // alpha / rank
+  double dropout;
+  uint64_t seed;  // of A; B is zero at the start
+};
+
 class Model {
  public:
+  using NamedTensors = std::vector<std::pair<std::string, torch::Tensor>>;
+
   virtual ~Model() = default;
   Model(const Model&) = delete;
   Model& operator=(const Model&) = delete;
@@ -55,8 +67,22 @@ class Model {
 
   // Hugging Face's names in a fixed order; tied weights appear once. The tensors are leaves that
   // require a gradient and stay the same objects for the model's life.
-  std::vector<std::pair<std::string, torch::Tensor>>& parameters() { return parameters_; }
+  NamedTensors& parameters() { return parameters_; }
   int64_t weight_count() const;
+
+  // Gives an adapter to every linear layer but the head that a target names. Throws
+  // std::runtime_error where there is one already, or where a target names no layer.
+  void add_adapter(const AdapterOptions& options);
+  // Makes it part of the weights, or drops it.
+  void merge_adapter();
+  void drop_adapter();
+  // Its tensors, float32: name.lora_A.weight, name.lora_B.weight, ...; empty where there is none.
+  NamedTensors& adapter() { return adapter_; }
+  // What training changes: the adapter where there is one, else all parameters.
+  NamedTensors& trained() { return adapter_.empty() ? parameters_ : adapter_; }
+
+  // Whether blocks are run again on the way back instead of keeping their inside.
+  bool recomputes = false;
   torch::Device device() const { return device_; }
   torch::Dtype dtype() const { return dtype_; }
 
@@ -89,14 +115,21 @@ class Model {
   torch::Tensor parameter(const std::string& name, at::IntArrayRef shape, Start start);
   // name.weight [out, in], and name.bias [out] at 0
   Linear linear(const std::string& name, int64_t out, int64_t in, bool bias, double deviation);
+  // Lets a layer of that name have an adapter.
+  void make_adaptable(const std::string& name, Linear& layer);
+  // block(inputs, draws), whose weights have names that begin so; run again where recomputes.
+  torch::Tensor run_again(const std::string& begin, const std::vector<torch::Tensor>& inputs,
+                          const Draws& draws, const Block& block) const;
   // name.weight and name.bias [width]
   LayerNorm layer_norm(const std::string& name, int64_t width, double epsilon);
 
  private:
   torch::Device device_;
   torch::Dtype dtype_;
-  std::vector<std::pair<std::string, torch::Tensor>> parameters_;
+  NamedTensors parameters_;
   std::vector<Start> starts_;
+  std::vector<std::pair<std::string, Linear>> adaptable_;
+  NamedTensors adapter_;
 };
 
 }  // namespace dece

@@ -62,6 +62,38 @@ Napi::Value outputs_to_js(Napi::Env env, const std::vector<std::vector<int32_t>>
   return rows;
 }
 
+// { name, shape }[]
+Napi::Value named_to_js(Napi::Env env, const Model::NamedTensors& parameters) {
+  auto list = Napi::Array::New(env, parameters.size());
+  for (size_t i = 0; i < parameters.size(); i++) {
+    const auto& [name, tensor] = parameters[i];
+    auto shape = Napi::Array::New(env, tensor.dim());
+    for (int64_t d = 0; d < tensor.dim(); d++) {
+      shape.Set(uint32_t(d), Napi::Number::New(env, double(tensor.size(d))));
+    }
+    auto entry = Napi::Object::New(env);
+    entry.Set("name", Napi::String::New(env, name));
+    entry.Set("shape", shape);
+    list.Set(uint32_t(i), entry);
+  }
+  return list;
+}
+
+// { targets: string[], rank, scale, dropout, seed }
+AdapterOptions adapter_from_js(const Napi::Value& value) {
+  const auto js = value.As<Napi::Object>();
+  AdapterOptions options{.targets = {},
+                         .rank = js.Get("rank").ToNumber().Int64Value(),
+                         .scale = js.Get("scale").ToNumber().DoubleValue(),
+                         .dropout = js.Get("dropout").ToNumber().DoubleValue(),
+                         .seed = uint64_t(js.Get("seed").ToNumber().Int64Value())};
+  const auto targets = js.Get("targets").As<Napi::Array>();
+  for (uint32_t i = 0; i < targets.Length(); i++) {
+    options.targets.push_back(targets.Get(i).ToString().Utf8Value());
+  }
+  return options;
+}
+
 Tensor to_float(const Tensor& tensor) { return tensor.to(torch::kCPU, torch::kFloat).contiguous(); }
 
 }  // namespace
@@ -147,8 +179,13 @@ Napi::Function ModelHandle::define(Napi::Env env) {
                          InstanceMethod<&ModelHandle::hidden_states>("hiddenStates"),
                          InstanceMethod<&ModelHandle::generate>("generate"),
                          InstanceMethod<&ModelHandle::save>("save"),
+                         InstanceMethod<&ModelHandle::add_adapter>("addAdapter"),
+                         InstanceMethod<&ModelHandle::load_adapter>("loadAdapter"),
+                         InstanceMethod<&ModelHandle::save_adapter>("saveAdapter"),
+                         InstanceMethod<&ModelHandle::merge_adapter>("mergeAdapter"),
                          InstanceMethod<&ModelHandle::dispose>("dispose"),
                          InstanceAccessor<&ModelHandle::parameters>("parameters"),
+                         InstanceAccessor<&ModelHandle::trained>("trained"),
                          InstanceAccessor<&ModelHandle::device>("device"),
                      });
 }
@@ -279,23 +316,59 @@ Napi::Value ModelHandle::save(const Napi::CallbackInfo& info) {
       [](Napi::Env env, bool) { return env.Undefined(); });
 }
 
+// addAdapter({ targets, rank, scale, dropout, seed }): Promise<void>
+Napi::Value ModelHandle::add_adapter(const Napi::CallbackInfo& info) {
+  return run(
+      info.Env(), info.Env().Undefined(),
+      [model = model(info.Env()), options = adapter_from_js(info[0])](const StopFlag&) {
+        model->add_adapter(options);
+        return true;
+      },
+      [](Napi::Env env, bool) { return env.Undefined(); });
+}
+
+// loadAdapter(path, options): Promise<void>
+Napi::Value ModelHandle::load_adapter(const Napi::CallbackInfo& info) {
+  return run(
+      info.Env(), info.Env().Undefined(),
+      [model = model(info.Env()), path = info[0].ToString().Utf8Value(),
+       options = adapter_from_js(info[1])](const StopFlag&) {
+        dece::load_adapter(*model, options, path);
+        return true;
+      },
+      [](Napi::Env env, bool) { return env.Undefined(); });
+}
+
+// saveAdapter(path): Promise<void>
+Napi::Value ModelHandle::save_adapter(const Napi::CallbackInfo& info) {
+  return run(
+      info.Env(), info.Env().Undefined(),
+      [model = model(info.Env()), path = info[0].ToString().Utf8Value()](const StopFlag&) {
+        dece::save_adapter(*model, path);
+        return true;
+      },
+      [](Napi::Env env, bool) { return env.Undefined(); });
+}
+
+// mergeAdapter(): Promise<void>
+Napi::Value ModelHandle::merge_adapter(const Napi::CallbackInfo& info) {
+  return run(
+      info.Env(), info.Env().Undefined(),
+      [model = model(info.Env())](const StopFlag&) {
+        model->merge_adapter();
+        return true;
+      },
+      [](Napi::Env env, bool) { return env.Undefined(); });
+}
+
 // parameters: { name, shape }[]
 Napi::Value ModelHandle::parameters(const Napi::CallbackInfo& info) {
-  const auto env = info.Env();
-  const auto& parameters = model(env)->parameters();
-  auto list = Napi::Array::New(env, parameters.size());
-  for (size_t i = 0; i < parameters.size(); i++) {
-    const auto& [name, tensor] = parameters[i];
-    auto shape = Napi::Array::New(env, tensor.dim());
-    for (int64_t d = 0; d < tensor.dim(); d++) {
-      shape.Set(uint32_t(d), Napi::Number::New(env, double(tensor.size(d))));
-    }
-    auto entry = Napi::Object::New(env);
-    entry.Set("name", Napi::String::New(env, name));
-    entry.Set("shape", shape);
-    list.Set(uint32_t(i), entry);
-  }
-  return list;
+  return named_to_js(info.Env(), model(info.Env())->parameters());
+}
+
+// trained: { name, shape }[]
+Napi::Value ModelHandle::trained(const Napi::CallbackInfo& info) {
+  return named_to_js(info.Env(), model(info.Env())->trained());
 }
 
 Napi::Value ModelHandle::device(const Napi::CallbackInfo& info) {

@@ -61,6 +61,7 @@ RobertaLayer Roberta::make_layer(const std::string& name) {
     return linear(name + part, out, in, true, range);
   };
   RobertaLayer layer;
+  layer.name = name;
   layer.query = product("attention.self.query", width, width);
   layer.key = product("attention.self.key", width, width);
   layer.value = product("attention.self.value", width, width);
@@ -74,8 +75,11 @@ RobertaLayer Roberta::make_layer(const std::string& name) {
 
 Linear Roberta::uniform_linear(const std::string& name, int64_t out, int64_t in) {
   const Start start{.range = std::pow(double(in), -0.5)};
-  auto weight = parameter(name + ".weight", {out, in}, start);
-  return {std::move(weight), parameter(name + ".bias", {out}, start)};
+  Linear layer;
+  layer.weight = parameter(name + ".weight", {out, in}, start);
+  layer.bias = parameter(name + ".bias", {out}, start);
+  make_adaptable(name, layer);
+  return layer;
 }
 
 MultiheadAttention Roberta::make_attention(const std::string& name) {
@@ -93,6 +97,7 @@ MultiheadAttention Roberta::make_attention(const std::string& name) {
 RobertaDecoderLayer Roberta::make_decoder_layer(const std::string& name) {
   const auto width = config_.hidden_size, inner = config_.decoder_ffn_dim;
   RobertaDecoderLayer layer;
+  layer.name = name;
   layer.self = make_attention(name + "self_attn");
   layer.cross = make_attention(name + "multihead_attn");
   layer.inner = uniform_linear(name + "linear1", inner, width);
@@ -135,12 +140,12 @@ Tensor Roberta::run_layer(const RobertaLayer& layer, const Tensor& hidden, const
                           const Draws& draws) const {
   const auto drops = [&](const Tensor& x) { return dropout(x, config_.hidden_dropout, draws); };
   const auto heads = config_.num_attention_heads;
-  const auto read =
-      attend(split_heads(layer.query(hidden), heads), split_heads(layer.key(hidden), heads),
-             split_heads(layer.value(hidden), heads), reading, draws);
-  const auto between = layer.attention_norm(drops(layer.attention_out(read)) + hidden);
-  const auto inner = activate(config_.hidden_act, layer.inner(between));
-  return layer.norm(drops(layer.out(inner)) + between);
+  const auto read = attend(split_heads(layer.query(hidden, draws), heads),
+                           split_heads(layer.key(hidden, draws), heads),
+                           split_heads(layer.value(hidden, draws), heads), reading, draws);
+  const auto between = layer.attention_norm(drops(layer.attention_out(read, draws)) + hidden);
+  const auto inner = activate(config_.hidden_act, layer.inner(between, draws));
+  return layer.norm(drops(layer.out(inner, draws)) + between);
 }
 
 Tensor Roberta::run_encoder(const ModelInputs& inputs, const Draws& draws, int64_t layers) const {
@@ -150,7 +155,13 @@ Tensor Roberta::run_encoder(const ModelInputs& inputs, const Draws& draws, int64
                         .dropout = config_.attention_dropout};
   auto hidden =
       embed(inputs.input_ids, positions_in(inputs.input_ids, config_.pad_token_id), draws);
-  for (int64_t i = 0; i < layers; i++) hidden = run_layer(layers_[i], hidden, reading, draws);
+  for (int64_t i = 0; i < layers; i++) {
+    const auto& layer = layers_[i];
+    hidden =
+        run_again(layer.name, {hidden}, draws, [=, this, &layer](const auto& in, const auto& own) {
+          return run_layer(layer, in[0], reading, own);
+        });
+  }
   return hidden;
 }
 
@@ -181,7 +192,7 @@ Tensor Roberta::run_decoder_layer(const RobertaDecoderLayer& layer, const Tensor
   const auto first = layer.norm1(hidden + drops(layer.self.out(read)));
   const auto recalled = attend(query_of(layer.cross, first), memory[0], memory[1], cross, draws);
   const auto second = layer.norm2(first + drops(layer.cross.out(recalled)));
-  return layer.norm3(second + drops(layer.out(drops(at::relu(layer.inner(second))))));
+  return layer.norm3(second + drops(layer.out(drops(at::relu(layer.inner(second, draws))), draws)));
 }
 
 Tensor Roberta::run_decoder(const ModelInputs& inputs, const Tensor& encoded, const Draws& draws,
@@ -195,8 +206,11 @@ Tensor Roberta::run_decoder(const ModelInputs& inputs, const Tensor& encoded, co
   auto hidden = embed(ids, positions_in(ids, config_.pad_token_id), draws);
   for (int64_t i = 0; i < layers; i++) {
     const auto& layer = decoder_layers_[i];
-    hidden = run_decoder_layer(layer, hidden, self, memory_of(layer.cross, encoded), cross, draws,
-                               nullptr);
+    hidden = run_again(layer.name, {hidden, encoded}, draws,
+                       [=, this, &layer](const auto& in, const auto& own) {
+                         const auto memory = memory_of(layer.cross, in[1]);
+                         return run_decoder_layer(layer, in[0], self, memory, cross, own, nullptr);
+                       });
   }
   return hidden;
 }
@@ -205,15 +219,15 @@ Tensor Roberta::before_head(const ModelInputs& inputs, const Draws& draws) const
   const auto encoded = run_encoder(inputs, draws, config_.num_hidden_layers);
   switch (config_.head) {
     case RobertaHead::masked_lm:
-      return head_norm_(at::gelu(dense_(encoded)));
+      return head_norm_(at::gelu(dense_(encoded, draws)));
     case RobertaHead::classification: {
       const auto drops = [&](const Tensor& x) {
         return dropout(x, config_.classifier_dropout, draws);
       };
-      return drops(at::tanh(dense_(drops(encoded.narrow(1, 0, 1)))));
+      return drops(at::tanh(dense_(drops(encoded.narrow(1, 0, 1)), draws)));
     }
     default:
-      return at::tanh(dense_(run_decoder(inputs, encoded, draws, config_.decoder_layers)));
+      return at::tanh(dense_(run_decoder(inputs, encoded, draws, config_.decoder_layers), draws));
   }
 }
 

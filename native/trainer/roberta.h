@@ -35,6 +35,7 @@ struct RobertaConfig {
 };
 
 struct RobertaLayer {
+  std::string name;  // what those of its weights begin with
   Linear query, key, value, attention_out;
   LayerNorm attention_norm;
   Linear inner, out;
@@ -48,6 +49,7 @@ struct MultiheadAttention {
 };
 
 struct RobertaDecoderLayer {
+  std::string name;
   MultiheadAttention self, cross;
   Linear inner, out;
   LayerNorm norm1, norm2, norm3;

@@ -133,29 +133,46 @@ Tensor word_gradient(Model& model, const LabelledBatch& batch, LossOptions optio
 }
 
 Trainer::Trainer(std::shared_ptr<Model> model, const AdamWOptions& options,
-                 std::vector<bool> decays, uint64_t seed)
+                 std::vector<bool> decays, BlockPlan plan, uint64_t seed)
     : model_(std::move(model)),
       options_(options),
       decays_(std::move(decays)),
+      plan_(std::move(plan)),
       generator_(seeded_generator(model_->device(), seed)) {}
 
-void Trainer::allocate() {
-  if (!weights_.empty()) return;
+// The adapter is another than when the trainer was made.
+void Trainer::check_trained() const {
+  if (model_->trained().size() == decays_.size()) return;
+  throw std::runtime_error(
+      "the model has got or lost an adapter since the trainer was made: make another trainer");
+}
+
+// Makes the block of a turn the one that changes. What there was of the block before is freed
+// first.
+void Trainer::activate(int64_t turn) {
+  if (turn == turn_) return;
+  turn_ = -1;
+  for (auto* tensors : {&weights_, &means_, &squares_}) tensors->clear();
+  updates_ = 0;
+  active_ = block_of(plan_, turn);
   const at::NoGradGuard no_grad;
-  for (const auto& [name, parameter] : model_->parameters()) {
-    weights_.push_back(parameter.detach().to(torch::kFloat));
+  for (const size_t i : active_) {
+    weights_.push_back(model_->trained()[i].second.detach().to(torch::kFloat));
     means_.push_back(at::zeros_like(weights_.back()));
     squares_.push_back(at::zeros_like(weights_.back()));
   }
+  turn_ = turn;
 }
 
 StepResult Trainer::step(const std::vector<LabelledBatch>& batches, const StepOptions& options,
                          const StopFlag& stop) {
-  allocate();
   int64_t tokens = 0;
   for (const auto& batch : batches) tokens += count_labels(batch, options.loss.ignore_index);
   if (tokens == 0) throw std::runtime_error("labels are all -100: expected at least one to count");
+  check_trained();
+  activate(turn_of(plan_, steps_ + 1));
 
+  model_->recomputes = options.recompute;
   const auto drawn = generator_.get_state();
   try {
     const auto [loss, gradients] = gradients_of(batches, options.loss, options.logits_bytes, stop);
@@ -171,12 +188,18 @@ StepResult Trainer::step(const std::vector<LabelledBatch>& batches, const StepOp
   }
 }
 
-// The mean loss of all batches together and its gradient, float32, for each parameter.
+// The mean loss of all batches together and its gradient, float32, for each active parameter.
 std::pair<double, Trainer::Tensors> Trainer::gradients_of(const std::vector<LabelledBatch>& batches,
                                                           LossOptions options, int64_t logits_bytes,
                                                           const StopFlag& stop) {
+  // Another Trainer of this model may have left other parameters on.
+  for (auto* tensors : {&model_->parameters(), &model_->adapter()}) {
+    for (auto& [name, tensor] : *tensors) tensor.set_requires_grad(false);
+  }
   Tensors parameters;
-  for (const auto& [name, parameter] : model_->parameters()) parameters.push_back(parameter);
+  for (const size_t i : active_) {
+    parameters.push_back(model_->trained()[i].second.set_requires_grad(true));
+  }
   int64_t rows = 0;
   for (const auto& batch : batches) rows += count_rows(batch, options);
   options.scale = 1.0 / double(rows);
@@ -203,8 +226,8 @@ std::pair<double, Trainer::Tensors> Trainer::gradients_of(const std::vector<Labe
   return {at::stack(losses).sum().item<double>(), std::move(sum)};
 }
 
-// Calls work with the places of some parameters, until each has been among them: all at once, or
-// for a small model a part on each thread.
+// Calls work with the places of some active parameters, until each has been among them: all at
+// once, or for a small model a part on each thread.
 void Trainer::for_parameters(const std::function<void(const Indices&)>& work) const {
   std::vector<Indices> parts(is_small(*model_) ? at::get_num_threads() : 1);
   int64_t before = 0, total = 0;
@@ -231,14 +254,15 @@ double Trainer::norm_of(const Tensors& gradients) const {
 
 void Trainer::update(const Tensors& gradients, double shrink, double learning_rate) {
   steps_++;
-  const auto count = at::full({}, double(steps_), weights_.front().options());
-  auto& parameters = model_->parameters();
+  updates_++;
+  const auto count = at::full({}, double(updates_), weights_.front().options());
+  auto& parameters = model_->trained();
   for_parameters([&](const Indices& some) {
     if (shrink != 1) at::_foreach_mul_(pick(gradients, some), shrink);
     for (const bool decays : {true, false}) {
       Indices group;
       for (const size_t i : some) {
-        if (decays_[i] == decays) group.push_back(i);
+        if (decays_[active_[i]] == decays) group.push_back(i);
       }
       if (group.empty()) continue;
       at::_fused_adamw_(pick(weights_, group), pick(gradients, group), pick(means_, group),
@@ -247,7 +271,7 @@ void Trainer::update(const Tensors& gradients, double shrink, double learning_ra
                         options_.eps, false, false);
     }
     for (const size_t i : some) {
-      auto& parameter = parameters[i].second;
+      auto& parameter = parameters[active_[i]].second;
       if (!weights_[i].is_alias_of(parameter)) parameter.copy_(weights_[i]);
     }
   });

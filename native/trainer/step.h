@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "async.h"
+#include "blocks.h"
 #include "loss.h"
 #include "model.h"
 
@@ -36,6 +37,7 @@ struct StepOptions {
   std::optional<double> clip;  // highest norm of the gradient
   // What logits may take. Larger ones are never there as a whole: see linear_loss_sum.
   int64_t logits_bytes;
+  bool recompute = false;  // blocks on the way back, instead of keeping their inside
 };
 
 struct StepResult {
@@ -61,12 +63,13 @@ torch::Tensor word_gradient(Model& model, const LabelledBatch& batch, LossOption
 
 // AdamW runs on float32 whatever the model's dtype is: a bfloat16 model gets float32 weights beside
 // its own, and is their rounding after every step. A gradient of bfloat16 is widened as it comes,
-// so that several batches add up in float32.
+// so that several batches add up in float32. What a plan of blocks leaves out has no gradient, and
+// a block starts without moments.
 class Trainer {
  public:
-  // decays: for each of the model's parameters, whether weight decay is for it.
+  // decays: for each tensor that is trained, whether weight decay is for it.
   Trainer(std::shared_ptr<Model> model, const AdamWOptions& options, std::vector<bool> decays,
-          uint64_t seed);
+          BlockPlan plan, uint64_t seed);
 
   // One update by the gradient of the mean over all counted labels of all batches. Throws Stopped,
   // or std::runtime_error where loss or gradient are not finite; nothing has changed then.
@@ -77,7 +80,7 @@ class Trainer {
   // whole or not at all. `note` is the caller's.
   void save(const std::string& path, const std::string& note);
   // Takes the state of such a file. Throws std::runtime_error where it is no checkpoint of a model
-  // like this one; nothing has changed then.
+  // like this one; the model is as it was then.
   void restore(const std::string& path);
 
  private:
@@ -85,7 +88,8 @@ class Trainer {
   using Tensors = std::vector<torch::Tensor>;
   using NamedTensors = std::vector<std::pair<std::string, torch::Tensor>>;
 
-  void allocate();
+  void check_trained() const;
+  void activate(int64_t turn);
   std::pair<double, Tensors> gradients_of(const std::vector<LabelledBatch>& batches,
                                           LossOptions options, int64_t logits_bytes,
                                           const StopFlag& stop);
@@ -97,9 +101,13 @@ class Trainer {
   std::shared_ptr<Model> model_;
   AdamWOptions options_;
   std::vector<bool> decays_;
+  BlockPlan plan_;
   at::Generator generator_;  // of dropout
   int64_t steps_ = 0;
-  // Of each parameter, float32; made when first needed.
+  int64_t turn_ = -1;    // whose block is active; -1: of none yet
+  int64_t updates_ = 0;  // steps of this turn
+  Indices active_;       // places of the parameters that change
+  // Of each active parameter, float32.
   Tensors weights_;  // the parameter itself where it is float32
   Tensors means_;    // running mean of the gradient
   Tensors squares_;  // and of its square

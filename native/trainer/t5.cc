@@ -65,15 +65,21 @@ Tensor T5::weight(const std::string& name, at::IntArrayRef shape, double deviati
   return parameter(name, shape, deviation == 0 ? Start{factor, 0} : Start{0, factor * deviation});
 }
 
+Linear T5::product(const std::string& name, int64_t out, int64_t in, double deviation) {
+  Linear layer;
+  layer.weight = weight(name + ".weight", {out, in}, deviation);
+  make_adaptable(name, layer);
+  return layer;
+}
+
 T5Attention T5::make_attention(const std::string& name, bool has_bias) {
   const auto width = config_.d_model, inner = config_.num_heads * config_.d_kv;
   const double of_width = std::pow(width, -0.5);
   T5Attention attention;
-  attention.q =
-      weight(name + ".q.weight", {inner, width}, std::pow(double(width * config_.d_kv), -0.5));
-  attention.k = weight(name + ".k.weight", {inner, width}, of_width);
-  attention.v = weight(name + ".v.weight", {inner, width}, of_width);
-  attention.o = weight(name + ".o.weight", {width, inner}, std::pow(double(inner), -0.5));
+  attention.q = product(name + ".q", inner, width, std::pow(double(width * config_.d_kv), -0.5));
+  attention.k = product(name + ".k", inner, width, of_width);
+  attention.v = product(name + ".v", inner, width, of_width);
+  attention.o = product(name + ".o", width, inner, std::pow(double(inner), -0.5));
   if (has_bias) {
     attention.relative_attention_bias =
         weight(name + ".relative_attention_bias.weight",
@@ -86,12 +92,13 @@ T5Stack T5::make_stack(const std::string& name, int64_t layers, bool is_decoder)
   const auto width = config_.d_model;
   T5Stack stack;
   for (int64_t i = 0; i < layers; i++) {
-    const auto block_name = name + ".block." + std::to_string(i) + ".layer.";
+    T5Block block;
+    block.name = name + ".block." + std::to_string(i) + ".";
+    const auto block_name = block.name + "layer.";
     int part = 0;
     const auto norm = [&] {
       return weight(block_name + std::to_string(part++) + ".layer_norm.weight", {width}, 0);
     };
-    T5Block block;
     block.self = make_attention(block_name + "0.SelfAttention", i == 0);
     block.self.layer_norm = norm();
     if (is_decoder) {
@@ -101,13 +108,11 @@ T5Stack T5::make_stack(const std::string& name, int64_t layers, bool is_decoder)
     const auto dense = block_name + std::to_string(part) + ".DenseReluDense.";
     const double of_width = std::pow(width, -0.5);
     auto& feed_forward = block.feed_forward;
-    feed_forward.wi = weight(dense + (config_.gated ? "wi_0.weight" : "wi.weight"),
-                             {config_.d_ff, width}, of_width);
-    if (config_.gated) {
-      feed_forward.wi_1 = weight(dense + "wi_1.weight", {config_.d_ff, width}, of_width);
-    }
+    feed_forward.wi =
+        product(dense + (config_.gated ? "wi_0" : "wi"), config_.d_ff, width, of_width);
+    if (config_.gated) feed_forward.wi_1 = product(dense + "wi_1", config_.d_ff, width, of_width);
     feed_forward.wo =
-        weight(dense + "wo.weight", {width, config_.d_ff}, std::pow(double(config_.d_ff), -0.5));
+        product(dense + "wo", width, config_.d_ff, std::pow(double(config_.d_ff), -0.5));
     feed_forward.layer_norm = norm();
     stack.blocks.push_back(std::move(block));
   }
@@ -125,10 +130,10 @@ Tensor T5::feed_forward(const T5FeedForward& layer, const Tensor& hidden,
                         const Draws& draws) const {
   const auto drops = [&](const Tensor& x) { return dropout(x, config_.dropout_rate, draws); };
   const auto normed = norm(hidden, layer.layer_norm);
-  const auto inner = config_.gated ? at::gelu(at::linear(normed, layer.wi), "tanh") *
-                                         at::linear(normed, layer.wi_1)
-                                   : at::linear(normed, layer.wi).relu_();
-  return hidden + drops(at::linear(drops(inner), layer.wo));
+  const auto inner = config_.gated
+                         ? at::gelu(layer.wi(normed, draws), "tanh") * layer.wi_1(normed, draws)
+                         : layer.wi(normed, draws).relu_();
+  return hidden + drops(layer.wo(drops(inner), draws));
 }
 
 Tensor T5::scaled(const Tensor& hidden) const {
@@ -154,6 +159,26 @@ Tensor T5::self_bias(const T5Stack& stack, int64_t length, const Tensor& mask) c
   return mask.defined() ? bias + mask : bias.contiguous();
 }
 
+// What a block makes of hidden; `encoded` is undefined in the encoder.
+Tensor T5::run_block(const T5Block& block, const Tensor& hidden, const Tensor& encoded,
+                     const Reading& own_reading, const Reading& cross_reading,
+                     const Draws& draws) const {
+  const auto heads = config_.num_heads;
+  const auto drops = [&](const Tensor& x) { return dropout(x, config_.dropout_rate, draws); };
+  const auto& own = block.self;
+  const auto normed = norm(hidden, own.layer_norm);
+  const auto qkv = split_heads(side_by_side({&own.q, &own.k, &own.v}, normed, draws), 3, heads);
+  auto sum = hidden + drops(own.o(attend(qkv[0], qkv[1], qkv[2], own_reading, draws), draws));
+  if (encoded.defined()) {
+    const auto& cross = block.cross;
+    const auto query = split_heads(cross.q(norm(sum, cross.layer_norm), draws), 1, heads);
+    const auto memory = split_heads(side_by_side({&cross.k, &cross.v}, encoded, draws), 2, heads);
+    const auto read = attend(query[0], memory[0], memory[1], cross_reading, draws);
+    sum = sum + drops(cross.o(read, draws));
+  }
+  return feed_forward(block.feed_forward, sum, draws);
+}
+
 // The first `layers` blocks of a side, and the final norm where that is all of them.
 // mask is of what is read from outside: the ids themselves in the encoder, `encoded` in the
 // decoder.
@@ -172,19 +197,13 @@ Tensor T5::run_stack(const T5Stack& stack, const Tensor& ids, const Tensor& mask
 
   auto hidden = drops(embed(ids));
   for (int64_t i = 0; i < layers; i++) {
-    const auto& own = stack.blocks[i].self;
-    // One product for the three projections: the input is read once, its gradient added up once.
-    const auto normed = norm(hidden, own.layer_norm);
-    const auto qkv = split_heads(at::linear(normed, at::cat({own.q, own.k, own.v})), 3, heads);
-    hidden = hidden + drops(at::linear(attend(qkv[0], qkv[1], qkv[2], own_reading, draws), own.o));
-    if (is_decoder) {
-      const auto& cross = stack.blocks[i].cross;
-      const auto query = split_heads(at::linear(norm(hidden, cross.layer_norm), cross.q), 1, heads);
-      const auto memory = split_heads(at::linear(encoded, at::cat({cross.k, cross.v})), 2, heads);
-      const auto read = attend(query[0], memory[0], memory[1], cross_reading, draws);
-      hidden = hidden + drops(at::linear(read, cross.o));
-    }
-    hidden = feed_forward(stack.blocks[i].feed_forward, hidden, draws);
+    const auto& block = stack.blocks[i];
+    hidden = run_again(block.name, {hidden, encoded, own_reading.bias}, draws,
+                       [=, this, &block](const auto& in, const auto& own_draws) {
+                         auto own = own_reading;
+                         own.bias = in[2];
+                         return run_block(block, in[0], in[1], own, cross_reading, own_draws);
+                       });
   }
   if (layers < int64_t(stack.blocks.size())) return hidden;
   return drops(norm(hidden, stack.final_layer_norm));

@@ -40,20 +40,21 @@ struct T5Config {
 
 // Self-attention, or attention of the decoder over the encoder's output.
 struct T5Attention {
-  torch::Tensor q, k, v;                  // [heads * d_kv, d_model]
-  torch::Tensor o;                        // [d_model, heads * d_kv]
+  Linear q, k, v;                         // [heads * d_kv, d_model]
+  Linear o;                               // [d_model, heads * d_kv]
   torch::Tensor relative_attention_bias;  // [buckets, heads], in the first block of a stack
   torch::Tensor layer_norm;               // [d_model]
 };
 
 struct T5FeedForward {
-  torch::Tensor wi;          // [d_ff, d_model]; wi_0 where gated
-  torch::Tensor wi_1;        // [d_ff, d_model], where gated
-  torch::Tensor wo;          // [d_model, d_ff]
+  Linear wi;                 // [d_ff, d_model]; wi_0 where gated
+  Linear wi_1;               // [d_ff, d_model], where gated
+  Linear wo;                 // [d_model, d_ff]
   torch::Tensor layer_norm;  // [d_model]
 };
 
 struct T5Block {
+  std::string name;  // what those of its weights begin with
   T5Attention self;
   T5Attention cross;  // decoder only
   T5FeedForward feed_forward;
@@ -90,9 +91,13 @@ class T5 : public Model {
   // Bias of each head for each distance memory - query, an int64 tensor of any shape: [heads, ...].
   torch::Tensor position_bias(const T5Stack& stack, const torch::Tensor& distances) const;
   torch::Tensor weight(const std::string& name, at::IntArrayRef shape, double deviation);
+  Linear product(const std::string& name, int64_t out, int64_t in, double deviation);
   T5Stack make_stack(const std::string& name, int64_t layers, bool is_decoder);
   T5Attention make_attention(const std::string& name, bool has_bias);
   torch::Tensor self_bias(const T5Stack& stack, int64_t length, const torch::Tensor& mask) const;
+  torch::Tensor run_block(const T5Block& block, const torch::Tensor& hidden,
+                          const torch::Tensor& encoded, const Reading& own_reading,
+                          const Reading& cross_reading, const Draws& draws) const;
   torch::Tensor run_stack(const T5Stack& stack, const torch::Tensor& ids, const torch::Tensor& mask,
                           const torch::Tensor& encoded, const Draws& draws, int64_t layers) const;
 

@@ -23,15 +23,16 @@ T5Decoder::T5Decoder(const T5& model, const Tensor& encoded, const Tensor& mask,
   };
   for (const auto& block : model.decoder_.blocks) {
     Layer layer;
-    layer.qkv = transposed(at::cat({block.self.q, block.self.k, block.self.v}));
-    layer.out = transposed(block.self.o);
-    layer.prompt_query = transposed(block.cross.q);
-    layer.prompt_out = transposed(block.cross.o);
-    layer.wi = transposed(block.feed_forward.wi);
-    if (model.config_.gated) layer.wi_1 = transposed(block.feed_forward.wi_1);
-    layer.wo = transposed(block.feed_forward.wo);
-    layer.prompt_keys = prompt_heads(block.cross.k);
-    layer.prompt_values = prompt_heads(block.cross.v);
+    layer.qkv =
+        transposed(at::cat({block.self.q.merged(), block.self.k.merged(), block.self.v.merged()}));
+    layer.out = transposed(block.self.o.merged());
+    layer.prompt_query = transposed(block.cross.q.merged());
+    layer.prompt_out = transposed(block.cross.o.merged());
+    layer.wi = transposed(block.feed_forward.wi.merged());
+    if (model.config_.gated) layer.wi_1 = transposed(block.feed_forward.wi_1.merged());
+    layer.wo = transposed(block.feed_forward.wo.merged());
+    layer.prompt_keys = prompt_heads(block.cross.k.merged());
+    layer.prompt_values = prompt_heads(block.cross.v.merged());
     layers_.push_back(std::move(layer));
   }
 }

@@ -1,6 +1,7 @@
 // The JavaScript class TrainerHandle, behind lib/model/trainer.ts's Trainer, and two functions.
 #include <napi.h>
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <utility>
@@ -42,6 +43,30 @@ OwnedLoss loss_from_js(const Napi::Value& value, torch::Device device) {
     options.table = options.owned_table.const_data_ptr<double>();
   }
   return options;
+}
+
+// { blocks: number[][], switchEvery, order, start, seed }, which lib/model/blocks.ts has checked.
+BlockPlan plan_from_js(const Napi::Value& value, size_t parameters) {
+  const auto js = value.As<Napi::Object>();
+  const auto number = [&](const char* key) { return js.Get(key).ToNumber().Int64Value(); };
+  BlockPlan plan{{},
+                 number("switchEvery"),
+                 BlockOrder(number("order")),
+                 number("start"),
+                 uint64_t(number("seed"))};
+  const auto blocks = js.Get("blocks").As<Napi::Array>();
+  for (uint32_t i = 0; i < blocks.Length(); i++) {
+    const auto places = blocks.Get(i).As<Napi::Array>();
+    std::vector<size_t> block;
+    for (uint32_t j = 0; j < places.Length(); j++) {
+      block.push_back(size_t(places.Get(j).ToNumber().Int64Value()));
+    }
+    plan.blocks.push_back(std::move(block));
+  }
+  if (!fits(plan, parameters)) {
+    throw Napi::RangeError::New(value.Env(), "plan: expected blocks of the model's parameters");
+  }
+  return plan;
 }
 
 // The shape of the labels that go with inputs, and what it is that of.
@@ -113,7 +138,8 @@ class TrainerHandle : public Napi::ObjectWrap<TrainerHandle> {
                        });
   }
 
-  // new TrainerHandle(model: ModelHandle, { weightDecay, betas, eps, seed, decays: boolean[] })
+  // new TrainerHandle(model: ModelHandle, { weightDecay, betas, eps, seed, decays: boolean[], plan
+  // })
   explicit TrainerHandle(const Napi::CallbackInfo& info);
   void Finalize(Napi::BasicEnv env) override { release(env); }
 
@@ -142,20 +168,23 @@ TrainerHandle::TrainerHandle(const Napi::CallbackInfo& info)
       .eps = options.Get("eps").ToNumber().DoubleValue(),
   };
   const auto list = options.Get("decays").As<Napi::Array>();
-  const auto& parameters = model_->parameters();
+  const auto& parameters = model_->trained();
   if (list.Length() != parameters.size()) {
     throw Napi::RangeError::New(info.Env(), "decays: expected one for each parameter");
   }
   std::vector<bool> decays;
   for (uint32_t i = 0; i < list.Length(); i++) decays.push_back(list.Get(i).ToBoolean().Value());
   const auto seed = uint64_t(options.Get("seed").ToNumber().Int64Value());
-  trainer_ = std::make_shared<Trainer>(model_, adamw, std::move(decays), seed);
-
-  if (!model_->device().is_cpu()) return;
-  const int64_t copies = model_->dtype() == torch::kFloat ? 2 : 3;
-  for (const auto& [name, parameter] : parameters) {
-    bytes_ += copies * parameter.numel() * int64_t(sizeof(float));
+  auto plan = plan_from_js(options.Get("plan"), parameters.size());
+  if (model_->device().is_cpu()) {
+    const int64_t copies = model_->dtype() == torch::kFloat ? 2 : 3;
+    for (const auto& block : plan.blocks) {
+      int64_t weights = 0;
+      for (const size_t i : block) weights += parameters[i].second.numel();
+      bytes_ = std::max(bytes_, copies * weights * int64_t(sizeof(float)));
+    }
   }
+  trainer_ = std::make_shared<Trainer>(model_, adamw, std::move(decays), std::move(plan), seed);
   Napi::MemoryManagement::AdjustExternalMemory(info.Env(), bytes_);
 }
 
@@ -171,14 +200,15 @@ const std::shared_ptr<Trainer>& TrainerHandle::trainer(Napi::Env env) const {
   return trainer_;
 }
 
-// step(batches, { loss, learningRate, clip?, logitsBytes }, stop?): Promise<{ loss, gradientNorm,
-// tokens }>
+// step(batches, { loss, learningRate, clip?, logitsBytes, recompute }, stop?): Promise<{ loss,
+// gradientNorm, tokens }>
 Napi::Value TrainerHandle::step(const Napi::CallbackInfo& info) {
   const auto trainer = this->trainer(info.Env());
   const auto js = info[1].As<Napi::Object>();
   const auto loss = loss_from_js(js.Get("loss"), model_->device());
   StepOptions options{loss, js.Get("learningRate").ToNumber().DoubleValue(), std::nullopt,
-                      js.Get("logitsBytes").ToNumber().Int64Value()};
+                      js.Get("logitsBytes").ToNumber().Int64Value(),
+                      js.Get("recompute").ToBoolean().Value()};
   if (const auto clip = js.Get("clip"); clip.IsNumber()) {
     options.clip = clip.ToNumber().DoubleValue();
   }

@@ -17,6 +17,8 @@ using Tensors = std::map<std::string, Tensor>;
 
 namespace {
 
+const std::string peft_prefix = "base_model.model.";
+
 std::string shape_of(at::IntArrayRef sizes) {
   std::ostringstream text;
   text << sizes;
@@ -150,6 +152,39 @@ std::shared_ptr<Model> load_weights(const std::string& path, ModelConfig config,
 
 void save_weights(Model& model, const std::string& path) {
   write_safetensors(path, model.parameters());
+}
+
+void load_adapter(Model& model, const AdapterOptions& options, const std::string& path) {
+  const auto tensors = read_safetensors(path);
+  model.add_adapter(options);
+  try {
+    for (const auto& [name, tensor] : model.adapter()) {
+      const auto found = tensors.find(peft_prefix + name);
+      if (found == tensors.end()) throw std::runtime_error("it lacks " + (peft_prefix + name));
+      if (found->second.sizes() != tensor.sizes()) {
+        throw std::runtime_error(found->first + " has shape " + shape_of(found->second.sizes()) +
+                                 ": expected " + shape_of(tensor.sizes()));
+      }
+    }
+    if (tensors.size() != model.adapter().size()) {
+      throw std::runtime_error("it holds " + std::to_string(tensors.size()) +
+                               " tensors: expected " + std::to_string(model.adapter().size()) +
+                               " by its adapter_config.json");
+    }
+    const at::NoGradGuard no_grad;
+    for (auto& [name, tensor] : model.adapter()) tensor.copy_(tensors.at(peft_prefix + name));
+  } catch (const std::runtime_error& error) {
+    model.drop_adapter();
+    throw std::runtime_error("cannot load " + path + ": " + error.what());
+  }
+}
+
+void save_adapter(Model& model, const std::string& path) {
+  std::vector<std::pair<std::string, Tensor>> tensors;
+  for (const auto& [name, tensor] : model.adapter()) {
+    tensors.emplace_back(peft_prefix + name, tensor.detach());
+  }
+  write_safetensors(path, tensors);
 }
 
 }  // namespace dece

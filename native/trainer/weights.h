@@ -17,4 +17,10 @@ std::shared_ptr<Model> load_weights(const std::string& path, ModelConfig config,
 
 void save_weights(Model& model, const std::string& path);
 
+// Gives the model the adapter of a file with the names of PEFT (adapter_model.safetensors). Throws
+// std::runtime_error where it does not fit; the model has none then.
+void load_adapter(Model& model, const AdapterOptions& options, const std::string& path);
+
+void save_adapter(Model& model, const std::string& path);
+
 }  // namespace dece

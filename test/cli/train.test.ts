@@ -147,4 +147,41 @@ test('stops on Ctrl-C, says how to go on, and ends with the same bits', async ()
   assert.ok((await weights('run')).equals(await weights('whole')));
 });
 
+test('trains an adapter, keeps it and merges it into the model', async () => {
+  const directory = await workplace();
+  const at = (...names: string[]) => join(directory, ...names);
+  const places = [at('train.jsonl'), '--model', at('model'), '--out', at('run')];
+  const flags = ['--epochs', '1', '--checkpoint-activations', 'true'];
+  const trained = await dece('train', ...places, ...flags, '--lora', '{"rank": 2, "alpha": 4}');
+  assert.is(trained.code, 0, trained.stderr);
+  const config = JSON.parse(await readFile(at('run', 'adapter', 'adapter_config.json'), 'utf8'));
+  assert.equal([config.peft_type, config.r, config.target_modules], ['LORA', 2, ['q', 'v']]);
+  const prompt = { inputIds: [[5, 6, 7]], decoderInputIds: [[0, 9]] };
+  using merged = await Model.load(at('run', 'model'), { device: 'cpu' });
+  using base = await Model.load(at('model'), { device: 'cpu' });
+  await base.loadAdapter(at('run', 'adapter'));
+  const [one, two] = await Promise.all([merged, base].map((model) => model.logits(prompt)));
+  const far = one!.data.reduce((most, x, i) => Math.max(most, Math.abs(x - two!.data[i]!)), 0);
+  assert.ok(far < 1e-4, `${far}`);
+  await rm(directory, { recursive: true });
+});
+
+test('trains a block at a time where flags say so', async () => {
+  const directory = await workplace();
+  const at = (...names: string[]) => join(directory, ...names);
+  const places = [at('train.jsonl'), '--model', at('model'), '--out', at('run')];
+  const flags = ['--epochs', '1', '--optimizer', 'badam', '--include-head', 'true'];
+  const wrong = await dece('train', ...places, ...flags, '--block-prefixes', 'model.layers.0.');
+  assert.match(
+    wrong.stderr,
+    /blockPrefixes\[0\] is "model\.layers\.0\.": expected what names of parameters begin with, such as encoder\.block\.0\./,
+  );
+  const trained = await dece('train', ...places, ...flags, '--block-prefixes', 'decoder,encoder');
+  assert.is(trained.code, 0, trained.stderr);
+  const { config } = (await readRun(at('run')))!;
+  const { blockPrefixes } = config.training as { blockPrefixes: string[] };
+  assert.equal(blockPrefixes, ['decoder', 'encoder']);
+  await rm(directory, { recursive: true });
+});
+
 test.run();

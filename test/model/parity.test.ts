@@ -6,6 +6,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Model, Trainer } from '../../lib/index.ts';
 import { rejects } from '../rejects.ts';
+import { dropouts } from './without_dropout.ts';
 
 // What transformers makes of the same checkpoints: scripts/architectures_parity.py.
 const root = fileURLToPath(new URL('../fixtures/models', import.meta.url));
@@ -212,17 +213,6 @@ async function withoutDropout(model: Model): Promise<Model> {
     await rm(directory, { recursive: true });
   }
 }
-
-const dropouts = [
-  'attn_pdrop',
-  'embd_pdrop',
-  'resid_pdrop',
-  'attention_dropout',
-  'hidden_dropout_prob',
-  'attention_probs_dropout_prob',
-  'classifier_dropout',
-  'decoder_dropout',
-];
 
 test('an encoder without a decoder writes nothing, and says so', async () => {
   using model = await Model.load(join(root, 'roberta-masked-lm'));
