@@ -10,6 +10,7 @@
 #include "architectures.h"
 #include "async.h"
 #include "generate.h"
+#include "memory.h"
 #include "weights.h"
 
 namespace dece {
@@ -248,6 +249,7 @@ Napi::Value ModelHandle::create(const Napi::CallbackInfo& info) {
   try {
     model = make_model(config_from_js(info[0].As<Napi::Object>()), device_from_js(info[1]),
                        dtype_from_js(info[2]));
+    check_room(model->weight_bytes(), model->device());
   } catch (const Napi::Error&) {
     throw;
   } catch (...) {

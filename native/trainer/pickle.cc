@@ -6,6 +6,8 @@
 #include <unordered_map>
 #include <variant>
 
+#include "names.h"
+
 namespace dece {
 
 namespace {
@@ -47,20 +49,15 @@ constexpr std::string_view storage_types[] = {
     "IntStorage",   "ShortStorage", "CharStorage",     "ByteStorage",   "BoolStorage",
 };
 
+// What a small pickle could otherwise have copied without end.
+constexpr size_t longest_key = 100;
+constexpr size_t most_dimensions = 64;
+
 bool is_storage(std::string_view name) {
   for (const auto type : storage_types) {
     if (name.starts_with(storage_prefix) && name.substr(storage_prefix.size()) == type) return true;
   }
   return false;
-}
-
-// A name for a message: cut, and without what could not be printed.
-std::string printable(std::string_view name) {
-  std::string text(name.substr(0, 80));
-  for (char& c : text) {
-    if (static_cast<unsigned char>(c) < 0x20 || static_cast<unsigned char>(c) > 0x7e) c = '?';
-  }
-  return text + (name.size() > 80 ? "..." : "");
 }
 
 class Reader {
@@ -74,6 +71,7 @@ class Reader {
     for (size_t i = 0; i < dict->items.size(); i += 2) {
       const auto* name = std::get_if<std::string>(&dict->items[i]->content);
       if (!name) fail("has a tensor whose name is no text");
+      check_tensor_name(*name);
       const auto* tensor = std::get_if<PickledTensor>(&dict->items[i + 1]->content);
       if (!tensor) fail("has " + printable(*name) + ", which is no tensor: expected a state dict");
       tensors.emplace_back(*name, *tensor);
@@ -190,7 +188,7 @@ class Reader {
   }
 
   void call() {
-    const auto arguments = items(pop());
+    const auto& arguments = items(pop());
     const auto* function = std::get_if<Global>(&pop()->content);
     if (!function) fail("calls what is no function");
     if (function->name == ordered_dict && arguments.empty()) return push(Dict{});
@@ -217,11 +215,14 @@ class Reader {
     if (id.size() != 5 || text(id[0]) != "storage") fail("refers to something else than a storage");
     const auto& type = get<Global>(id[1], "a kind of storage").name;
     if (!is_storage(type)) fail("refers to a storage of the kind " + type);
-    return {type.substr(storage_prefix.size()), text(id[2]), get<int64_t>(id[4], "a number")};
+    const auto& key = text(id[2]);
+    if (key.size() > longest_key) fail("has a storage with a key of another kind");
+    return {type.substr(storage_prefix.size()), key, get<int64_t>(id[4], "a number")};
   }
 
   std::vector<int64_t> integers(const Value* value) {
     std::vector<int64_t> numbers;
+    if (items(value).size() > most_dimensions) fail("has a tensor of too many dimensions");
     for (const auto* item : items(value)) numbers.push_back(get<int64_t>(item, "a number"));
     return numbers;
   }

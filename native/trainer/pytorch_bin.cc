@@ -6,6 +6,7 @@
 #include <cstring>
 #include <stdexcept>
 
+#include "names.h"
 #include "pickle.h"
 
 namespace dece {
@@ -13,6 +14,10 @@ namespace dece {
 using torch::Tensor;
 
 namespace {
+
+// Some hundred bytes for each of a thousand tensors are usual; a byte may become a hundred in
+// memory.
+constexpr size_t largest_pickle = 16'000'000;
 
 struct StorageType {
   const char* name;
@@ -88,9 +93,11 @@ class Archive {
 // Number of elements, or a number above every storage where it is larger than that.
 uint64_t count_of(const std::vector<int64_t>& sizes) {
   uint64_t count = 1;
+  int64_t strides = 1;  // libtorch multiplies also where a size is 0
   for (const int64_t size : sizes) {
     if (size < 0) throw std::runtime_error("a size below 0");
-    if (__builtin_mul_overflow(count, uint64_t(size), &count)) return UINT64_MAX;
+    if (__builtin_mul_overflow(strides, std::max<int64_t>(size, 1), &strides)) return UINT64_MAX;
+    count *= uint64_t(size);
   }
   return count;
 }
@@ -130,6 +137,10 @@ class StateDict {
     }
     if (!archive_.has("data.pkl")) {
       throw std::runtime_error("it has no data.pkl: expected what torch.save writes");
+    }
+    if (const auto size = archive_.mapped("data.pkl").size(); size > largest_pickle) {
+      throw std::runtime_error("its data.pkl has " + std::to_string(size) +
+                               " bytes: expected at most " + std::to_string(largest_pickle));
     }
     const auto pickle = archive_.text("data.pkl");
     Tensors tensors;
@@ -208,7 +219,7 @@ Tensors read_pytorch_bin(const std::string& path) {
     // Of the zip reader; the message goes over several lines.
     const std::string message = error.what_without_backtrace();
     throw std::runtime_error(prefix + "it is not whole or no zip file of torch.save (" +
-                             message.substr(0, message.find('\n')) + ")");
+                             printable(message.substr(0, message.find('\n'))) + ")");
   } catch (const std::runtime_error& error) {
     throw std::runtime_error(prefix + error.what());
   }

@@ -8,6 +8,7 @@
 #include <tuple>
 
 #include "mapped_file.h"
+#include "names.h"
 #include "safetensors_header.h"
 
 static_assert(std::endian::native == std::endian::little, "safetensors files are little-endian");
@@ -20,6 +21,8 @@ namespace {
 
 // What the reference implementation allows; a larger header is a lie.
 constexpr uint64_t largest_header = 100'000'000;
+
+constexpr size_t most_dimensions = 64;  // as libtorch knows
 
 struct DType {
   const char* name;
@@ -37,17 +40,23 @@ const DType& dtype_named(const std::string& tensor, const std::string& name) {
   }
   std::string known;
   for (const auto& dtype : dtypes) known += (known.empty() ? "" : ", ") + std::string(dtype.name);
-  throw std::runtime_error("the dtype of " + tensor + " is " + json_string(name) +
+  throw std::runtime_error("the dtype of " + tensor + " is " + json_string(printable(name)) +
                            ": expected one of " + known);
 }
 
 // The number of bytes of an entry by its shape and dtype.
 uint64_t size_of(const std::string& name, const HeaderEntry& entry, uint64_t item) {
+  if (entry.shape.size() > most_dimensions) {
+    throw std::runtime_error(name + " has " + std::to_string(entry.shape.size()) +
+                             " dimensions: expected at most " + std::to_string(most_dimensions));
+  }
   uint64_t bytes = item;
+  int64_t strides = int64_t(item);  // libtorch multiplies also where an extent is 0
   for (const uint64_t extent : entry.shape) {
-    if (__builtin_mul_overflow(bytes, extent, &bytes)) {
+    if (__builtin_mul_overflow(strides, std::max<uint64_t>(extent, 1), &strides)) {
       throw std::runtime_error("the shape of " + name + " is larger than any file");
     }
+    bytes *= extent;
   }
   return bytes;
 }

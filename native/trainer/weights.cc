@@ -1,6 +1,7 @@
 #include "weights.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <map>
 #include <regex>
@@ -9,6 +10,7 @@
 #include <stdexcept>
 #include <vector>
 
+#include "memory.h"
 #include "safetensors.h"
 
 namespace dece {
@@ -29,6 +31,7 @@ std::string shape_of(at::IntArrayRef sizes) {
 bool same_values(const Tensor& a, const Tensor& b) {
   if (a.sizes() != b.sizes() || a.scalar_type() != b.scalar_type()) return false;
   if (a.const_data_ptr() == b.const_data_ptr() && a.strides() == b.strides()) return true;
+  if (a.numel() == 0) return true;
   const auto x = a.contiguous(), y = b.contiguous();
   return std::memcmp(x.const_data_ptr(), y.const_data_ptr(), x.nbytes()) == 0;
 }
@@ -120,6 +123,16 @@ void check_tensor(const std::string& name, const Tensor& tensor, const Tensor& p
   }
 }
 
+// A NaN would make every answer one; infinity becomes one.
+void check_finite(const std::string& name, const Tensor& parameter) {
+  if (parameter.numel() == 0) return;
+  const auto [least, most] = at::aminmax(parameter);
+  if (std::isfinite(least.item<float>()) && std::isfinite(most.item<float>())) return;
+  throw std::runtime_error(name +
+                           " has numbers that are NaN or infinite: the model is damaged, or " +
+                           "its training diverged");
+}
+
 }  // namespace
 
 std::shared_ptr<Model> load_weights(const std::vector<WeightFile>& files, ModelConfig config,
@@ -139,6 +152,7 @@ std::shared_ptr<Model> load_weights(const std::vector<WeightFile>& files, ModelC
       model.reset();  // two would need twice the memory
       model = make_model(config, device, dtype);
     }
+    check_room(model->weight_bytes(), device);
     const auto fresh = check_names(tensors, *model, names);
     model->initialise(names.seed, fresh);
     const at::NoGradGuard no_grad;
@@ -148,6 +162,7 @@ std::shared_ptr<Model> load_weights(const std::vector<WeightFile>& files, ModelC
       if (found == tensors.end()) continue;
       check_tensor(name, found->second, parameter);
       parameter.copy_(found->second);
+      check_finite(name, parameter);
       tensors.erase(found);
     }
     return model;
