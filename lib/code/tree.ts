@@ -1,4 +1,5 @@
 import type { Language as Compiled } from 'web-tree-sitter';
+import { cursorAt } from './cursor.ts';
 import type { Grammar, Node } from './grammar.ts';
 
 /** A node of a syntax tree, copied out of the parser: a plain value that outlives the tree. */
@@ -44,9 +45,9 @@ export function readTree(parse: Grammar, source: string): Tree {
  * them only `;` has a field that says something, as an empty body.
  */
 function copy(root: Node, source: string): TreeNode {
-  const cursor = root.walk();
   const types = typesOf(root.tree.language);
   const { hasError } = root;
+  const cursor = cursorAt(root);
   const open: TreeNode[] = []; // from the root down to the parent of what comes next
   let top: TreeNode | undefined;
   let count = 0;
