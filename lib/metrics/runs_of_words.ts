@@ -1,5 +1,5 @@
 import { tableFor } from './pair_table.ts';
-import { numberWords, unknown } from './word_numbers.ts';
+import { type NumberedWords, numberWords, unknown } from './word_numbers.ts';
 
 const longest = 4;
 
@@ -14,7 +14,11 @@ export interface Counts {
 }
 
 export function countRuns(output: string, reference: string): Counts {
-  const { words, others } = numberWords(reference, output);
+  return countNumbered(numberWords(reference, output));
+}
+
+/** {@link countRuns} of what numberWords gives for the reference and the output. */
+export function countNumbered({ words, others }: NumberedWords): Counts {
   const runs: number[] = [];
   for (let n = 1; n <= longest; n++) runs.push(Math.max(0, others.length - n + 1));
   const matches = matchesOf(others, words);
