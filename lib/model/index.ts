@@ -12,7 +12,7 @@ import {
   type LoraOptions,
   readAdapter,
 } from './adapter.ts';
-import { type Batch, checkLength, labelledBatch, nativeBatch } from './batch.ts';
+import { type Batch, checkLength, labelledBatch, type NativeIds, nativeBatch } from './batch.ts';
 import {
   configToSave,
   type Dtype,
@@ -234,6 +234,38 @@ export class Model {
     const formula = nativeLoss(loss, epoch);
     return withSignal(signal, (stop) =>
       addon().meanLoss(this.handle, native, formula, defaultLogitsBytes, stop),
+    );
+  }
+
+  /**
+   * How the loss would change with the share of each word of the vocabulary at the places where `ids` stand
+   * in inputIds, summed over those places: [ids, vocabulary], in nats. The lowest is the word that helps
+   * the labels most, as far as the gradient tells.
+   *
+   * @param ids what stands there now; the decoder must not read them
+   * @throws RangeError of another model than a T5 whose head has weights of its own
+   *
+   * @example
+   * const { data } = await model.wordGradient(batch, [7], { loss: { name: 'ce' } });
+   */
+  async wordGradient(batch: Batch, ids: readonly number[], options: LossOptions): Promise<Tensor> {
+    checkKeys('wordGradient', options, ['loss', 'epoch', 'signal']);
+    const { loss, epoch = 1, signal } = options;
+    const names = this.handle.parameters.map(({ name }) => name);
+    const isOwn = names.includes('shared.weight') && names.includes('lm_head.weight');
+    const { model_type: type } = this.config;
+    check(
+      'the model',
+      type,
+      isOwn,
+      'a t5 with tie_word_embeddings false, whose embedding only reads',
+    );
+    check('ids', ids.length, ids.length > 0, 'at least one id');
+    const native = labelledBatch(batch, this.resolved);
+    const formula = nativeLoss(loss, epoch);
+    const places: NativeIds = { data: Int32Array.from(ids), shape: [1, ids.length] };
+    return withSignal(signal, (stop) =>
+      addon().wordGradient(this.handle, native, formula, places, stop),
     );
   }
 

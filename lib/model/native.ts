@@ -1,5 +1,5 @@
 import { trainer } from '../native.ts';
-import type { NativeBatch } from './batch.ts';
+import type { NativeBatch, NativeIds } from './batch.ts';
 import type { NativeLoss } from './loss.ts';
 import type { WeightFile } from './weight_files.ts';
 
@@ -77,6 +77,13 @@ export interface ModelAddon {
     logitsBytes: number,
     stop: Stop | undefined,
   ): Promise<MeanLoss>;
+  wordGradient(
+    model: ModelHandle,
+    batch: NativeBatch,
+    loss: NativeLoss,
+    ids: NativeIds,
+    stop: Stop | undefined,
+  ): Promise<Tensor>;
 }
 
 export const addon = () => trainer() as unknown as ModelAddon;

@@ -68,20 +68,6 @@ std::string shape_of(const Tensor& tensor) {
   return text.str();
 }
 
-// { data: Float32Array, shape: number[] }
-Napi::Value tensor_to_js(Napi::Env env, const Tensor& tensor) {
-  auto data = Napi::Float32Array::New(env, tensor.numel());
-  std::memcpy(data.Data(), tensor.const_data_ptr<float>(), tensor.nbytes());
-  auto shape = Napi::Array::New(env, tensor.dim());
-  for (int64_t i = 0; i < tensor.dim(); i++) {
-    shape.Set(uint32_t(i), Napi::Number::New(env, double(tensor.size(i))));
-  }
-  auto result = Napi::Object::New(env);
-  result.Set("data", data);
-  result.Set("shape", shape);
-  return result;
-}
-
 Napi::Value outputs_to_js(Napi::Env env, const std::vector<std::vector<int32_t>>& outputs) {
   auto rows = Napi::Array::New(env, outputs.size());
   for (size_t i = 0; i < outputs.size(); i++) {
@@ -127,6 +113,19 @@ AdapterOptions adapter_from_js(const Napi::Value& value) {
 Tensor to_float(const Tensor& tensor) { return tensor.to(torch::kCPU, torch::kFloat).contiguous(); }
 
 }  // namespace
+
+Napi::Value tensor_to_js(Napi::Env env, const Tensor& tensor) {
+  auto data = Napi::Float32Array::New(env, tensor.numel());
+  std::memcpy(data.Data(), tensor.const_data_ptr<float>(), tensor.nbytes());
+  auto shape = Napi::Array::New(env, tensor.dim());
+  for (int64_t i = 0; i < tensor.dim(); i++) {
+    shape.Set(uint32_t(i), Napi::Number::New(env, double(tensor.size(i))));
+  }
+  auto result = Napi::Object::New(env);
+  result.Set("data", data);
+  result.Set("shape", shape);
+  return result;
+}
 
 Tensor ids_from_js(const Napi::Value& value, const std::string& name, int64_t high,
                    std::optional<int64_t> also) {
