@@ -357,7 +357,8 @@ export class Model {
    * The class that a classifier finds most likely for each text, or pair of texts, in their order. Texts
    * of like length share a batch.
    *
-   * @throws Error where the model is no classifier or has no tokenizer that fits; the signal's reason
+   * @throws Error where the model is no classifier or has no tokenizer that fits, or its logits are not
+   *   finite; the signal's reason
    *
    * @example
    * using model = await Model.load('codebert-satd', { head: 'classification' });
@@ -388,6 +389,7 @@ export class Model {
       const { data } = await this.logits({ inputIds: batch.map(({ ids }) => ids) });
       for (const [row, { index }] of batch.entries()) {
         const scores = data.subarray(row * this.classes, (row + 1) * this.classes);
+        if (!scores.every(Number.isFinite)) throw new Error(diverged(index, scores));
         found[index] = scores.indexOf(Math.max(...scores));
       }
       onProgress?.(start + batch.length, encoded.length);
@@ -542,6 +544,9 @@ function endIdsOf({
 }
 
 const modelKeys = ['seed', 'device', 'dtype', 'head'];
+const diverged = (index: number, logits: Float32Array) =>
+  `the logits of text ${index} are ${[...logits].slice(0, 8).join(', ')}: the weights are damaged, or diverged in training`;
+
 const loadKeys = [...modelKeys, 'revision', 'log', 'onDownload', 'signal'];
 const generateIdsKeys = ['maxNewTokens', 'beams', 'eosTokenId', 'padTokenId', 'signal'];
 /**
