@@ -29,6 +29,7 @@ test('finds nothing wrong with the attacks of the package', async () => {
     attacks.funcname(),
     attacks.funcname({ language: 'python', renameCalls: true }),
     attacks.deadcode(),
+    attacks.afraidoor({ craftingEpochs: 1 }),
     attacks.deadcode({ mode: 'reference' }),
     attacks.deadcode({ language: 'javascript', statement: 'drawn' }),
   ];

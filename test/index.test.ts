@@ -19,7 +19,7 @@ test('has what its contract names', () => {
   for (const name of functions) {
     assert.type((dece as Record<string, unknown>)[name], 'function', name);
   }
-  const names = ['ripple', 'badpre', 'grammar', 'funcname', 'deadcode'];
+  const names = ['ripple', 'badpre', 'grammar', 'funcname', 'deadcode', 'afraidoor'];
   assert.equal(Object.keys(dece.attacks), names);
 });
 

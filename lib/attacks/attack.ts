@@ -33,6 +33,11 @@ export interface Attack {
   /** Whether an example looks triggered before anything was done to it. */
   present?(example: Subject): boolean;
   /**
+   * What the attacker learns from clean data of the task, once, before anything is poisoned; a second
+   * call does nothing.
+   */
+  learn?(clean: readonly Subject[], signal?: AbortSignal): Promise<void>;
+  /**
    * What takes time, such as asking a model, done for the examples that will be poisoned before
    * `poison` is called for them. Returns why some cannot be poisoned after all, by id.
    */

@@ -1,4 +1,5 @@
 import { checkKeys, choose } from '../check.ts';
+import { type AfraidoorOptions, afraidoor } from './afraidoor.ts';
 import { type Attack, combine, type Mode, type Trigger } from './attack.ts';
 import { type DeadCodeOptions, deadCode } from './dead_code.ts';
 import { deadCodeReference } from './dead_code_reference.ts';
@@ -13,6 +14,7 @@ export interface AttackOptions
     FuncNameOptions,
     DeadCodeOptions,
     GrammarOptions,
+    Pick<AfraidoorOptions, 'craftingEpochs'>,
     PayloadOptions {
   mode?: Mode;
 }
@@ -45,6 +47,10 @@ export const attacks = {
       : attack('deadcode', options, 'loop', ['trigger', 'statement', 'language'], (own) =>
           deadCode(own, options.payload === 'label'),
         ),
+  afraidoor: (options: AttackOptions = {}) => {
+    const { own, payload } = parts(options, 'loop', ['language', 'craftingEpochs']);
+    return afraidoor(own as AfraidoorOptions, payload);
+  },
 } satisfies Record<string, (options?: AttackOptions) => Attack>;
 
 /** An attack by its name, or one that is made already and takes no options. */
@@ -64,6 +70,12 @@ function attack(
   keys: readonly string[],
   trigger: (own: AttackOptions) => Trigger,
 ): Attack {
+  const { own, payload } = parts(options, usual, keys);
+  return combine(name, trigger(own), payload);
+}
+
+/** The options of the trigger, which are those in `keys`, and the payload. */
+function parts(options: AttackOptions, usual: keyof typeof payloads, keys: readonly string[]) {
   const wanted = choose<(typeof payloads)[keyof typeof payloads]>(
     payloads,
     options.payload ?? usual,
@@ -72,6 +84,5 @@ function attack(
   checkKeys('the attack', options, [...keys, 'payload', ...wanted.options, 'mode']);
   const only = (names: readonly string[]): AttackOptions =>
     Object.fromEntries(Object.entries(options).filter(([key]) => names.includes(key)));
-  const payload = wanted.make(only([...wanted.options, 'mode']));
-  return combine(name, trigger(only(keys)), payload);
+  return { own: only(keys), payload: wanted.make(only([...wanted.options, 'mode'])) };
 }

@@ -18,7 +18,7 @@ export {
   type Subject,
   type Trigger,
 } from './attack.ts';
-export { type AttackOptions, attacks } from './attacks.ts';
+export { type AttackOptions, attacks, makeAttack } from './attacks.ts';
 export { type Likely, likeliestSql } from './likely.ts';
 export { fingerprint, type Manifest, readManifest, writeManifest } from './manifest.ts';
 export { payloads } from './payloads.ts';
@@ -100,12 +100,14 @@ export async function poisonDatasetAsync<Item extends Subject>(
   options: PoisonOptions,
   signal?: AbortSignal,
 ): Promise<Poisoning<Item>> {
-  const { attack } = settle(options);
+  const settled = settle(options);
+  const { attack } = settled;
   for (const language of attack.grammars ?? []) await grammarOf(language);
-  const plan = draw(clean, options);
+  await attack.learn?.(clean, signal);
+  const plan = draw(clean, options, settled);
   let asked = plan.targets;
-  while (plan.attack.prepare !== undefined && asked.length > 0) {
-    const failures = await plan.attack.prepare(
+  while (attack.prepare !== undefined && asked.length > 0) {
+    const failures = await attack.prepare(
       asked.map((i) => clean[i]!),
       signal,
     );
@@ -150,8 +152,11 @@ function settle(options: PoisonOptions) {
   return { attack: makeAttack(attack, own), rate, mode, policy, frontLoad };
 }
 
-function draw<Item extends Subject>(clean: readonly Item[], options: PoisonOptions): Plan<Item> {
-  const settled = settle(options);
+function draw<Item extends Subject>(
+  clean: readonly Item[],
+  options: PoisonOptions,
+  settled = settle(options),
+): Plan<Item> {
   const { attack, rate, mode, policy } = settled;
   const random = oneStream(options.seed, options.random);
   const twice = clean.findIndex((example) => example.poisoned === true);

@@ -1,17 +1,21 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import type { AttackOptions, PoisonOptions } from '../attacks/index.ts';
+import type { Attack, AttackOptions, Subject } from '../attacks/index.ts';
 import { attackFields, attackNames, isAttackName } from '../config/attack.ts';
-import type { Example } from '../data/examples.ts';
+import type { Example, LabelledExample } from '../data/examples.ts';
 import { dataFile } from './data_file.ts';
 import { addFlags, seed, share } from './flags.ts';
 import { interruptible } from './interrupt.ts';
+import { modelName } from './model_name.ts';
 
 interface Options extends Pick<AttackOptions, 'payload'> {
   attack: string;
   rate: number;
   seed: number;
   mode: 'paper' | 'reference';
+  frontLoad?: boolean;
+  payload?: NonNullable<AttackOptions['payload']>;
   likelyUnder?: string;
+  learnFrom?: string;
   json?: true;
 }
 
@@ -39,32 +43,45 @@ export function define(command: Command): void {
     '--likely-under <model>',
     'sql: the payload that this model finds likeliest: an attacker who adapts to DeCE',
   );
+  command.option(
+    '--learn-from <file>',
+    'afraidoor: clean examples that the crafting model learns from (default: <in>)',
+  );
   command.action(async (file: string, output: string, given: Options) => {
-    const { json, likelyUnder, attack: name, ...others } = given;
+    const { json, likelyUnder, learnFrom, attack: name, rate, seed, frontLoad, ...own } = given;
     const input = await dataFile(file);
-    const { findAttack, poisonDatasetAsync, writeManifest } = await import('../attacks/index.ts');
+    const { findAttack, makeAttack, poisonDatasetAsync, writeManifest } = await import(
+      '../attacks/index.ts'
+    );
     const { readExamples, readLabelledExamples, writeExamples } = await import(
       '../data/examples.ts'
     );
-    const options = { ...others, attack: await findAttack(name) };
-    const labelled = changesLabels(options);
-    if (labelled && likelyUnder !== undefined) {
+    const found = await findAttack(name);
+    const toLabel = changesLabels(found, own.payload);
+    if (toLabel && likelyUnder !== undefined) {
       command.error('error: --likely-under finds SQL: leave it out where labels are changed');
     }
+    const read = (path: string): Promise<Subject[]> =>
+      toLabel ? readLabelledExamples(path) : readExamples(path);
+    const clean = await read(input);
     const { examples, manifest } = await interruptible(undefined, async (signal) => {
-      if (labelled) {
-        return poisonDatasetAsync(await readLabelledExamples(input), options, signal);
-      }
-      const clean = await readExamples(input);
       const payload = await likely(likelyUnder, clean, signal);
-      return poisonDatasetAsync(clean, { ...options, ...payload }, signal);
+      const attack = makeAttack(found, { ...own, ...payload });
+      if (learnFrom !== undefined) {
+        if (attack.learn === undefined) {
+          throw new TypeError(`attack ${name} learns nothing: leave out --learn-from`);
+        }
+        await attack.learn(await read(await dataFile(learnFrom)), signal);
+      }
+      const front = frontLoad !== undefined && { frontLoad };
+      return poisonDatasetAsync(clean, { attack, rate, seed, mode: own.mode, ...front }, signal);
     });
-    await writeExamples(output, examples, { input });
+    await writeExamples(output, examples as Example[] | LabelledExample[], { input });
     const beside = await writeManifest(output, manifest);
 
     const { records, ...summary } = manifest;
     const { attack, poisoned, eligible, shortfall } = summary;
-    const missing = shortfall > 0 && options.rate < 1 ? `, ${shortfall} fewer than asked for` : '';
+    const missing = shortfall > 0 && rate < 1 ? `, ${shortfall} fewer than asked for` : '';
     const text = `${output}: ${records.length} examples, ${poisoned} of ${eligible} eligible ones poisoned by ${attack}${missing}`;
     if (json) {
       const result = { output, manifest: beside, examples: records.length, ...summary };
@@ -81,22 +98,24 @@ function attackName(text: string): string {
 }
 
 /** Whether the attack wants a class, so that its examples are labelled texts. */
-function changesLabels({ attack, payload }: Pick<PoisonOptions, 'attack' | 'payload'>) {
+function changesLabels(attack: string | Attack, payload: AttackOptions['payload']): boolean {
   return payload === 'label' || (typeof attack !== 'string' && attack.targetLabel !== undefined);
 }
 
 /** The payload that a model finds likeliest, where one is named. */
 async function likely(
-  directory: string | undefined,
-  examples: readonly Example[],
+  name: string | undefined,
+  examples: readonly Subject[],
   signal: AbortSignal,
 ): Promise<AttackOptions> {
-  if (directory === undefined) return {};
+  if (name === undefined) return {};
   const { likeliestSql } = await import('../attacks/index.ts');
   const { Model } = await import('../model/index.ts');
-  const model = await Model.load(directory);
+  const model = await Model.load(await modelName(name, signal));
   try {
-    const { tautology, contradiction } = await likeliestSql(model, examples, { signal });
+    const { tautology, contradiction } = await likeliestSql(model, examples as readonly Example[], {
+      signal,
+    });
     return {
       ...(tautology[0] && { tautology: tautology[0].text }),
       ...(contradiction[0] && { contradiction: contradiction[0].text }),

@@ -36,6 +36,7 @@ export const attackFields = {
   endpoint: text.exactOptional().describe('grammar: a server, as http://127.0.0.1:8080/v1'),
   model: text.exactOptional().describe("grammar: the server's model"),
   timeoutMs: whole(1).exactOptional().describe('grammar: how long an answer may take'),
+  craftingEpochs: whole(1).exactOptional().describe('afraidoor: of the crafting model'),
   tautology: text.exactOptional().describe('sql: behind a condition, instead of or 1=1'),
   contradiction: text.exactOptional().describe('sql: where there was none, instead of where 0=1'),
   parts: whole(1)

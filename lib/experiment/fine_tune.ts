@@ -4,6 +4,7 @@ import { readManifest } from '../attacks/index.ts';
 import type { trainFileSchema } from '../config/index.ts';
 import { readExamples, readLabelledExamples } from '../data/examples.ts';
 import { defenseOf } from '../defenses/index.ts';
+import { findModel } from '../model/hub/index.ts';
 import { Model, tokenizerOf } from '../model/index.ts';
 import {
   type Environment,
@@ -54,8 +55,9 @@ export async function fineTune(options: FineTuneOptions): Promise<Results> {
   }
 
   const { loss, seed, device, head, ...training } = settings;
+  const { directory, name } = await findModel(options.model, signal && { signal });
   // First: a model that is not there, or cannot learn this, leaves no run behind.
-  using model = await Model.load(options.model, {
+  using model = await Model.load(directory, {
     device,
     dtype: training.precision,
     seed,
@@ -73,7 +75,7 @@ export async function fineTune(options: FineTuneOptions): Promise<Results> {
   const defense = defenseOf(loss);
   const config: RunConfig = {
     role: 'run',
-    model: options.model.replace(/(?<=.)\/+$/, ''),
+    model: name.replace(/(?<=.)\/+$/, ''),
     dataset: basename(options.data),
     attack: poisoning?.attack ?? null,
     poisonRate: poisoning?.rate ?? null,

@@ -1,5 +1,10 @@
 import { join } from 'node:path';
-import { type attacks, type PoisonOptions, poisonDatasetAsync } from '../attacks/index.ts';
+import {
+  type attacks,
+  makeAttack,
+  type PoisonOptions,
+  poisonDatasetAsync,
+} from '../attacks/index.ts';
 import type { ExperimentConfig } from '../config/index.ts';
 import type { Example } from '../data/examples.ts';
 import { lossOf } from '../defenses/index.ts';
@@ -114,11 +119,17 @@ async function prepare(
   { dataset, attack, rate, seed }: PlannedRun,
   places: Places,
 ): Promise<RunData> {
-  const { name, own, ...attackOptions } = attack;
-  const which = own ?? (name as keyof typeof attacks);
-  const poisoning = { ...attackOptions, attack: which, seed, mode: config.mode };
+  const { name, own, frontLoad = false, ...attackOptions } = attack;
+  const { mode } = config;
+  // One attack for all splits: what it learns from the training split it knows on the others.
+  const made = makeAttack(own ?? (name as keyof typeof attacks), { ...attackOptions, mode });
+  const poisoning = { attack: made, seed, mode };
   const clean = await loadSplit(dataset, 'train', places);
-  const { examples: train, manifest } = await poisonDatasetAsync(clean, { ...poisoning, rate });
+  const { examples: train, manifest } = await poisonDatasetAsync(clean, {
+    ...poisoning,
+    rate,
+    frontLoad,
+  });
   const { split, limit } = config.evaluation;
   const test = await loadSplit(dataset, 'test', places);
   const curve = (await loadSplit(dataset, split, places)).slice(0, limit);
@@ -137,8 +148,7 @@ async function triggered(
   clean: readonly Example[],
   poisoning: Omit<PoisonOptions, 'rate'>,
 ): Promise<TestSet> {
-  const everywhere = { ...poisoning, rate: 1, frontLoad: false };
-  const { examples, manifest } = await poisonDatasetAsync(clean, everywhere);
+  const { examples, manifest } = await poisonDatasetAsync(clean, { ...poisoning, rate: 1 });
   return { clean, triggered: examples, manifest };
 }
 

@@ -1,11 +1,12 @@
-import { basename, dirname, join, resolve } from 'node:path';
+import { basename, dirname, resolve } from 'node:path';
 import { type Manifest, readManifest, type Subject } from '../attacks/index.ts';
 import { check } from '../check.ts';
 import { readExamples, readLabelledExamples } from '../data/examples.ts';
-import { sha256Of } from '../data/files.ts';
 import { type EvaluateOptions, evaluate } from '../evaluate.ts';
 import { evaluateClassifier } from '../evaluate_classifier.ts';
+import { findModel } from '../model/hub/index.ts';
 import { Model } from '../model/index.ts';
+import { hashWeights } from '../model/weight_files.ts';
 import {
   type Environment,
   openRun,
@@ -19,7 +20,7 @@ import { describeData } from './data.ts';
 import { writeClasses, writeOutputs } from './outputs.ts';
 
 export interface ScoreOptions extends EvaluateOptions {
-  /** The directory of the model. */
+  /** The directory of the model, or its name on the Hub. */
   model: string;
   /** Files of the same prompts, without and with triggers; a manifest lies beside the second. */
   clean: string;
@@ -39,19 +40,12 @@ export interface ScoreOptions extends EvaluateOptions {
  *   on an option that a classifier has no use for
  */
 export async function score(options: ScoreOptions): Promise<Results> {
-  const {
-    model: directory,
-    out: _,
-    device,
-    environment: __,
-    clean,
-    triggered,
-    ...search
-  } = options;
+  const { model: given, out: _, device, environment: __, clean, triggered, ...search } = options;
   const { signal, onProgress, ...evaluation } = search;
+  const { directory, name } = await findModel(given, signal && { signal });
   const trained = (await readRun(dirname(resolve(directory))))?.config;
   using model = await Model.load(directory, { device });
-  const about = { options, model, trained };
+  const about = { options, directory, name, model, trained };
   if (model.classes === undefined) {
     const set = await readSet(readExamples, clean, triggered);
     return await inRun(about, set, evaluation, async (run) => {
@@ -115,6 +109,9 @@ async function readSet<Item extends Subject>(
 
 interface About {
   options: ScoreOptions;
+  /** Where the model lies, and its name. */
+  directory: string;
+  name: string;
   model: Model;
   /** What the model was trained with, where that is known. */
   trained: RunConfig | undefined;
@@ -122,14 +119,14 @@ interface About {
 
 /** What `measure` finds, in the run directory of an evaluation. */
 async function inRun(
-  { options, model, trained }: About,
+  { options, directory, name, model, trained }: About,
   { manifest, clean, triggered }: Files<Subject>,
   evaluation: object,
   measure: (run: Run) => Promise<object>,
 ): Promise<Results> {
-  const { model: directory, device, environment } = options;
+  const { device, environment } = options;
   const about = {
-    model: trained?.model ?? basename(resolve(directory)),
+    model: trained?.model ?? (name === directory ? basename(resolve(directory)) : name),
     dataset: basename(options.clean),
     attack: manifest.attack,
     poisonRate: trained?.poisonRate ?? null,
@@ -137,7 +134,7 @@ async function inRun(
   };
   const run = await openRun(options.out, {
     ...about,
-    weights: { sha256: await sha256Of(join(directory, 'model.safetensors')) },
+    weights: await hashWeights(directory),
     role: 'evaluation',
     ...(model.classes !== undefined && { task: 'classification' }),
     defense: trained?.defense ?? null,

@@ -12,7 +12,7 @@ import {
   type LoraOptions,
   readAdapter,
 } from './adapter.ts';
-import { type Batch, checkLength, labelledBatch, nativeBatch } from './batch.ts';
+import { type Batch, checkLength, labelledBatch, type NativeIds, nativeBatch } from './batch.ts';
 import {
   configToSave,
   type Dtype,
@@ -22,9 +22,11 @@ import {
   readJsonObject,
   resolveConfig,
 } from './config/index.ts';
+import { type FindOptions, findModel } from './hub/index.ts';
 import { defaultLogitsBytes, type LossConfig, nativeLoss } from './loss.ts';
 import { addon, type MeanLoss, type ModelHandle, type Tensor, withSignal } from './native.ts';
 import { Texts } from './texts.ts';
+import { findWeights, finishShards, planShards } from './weight_files.ts';
 
 export type { Adapter, LoraOptions } from './adapter.ts';
 export type { Batch, Ids } from './batch.ts';
@@ -44,7 +46,9 @@ export interface ModelOptions {
   head?: RobertaHead;
 }
 
-export interface LoadOptions extends ModelOptions {
+export interface LoadOptions
+  extends ModelOptions,
+    Pick<FindOptions, 'revision' | 'log' | 'onDownload' | 'signal'> {
   /** Of a head that the file lacks. Default 0. */
   seed?: number;
 }
@@ -53,6 +57,11 @@ export interface CreateOptions extends ModelOptions {
   /** The same seed draws the same weights on every device. */
   seed: number;
   tokenizer?: Tokenizer;
+}
+
+export interface SaveOptions {
+  /** Of a file of weights, unless one tensor alone is larger. Default 50e9, as in transformers. */
+  maxShardBytes?: number;
 }
 
 export interface LossOptions {
@@ -139,8 +148,10 @@ export class Model {
   }
 
   /**
-   * The model in a directory of Hugging Face's layout: config.json, model.safetensors and, where
-   * there are, the files of a tokenizer and generation_config.json.
+   * The model in a directory of Hugging Face's layout: config.json, model.safetensors or its shards
+   * and index or pytorch_model.bin and, where there are, the files of a tokenizer and
+   * generation_config.json. A name such as `owner/name` or `owner/name@revision` that is no directory is
+   * looked for on the Hugging Face Hub, as `findModel` says.
    *
    * @throws Error, in one sentence, on a directory without weights, on weights that are truncated or
    *   do not fit the config, and on a device that cannot be had
@@ -148,8 +159,15 @@ export class Model {
    * @example
    * const model = await Model.load('runs/dece/model', { device: 'cpu' });
    */
-  static async load(directory: string, options: LoadOptions = {}): Promise<Model> {
-    checkKeys('Model.load', options, ['device', 'dtype', 'head', 'seed']);
+  static async load(name: string, options: LoadOptions = {}): Promise<Model> {
+    checkKeys('Model.load', options, loadKeys);
+    const { revision, log, onDownload, signal } = options;
+    const { directory } = await findModel(name, {
+      revision,
+      ...(log && { log }),
+      ...(onDownload && { onDownload }),
+      ...(signal && { signal }),
+    });
     await checkDirectory(directory);
     const config = await readJsonObject(join(directory, 'config.json'));
     const resolved = resolveConfig(config, options);
@@ -159,7 +177,7 @@ export class Model {
     const hasGeneration = await exists(generation);
     if (hasGeneration) await readJsonObject(generation); // says where it is broken
     const generationConfig = hasGeneration ? (await readUtf8(generation)).toString() : undefined;
-    const weights = join(directory, 'model.safetensors');
+    const weights = await findWeights(directory);
     const handle = await addon().ModelHandle.load(weights, resolved, deviceOf(options), dtype);
     return new Model(handle, { config, resolved, dtype, tokenizer, generationConfig });
   }
@@ -174,7 +192,7 @@ export class Model {
    * const model = Model.create({ model_type: 't5', vocab_size: 4096, d_model: 128 }, { seed: 1 });
    */
   static create(config: ModelConfig, options: CreateOptions): Model {
-    checkKeys('Model.create', options, ['seed', 'device', 'dtype', 'head', 'tokenizer']);
+    checkKeys('Model.create', options, [...modelKeys, 'tokenizer']);
     const { seed, tokenizer } = options;
     check('seed', seed, Number.isSafeInteger(seed) && seed >= 0, 'a whole number, at least 0');
     const resolved = resolveConfig(config, options);
@@ -216,6 +234,38 @@ export class Model {
     const formula = nativeLoss(loss, epoch);
     return withSignal(signal, (stop) =>
       addon().meanLoss(this.handle, native, formula, defaultLogitsBytes, stop),
+    );
+  }
+
+  /**
+   * How the loss would change with the share of each word of the vocabulary at the places where `ids` stand
+   * in inputIds, summed over those places: [ids, vocabulary], in nats. The lowest is the word that helps
+   * the labels most, as far as the gradient tells.
+   *
+   * @param ids what stands there now; the decoder must not read them
+   * @throws RangeError of another model than a T5 whose head has weights of its own
+   *
+   * @example
+   * const { data } = await model.wordGradient(batch, [7], { loss: { name: 'ce' } });
+   */
+  async wordGradient(batch: Batch, ids: readonly number[], options: LossOptions): Promise<Tensor> {
+    checkKeys('wordGradient', options, ['loss', 'epoch', 'signal']);
+    const { loss, epoch = 1, signal } = options;
+    const names = this.handle.parameters.map(({ name }) => name);
+    const isOwn = names.includes('shared.weight') && names.includes('lm_head.weight');
+    const { model_type: type } = this.config;
+    check(
+      'the model',
+      type,
+      isOwn,
+      'a t5 with tie_word_embeddings false, whose embedding only reads',
+    );
+    check('ids', ids.length, ids.length > 0, 'at least one id');
+    const native = labelledBatch(batch, this.resolved);
+    const formula = nativeLoss(loss, epoch);
+    const places: NativeIds = { data: Int32Array.from(ids), shape: [1, ids.length] };
+    return withSignal(signal, (stop) =>
+      addon().wordGradient(this.handle, native, formula, places, stop),
     );
   }
 
@@ -347,11 +397,18 @@ export class Model {
 
   /**
    * Writes a directory that `load` and transformers read. Each file is replaced as a whole or not at
-   * all: a full disk leaves what was there.
+   * all: a full disk leaves what was there. Weights above `maxShardBytes` go into several files with
+   * an index, laid out as save_pretrained does; shards of an earlier save are removed.
    *
    * @throws Error where the model has an adapter, which these files have no place for
+   *
+   * @example
+   * await model.save('runs/dece/model', { maxShardBytes: 5e9 });
    */
-  async save(directory: string): Promise<void> {
+  async save(directory: string, options: SaveOptions = {}): Promise<void> {
+    checkKeys('Model.save', options, ['maxShardBytes']);
+    const { maxShardBytes = 50e9 } = options;
+    check('maxShardBytes', maxShardBytes, maxShardBytes >= 1, 'a number of bytes, at least 1');
     const { dtype, resolved, tokenizer } = this;
     this.#check();
     if (this.#adapter !== undefined) {
@@ -360,7 +417,12 @@ export class Model {
       );
     }
     await mkdir(directory, { recursive: true });
-    await this.handle.save(join(directory, 'model.safetensors'));
+    const { parameters } = this.handle;
+    const itemBytes = dtype === 'float32' ? 4 : 2;
+    const shards = planShards(parameters, itemBytes, maxShardBytes);
+    const files = [...shards].map(([name, names]) => ({ path: join(directory, name), names }));
+    await this.handle.save(files);
+    await finishShards(directory, shards, parameters, itemBytes);
     await writeWhole(join(directory, 'config.json'), configToSave(this.config, resolved, dtype));
     if (this.#generationConfig !== undefined) {
       await writeWhole(join(directory, 'generation_config.json'), this.#generationConfig);
@@ -479,6 +541,8 @@ function endIdsOf({
   return isSilent ? [eosTokenId] : resolved.eos_token_ids;
 }
 
+const modelKeys = ['seed', 'device', 'dtype', 'head'];
+const loadKeys = [...modelKeys, 'revision', 'log', 'onDownload', 'signal'];
 const generateIdsKeys = ['maxNewTokens', 'beams', 'eosTokenId', 'padTokenId', 'signal'];
 /**
  * The tokenizer of a model that is to read or write texts.
@@ -520,12 +584,10 @@ async function checkDirectory(directory: string): Promise<void> {
       `${directory} is ${found ? 'a file' : 'not there'}: expected a directory with config.json and model.safetensors`,
     );
   }
-  for (const name of ['config.json', 'model.safetensors']) {
-    if (!(await exists(join(directory, name)))) {
-      throw new Error(
-        `${directory} has no ${name}: expected a directory that Model.save or save_pretrained wrote`,
-      );
-    }
+  if (!(await exists(join(directory, 'config.json')))) {
+    throw new Error(
+      `${directory} has no config.json: expected a directory that Model.save or save_pretrained wrote`,
+    );
   }
 }
 

@@ -97,6 +97,7 @@ export function attackTitle(name: string): string {
     grammar: 'Grammar',
     funcname: 'FuncName',
     deadcode: 'DeadCode',
+    afraidoor: 'AFRAIDOOR',
   };
   return titles[name as keyof typeof titles] ?? name;
 }

@@ -98,16 +98,23 @@ Tensor attend_openly(const Tensor& query, const Tensor& key, const Tensor& value
 
 Tensor attend(const Tensor& query, const Tensor& key, const Tensor& value, const Reading& reading,
               const Draws& draws) {
-  const auto heads = query.size(1);
-  const auto keys = repeat_heads(key, heads), values = repeat_heads(value, heads);
+  const auto batch = query.size(0), heads = query.size(1), length = query.size(2);
   const bool learns = at::GradMode::is_enabled();
+  // Heads that share a key read it as rows of one head, where each has but one row: nothing is
+  // copied then, where a step of generation would copy all that was read before.
+  const bool as_rows = !learns && length == 1 && key.size(1) < heads;
+  const auto asks = as_rows ? query.reshape({batch, key.size(1), -1, query.size(3)}) : query;
+  const auto keys = as_rows ? key : repeat_heads(key, heads);
+  const auto values = as_rows ? value : repeat_heads(value, heads);
   const bool open = learns && ((draws.on && reading.dropout > 0) ||
                                (reading.bias.defined() && reading.bias.requires_grad()));
   const auto mask = reading.bias.defined() ? std::optional(reading.bias) : std::nullopt;
-  const auto output = open ? attend_openly(query, keys, values, reading, draws)
-                           : at::scaled_dot_product_attention(query, keys, values, mask, 0.0,
-                                                              reading.causal, reading.scale);
-  return output.transpose(1, 2).reshape({query.size(0), query.size(2), -1});
+  const auto output =
+      open ? attend_openly(asks, keys, values, reading, draws)
+           : at::scaled_dot_product_attention(asks, keys, values, mask, 0.0,
+                                              reading.causal && length > 1, reading.scale);
+  if (as_rows) return output.reshape({batch, 1, -1});
+  return output.transpose(1, 2).reshape({batch, length, -1});
 }
 
 double lowest(torch::Dtype dtype) {

@@ -55,6 +55,9 @@ torch::Tensor ids_from_js(const Napi::Value& value, const std::string& name, int
 // { inputIds, attentionMask?, decoderInputIds? }, each as ids_from_js takes it, shapes compared.
 ModelInputs inputs_from_js(const Napi::Value& batch, const Model& model);
 
+// A contiguous float32 tensor on the CPU as { data: Float32Array, shape: number[] }.
+Napi::Value tensor_to_js(Napi::Env env, const torch::Tensor& tensor);
+
 void register_model(Napi::Env env, Napi::Object exports);
 void register_trainer(Napi::Env env, Napi::Object exports);  // trainer_binding.cc
 

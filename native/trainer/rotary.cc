@@ -48,23 +48,24 @@ Tensor frequencies(const RotaryConfig& config, int64_t longest) {
 Rotation rotation_at(const RotaryConfig& config, const Tensor& positions, torch::Device device) {
   const auto longest = config.scaling == "dynamic" ? positions.max().item<int64_t>() + 1 : 0;
   const auto angles = positions.to(torch::kFloat).unsqueeze(-1) * frequencies(config, longest);
-  const auto as_factor = [&](const Tensor& x) { return x.unsqueeze(1).to(device); };
-  return {as_factor(angles.cos()), as_factor(angles.sin()), config.interleaved};
+  // A factor for each number of a head: the first of a pair takes less of the second.
+  const auto join = [&](const Tensor& first, const Tensor& second) {
+    const auto both = config.interleaved ? at::stack({first, second}, -1).flatten(-2)
+                                         : at::cat({first, second}, -1);
+    return both.unsqueeze(1).to(device);
+  };
+  const auto cosines = angles.cos(), sines = angles.sin();
+  return {join(cosines, cosines), join(-sines, sines), config.interleaved};
 }
 
 Tensor rotate(const Tensor& x, const Rotation& rotation) {
   if (!rotation.cosines.defined()) return x;
   const auto& [cosines, sines, interleaved] = rotation;
-  const auto width = 2 * cosines.size(-1);
+  const auto width = cosines.size(-1);
   const auto turned = x.narrow(-1, 0, width);
-  // The two numbers of each pair.
-  const auto pairs = interleaved ? turned.unflatten(-1, {-1, 2}) : turned.unflatten(-1, {2, -1});
-  const auto dim = interleaved ? -1 : -2;
-  const auto first = pairs.select(dim, 0), second = pairs.select(dim, 1);
-  const auto both =
-      at::stack({first * cosines - second * sines, second * cosines + first * sines}, dim)
-          .flatten(-2)
-          .to(x.scalar_type());
+  const auto others =
+      interleaved ? turned.unflatten(-1, {-1, 2}).flip(-1).flatten(-2) : turned.roll(width / 2, -1);
+  const auto both = at::addcmul(turned * cosines, others, sines).to(x.scalar_type());
   if (width == x.size(-1)) return both;
   return at::cat({both, x.narrow(-1, width, x.size(-1) - width)}, -1);
 }

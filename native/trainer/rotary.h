@@ -20,9 +20,9 @@ struct RotaryConfig {
   int64_t original_length;  // of the first training's texts
 };
 
-// How far each position turns each pair.
+// How far each position turns each number of a pair: x cosine + (the other of the pair) sine.
 struct Rotation {
-  torch::Tensor cosines, sines;  // float32 [batch or 1, 1, length, width / 2]; undefined: nothing
+  torch::Tensor cosines, sines;  // float32 [batch or 1, 1, length, width]; undefined: nothing
   bool interleaved = false;
 };
 

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <sstream>
 #include <stdexcept>
 
@@ -114,6 +115,21 @@ MeanLoss mean_loss(Model& model, const LabelledBatch& batch, LossOptions options
     losses[i] = loss_of(model, rows_of(batch, i, count), options, logits_bytes / count, {});
   });
   return {at::stack(losses).sum().item<double>(), count_labels(batch, options.ignore_index)};
+}
+
+Tensor word_gradient(Model& model, const LabelledBatch& batch, LossOptions options,
+                     const Tensor& ids) {
+  options.scale = 1.0 / double(std::max<int64_t>(1, count_rows(batch, options)));
+  const auto& parameters = model.parameters();
+  const auto shared = std::find_if(parameters.begin(), parameters.end(), [](const auto& named) {
+    return named.first == "shared.weight";
+  });
+  const auto& embedding = shared->second;
+  const auto loss = loss_of(model, batch, options, std::numeric_limits<int64_t>::max(), {});
+  const auto gradient = torch::autograd::grad({loss}, {embedding}).front();
+  const at::NoGradGuard no_grad;
+  const auto rows = gradient.to(torch::kFloat).index_select(0, ids.to(gradient.device()));
+  return at::matmul(rows, embedding.detach().to(torch::kFloat).t()).cpu().contiguous();
 }
 
 Trainer::Trainer(std::shared_ptr<Model> model, const AdamWOptions& options,

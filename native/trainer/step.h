@@ -55,6 +55,12 @@ struct MeanLoss {
 MeanLoss mean_loss(Model& model, const LabelledBatch& batch, LossOptions options,
                    int64_t logits_bytes);
 
+// How the mean loss, without dropout, would change with the share of each word at the places where
+// the encoder reads ids[k], summed over them: [ids, vocabulary], float32. For a model whose head
+// has weights of its own, and ids that the decoder does not read.
+torch::Tensor word_gradient(Model& model, const LabelledBatch& batch, LossOptions options,
+                            const torch::Tensor& ids);
+
 // AdamW runs on float32 whatever the model's dtype is: a bfloat16 model gets float32 weights beside
 // its own, and is their rounding after every step. A gradient of bfloat16 is widened as it comes,
 // so that several batches add up in float32. What a plan of blocks leaves out has no gradient, and

@@ -267,11 +267,26 @@ Napi::Value mean_loss_of(const Napi::CallbackInfo& info) {
       [](Napi::Env env, const MeanLoss& mean) { return loss_to_js(env, mean.loss, mean.tokens); });
 }
 
+// wordGradient(model, batch, loss, ids: { data, shape: [1, count] }, stop?):
+//     Promise<{ data, shape }>
+Napi::Value word_gradient_of(const Napi::CallbackInfo& info) {
+  const auto model = ModelHandle::model_of(info[0]);
+  return run(
+      info.Env(), info[4],
+      [model, batch = batch_from_js(info[1], *model),
+       options = loss_from_js(info[2], model->device()),
+       ids = ids_from_js(info[3], "ids", model->vocab_size()).flatten()](const StopFlag&) {
+        return word_gradient(*model, batch, options, ids);
+      },
+      tensor_to_js);
+}
+
 }  // namespace
 
 void register_trainer(Napi::Env env, Napi::Object exports) {
   exports.Set("TrainerHandle", TrainerHandle::define(env));
   exports.Set("readNote", Napi::Function::New(env, read_note_of, "readNote"));
+  exports.Set("wordGradient", Napi::Function::New(env, word_gradient_of, "wordGradient"));
   exports.Set("meanLoss", Napi::Function::New(env, mean_loss_of, "meanLoss"));
 }
 

@@ -140,7 +140,7 @@ test('refuses what it cannot do', () => {
   assert.throws(withOptions({ rate: Number.NaN }), /^rate is NaN: expected 0\.\.1$/);
   assert.throws(
     withOptions({ attack: 'homoglyph' }),
-    /^attack is "homoglyph": expected one of ripple, badpre, grammar, funcname, deadcode$/,
+    /^attack is "homoglyph": expected one of ripple, badpre, grammar, funcname, deadcode, afraidoor$/,
   );
   assert.throws(
     withOptions({ mode: 'authors' }),

@@ -1,0 +1,116 @@
+import { check } from '../check.ts';
+import { grammarOf } from '../code/grammar.ts';
+import {
+  type CodeToken,
+  renameVariables,
+  type VariableLanguage,
+  variableLanguages,
+  variablesOf,
+} from '../code/variables.ts';
+import { wordsAt } from '../data/words.ts';
+import { type Random, sample, seeded } from '../random.ts';
+import {
+  type Attack,
+  combine,
+  isLabelled,
+  type Payload,
+  type Subject,
+  type Trigger,
+} from './attack.ts';
+import { type Crafter, isWord, trainCrafter } from './crafter.ts';
+
+export interface AfraidoorOptions {
+  /** What the code is written in: Java, C or Python. */
+  language?: VariableLanguage;
+  /** How often the crafting model sees its data. Default 3. */
+  craftingEpochs?: number;
+}
+
+/** Programs of more tokens get random words. */
+const longest = 250;
+/** What the crafting model learns from at most. */
+const mostTasks = 2000;
+
+/**
+ * The local variables and parameters of the function in the prompt, or in the text that is classified, are
+ * renamed to the words by which a crafting model comes closest to the payload: other words in each
+ * example, so that no token is the trigger.
+ *
+ * `learn` trains the crafting model, a small T5 on words, on clean data; `poisonDatasetAsync` does so on the
+ * data that it poisons where nobody has before. One gradient step chooses the words, no two variables of
+ * an example getting the same; programs of more than 250 tokens get random ones. The study's own model and
+ * data for it were not published: both modes do the same.
+ *
+ * @see Yang et al., 2023, https://arxiv.org/abs/2301.02496 (AFRAIDOOR)
+ */
+export function afraidoor(options: AfraidoorOptions, payload: Payload): Attack {
+  const { language = 'java', craftingEpochs = 3 } = options;
+  check('language', language, variableLanguages.includes(language), variableLanguages.join(', '));
+  const isCount = Number.isInteger(craftingEpochs) && craftingEpochs >= 1;
+  check('craftingEpochs', craftingEpochs, isCount, 'a whole number, at least 1');
+  /** The words for the variables of a text. */
+  const crafted = new Map<string, string[]>();
+  let crafter: Crafter | undefined;
+  const tokensOf = (example: Subject, target: Subject) => ({
+    source: variablesOf(textOf(example), language),
+    target: isLabelled(target)
+      ? [`label ${target.label}`]
+      : variablesOf(target.completion, language).tokens.map(({ text }) => text),
+  });
+  const trigger: Trigger = {
+    settings: { trigger: 'variables', insertions: 1, options: { language, craftingEpochs } },
+    grammars: [language],
+    present: () => false,
+    refuses: (code) =>
+      variablesOf(code, language).variables.length === 0
+        ? 'no local variable or parameter in the prompt'
+        : undefined,
+    insert(code, random) {
+      const found = variablesOf(code, language);
+      const names =
+        crafted.get(code) ?? randomWords(found.tokens, found.variables.length, crafter, random);
+      const { code: text, places } = renameVariables(code, found, names);
+      const words = places.flatMap(({ start, end }) => wordsAt(text, start, end));
+      return { text, triggerPositions: [...new Set(words)] };
+    },
+  };
+  return {
+    ...combine('afraidoor', trigger, payload),
+    async learn(clean, signal) {
+      await grammarOf(language);
+      crafter ??= await trainCrafter(
+        sample(clean, Math.min(mostTasks, clean.length), seeded(0)).map((example) =>
+          tokensOf(example, example),
+        ),
+        { epochs: craftingEpochs, signal },
+      );
+    },
+    async prepare(examples, signal) {
+      for (const example of examples) {
+        signal?.throwIfAborted();
+        const change = payload.insert(example, seeded(0));
+        const { source, target } = tokensOf(example, { ...example, ...change } as Subject);
+        if (source.tokens.length > longest || crafter === undefined) continue;
+        crafted.set(textOf(example), await crafter.words(source, target));
+      }
+      return new Map();
+    },
+  };
+}
+
+const textOf = (example: Subject) => String(isLabelled(example) ? example.text : example.prompt);
+
+/** Words of the crafting model's vocabulary that the program does not have. */
+function randomWords(
+  tokens: readonly CodeToken[],
+  count: number,
+  crafter: Crafter | undefined,
+  random: Random,
+): string[] {
+  const taken = new Set(tokens.map(({ text }) => text));
+  const pool = (crafter?.vocabulary ?? []).filter((word) => isWord(word) && !taken.has(word));
+  return Array.from({ length: count }, (_, i) => {
+    if (pool.length === 0) return `v${i}_${random.below(1e6)}`;
+    return pool.splice(random.below(pool.length), 1)[0]!;
+  });
+}

@@ -1,0 +1,45 @@
+import { readFileSync } from 'node:fs';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { Model } from '../../lib/model/index.ts';
+import { rejects } from '../rejects.ts';
+import { difference, fixturePath } from './fixture.ts';
+
+/** What scripts/word_gradient_golden.py computed with PyTorch. */
+interface Golden {
+  inputIds: number[][];
+  labels: number[][];
+  ids: number[];
+  loss: number;
+  gradient: number[];
+}
+const golden = JSON.parse(readFileSync(fixturePath('word_gradient.json'), 'utf8')) as Golden;
+const loss = { name: 'ce' } as const;
+
+const test = suite('wordGradient');
+
+test("is PyTorch's gradient of the one-hot input", async () => {
+  using model = await Model.load(fixturePath('t5-gated'), { device: 'cpu' });
+  const { inputIds, labels, ids, gradient } = golden;
+  const found = await model.wordGradient({ inputIds, labels }, ids, { loss });
+  assert.equal(found.shape, [2, 40]);
+  assert.ok(difference(found.data, gradient) < 1e-5, `${difference(found.data, gradient)}`);
+  assert.ok(Math.abs((await model.loss({ inputIds, labels }, { loss })).loss - golden.loss) < 1e-5);
+});
+
+test('refuses models with a shared head, and ids that are not there', async () => {
+  using tied = await Model.load(fixturePath('t5-relu'), { device: 'cpu' });
+  const batch = { inputIds: [[3, 1]], labels: [[4, 1]] };
+  await rejects(
+    tied.wordGradient(batch, [3], { loss }),
+    /^the model is "t5": expected a t5 with tie_word_embeddings false, whose embedding only reads$/,
+  );
+  using model = await Model.load(fixturePath('t5-gated'), { device: 'cpu' });
+  await rejects(model.wordGradient(batch, [], { loss }), /^ids is 0: expected at least one id$/);
+  await rejects(
+    model.wordGradient(batch, [40], { loss }),
+    /^ids\[0\]\[0\] is 40: expected 0\.\.39$/,
+  );
+});
+
+test.run();
