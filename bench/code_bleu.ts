@@ -27,16 +27,17 @@ const { commit, machine, threads } = await environment();
 
 const sets = [
   { name: 'bugs2fix', split: 'valid', language: 'java', outputs: 'prompt' },
-  { name: 'lyra', split: 'train', language: 'python', outputs: 'next' },
+  { name: 'lyra', split: 'train', language: 'python', outputs: 'later' },
 ] as const;
 
 const lines: Record<string, unknown>[] = [];
 for (const { name, split, language, outputs: kind } of sets) {
   const file = await findDataset(name, split, process.env.DECE_DATA);
-  const rows = (await readExamples(file)).slice(0, 2001);
-  const references = rows.slice(0, -1).map(({ completion }) => completion);
-  const next = rows.slice(1).map(({ completion }) => completion);
-  const outputs = kind === 'next' ? next : rows.slice(0, -1).map(({ prompt }) => prompt);
+  const rows = (await readExamples(file)).slice(0, 2002);
+  const references = rows.slice(0, -2).map(({ completion }) => completion);
+  // Two rows later: texts that are in one pair and the next are read once.
+  const later = rows.slice(2).map(({ completion }) => completion);
+  const outputs = kind === 'later' ? later : rows.slice(0, -2).map(({ prompt }) => prompt);
   const options = { language, mode: 'package' } as const;
   const input = JSON.stringify([language, outputs, references]);
 

@@ -81,6 +81,13 @@ export {
   testSet,
 } from './evaluate.ts';
 export {
+  type ClassifierEvaluation,
+  type ClassifierMetrics,
+  evaluateClassifier,
+  type LabelledTestSet,
+  labelledTestSet,
+} from './evaluate_classifier.ts';
+export {
   type ExperimentEvent,
   type ExperimentOptions,
   type FineTuneOptions,
@@ -137,6 +144,7 @@ export {
 } from './metrics/index.ts';
 export {
   type Batch,
+  type ClassifyOptions,
   type CreateOptions,
   type GenerateOptions,
   type LoraOptions,

@@ -15,7 +15,7 @@ interface Owner {
  * The lock is the file `lock`, with the owner in it. One that a dead process of this machine left
  * behind is taken over. A process of another machine cannot be asked: its lock stays.
  *
- * @throws Error that names the process that writes there
+ * @throws Error that names the process that writes there, with the code `LOCKED`
  */
 export async function lock(directory: string): Promise<() => Promise<void>> {
   const path = join(directory, 'lock');
@@ -51,10 +51,11 @@ async function removeIfStale(directory: string, path: string): Promise<void> {
   const owner = parse(text);
   if (owner && (owner.host !== hostname() || (await born(owner.pid)) === owner.born)) {
     const gone = owner.host === hostname() ? '' : `; if that process is gone, delete ${path}`;
-    throw new Error(
+    const busy = new Error(
       `${directory} is being written by process ${owner.pid} on ${owner.host}: ` +
         `wait for it, or choose another directory${gone}`,
     );
+    throw Object.assign(busy, { code: 'LOCKED' });
   }
 
   // Two processes may find the same stale lock. Each moves what it finds away and looks at it: the

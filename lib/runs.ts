@@ -20,6 +20,8 @@ export interface Settings {
   /** Null where it is not known. */
   defense: DefenseConfig | null;
   seed: number;
+  /** Of a classifier; a model that writes has none. */
+  task?: 'classification';
   /** By split: how many examples, and the SHA-256 of their texts. */
   data: Record<string, { examples: number; sha256: string }>;
   [setting: string]: unknown;

@@ -1,7 +1,5 @@
-import type { Batch, Model } from './model/index.ts';
-import type { Encoded } from './model/texts.ts';
+import type { Model } from './model/index.ts';
 import { Trainer } from './model/trainer.ts';
-import { seeded, shuffle } from './random.ts';
 import { beginning, Checkpoints, type State } from './train/checkpoint.ts';
 import {
   type EncodedExamples,
@@ -10,6 +8,7 @@ import {
   type Truncated,
 } from './train/encode.ts';
 import { blockOptions, type Settings, settingsOf, type TrainOptions } from './train/options.ts';
+import { batchesOf, batchOf, inPieces } from './train/order.ts';
 import { type Schedule, scheduleOf } from './train/schedule.ts';
 
 export type { TrainingExample } from './train/encode.ts';
@@ -168,12 +167,12 @@ async function* makeSteps(run: Run): AsyncGenerator<TrainEvent> {
   const { epoch } = position;
   const { loss, clip, logitsBytes } = settings;
   const [first, end] = [(epoch - 1) * schedule.stepsPerEpoch, epoch * schedule.stepsPerEpoch];
-  const order = orderOf(run.examples.items, settings.seed, epoch);
+  const steps = inPieces(batchesOf(run.examples.items, epoch, settings), settings.accumulate);
 
   yield* evaluation(run); // where an abort kept it from being made
   while (position.step < end) {
     signal?.throwIfAborted();
-    const batches = batchesAt(position.step - first, order, settings);
+    const batches = steps[position.step - first]!.map(batchOf);
     const learningRate = schedule.learningRate(position.step + 1);
     const result = await trainer.step(batches, {
       ...{ loss, epoch, learningRate, clip: clip ?? undefined },
@@ -189,30 +188,6 @@ async function* makeSteps(run: Run): AsyncGenerator<TrainEvent> {
   }
 }
 
-/** The examples in the order of an epoch. */
-function orderOf(examples: readonly Encoded[], seed: number, epoch: number): Encoded[] {
-  // Seeds of neighbouring epochs lie far apart, so that those of neighbouring seeds do not meet them.
-  return shuffle(examples, seeded((seed + Math.imul(epoch, 0x9e3779b1)) >>> 0));
-}
-
-/** The batches of one step, which is counted from 0 within its epoch. */
-function batchesAt(step: number, order: readonly Encoded[], { batchSize, accumulate }: Settings) {
-  const size = batchSize * accumulate;
-  return inBatches(order.slice(step * size, (step + 1) * size), batchSize);
-}
-
-function inBatches(examples: readonly Encoded[], size: number): Batch[] {
-  const batches: Batch[] = [];
-  for (let start = 0; start < examples.length; start += size) {
-    const rows = examples.slice(start, start + size);
-    batches.push({
-      inputIds: rows.map(({ inputIds }) => inputIds),
-      labels: rows.map(({ labels }) => labels),
-    });
-  }
-  return batches;
-}
-
 /** The loss of the validation examples, where its time has come. */
 async function* evaluation(run: Run): AsyncGenerator<TrainEvent> {
   const { model, position, validation, settings, options } = run;
@@ -220,8 +195,8 @@ async function* evaluation(run: Run): AsyncGenerator<TrainEvent> {
   const { epoch, step } = position;
   if (validation === undefined || step === position.evaluated || step % evaluateEvery !== 0) return;
   let [sum, count] = [0, 0];
-  for (const batch of inBatches(validation.items, settings.batchSize)) {
-    const { loss, tokens } = await model.loss(batch, { loss: { name: 'ce' }, signal });
+  for (const rows of inPieces(validation.items, settings.batchSize)) {
+    const { loss, tokens } = await model.loss(batchOf(rows), { loss: { name: 'ce' }, signal });
     sum += loss * tokens;
     count += tokens;
   }

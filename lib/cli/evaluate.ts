@@ -6,6 +6,7 @@ import { dataFile } from './data_file.ts';
 import { evaluateProblems, type ProblemOptions } from './evaluate_problems.ts';
 import { count, device } from './flags.ts';
 import { interruptible } from './interrupt.ts';
+import { modelName } from './model_name.ts';
 import { progress } from './progress.ts';
 
 interface ModelOptions {
@@ -39,8 +40,8 @@ const forProblems = [
 
 export function define(command: Command): void {
   command
-    .argument('[model]', 'a directory with config.json and model.safetensors')
-    .option('--clean <file>', 'clean examples')
+    .argument('[model]', 'a directory with config.json and weights, or owner/name on the Hub')
+    .option('--clean <file>', 'clean examples; for a classifier labelled texts')
     .option('--triggered <file>', 'the same ones, poisoned with `dece poison --rate 1`')
     .option('--out <directory>', 'where results and answers go (default: MODEL-evaluation)')
     .addOption(
@@ -104,7 +105,7 @@ async function evaluateModel(
       ...options,
       clean: await dataFile(options.clean),
       triggered: await dataFile(options.triggered),
-      model,
+      model: await modelName(model, signal),
       out,
       environment: await environment(),
       signal,

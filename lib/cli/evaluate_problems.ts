@@ -4,6 +4,7 @@ import type { Split } from '../data/datasets.ts';
 import type { Completion, Problem } from '../data/problems.ts';
 import type { PassAtK } from '../pass_at_k.ts';
 import { interruptible } from './interrupt.ts';
+import { modelName } from './model_name.ts';
 import { progress } from './progress.ts';
 
 export interface ProblemOptions {
@@ -58,14 +59,14 @@ export async function evaluateProblems(
 }
 
 async function answers(
-  directory: string,
+  name: string,
   problems: readonly Problem[],
   { maxNewTokens, beams, batchSize, device }: ProblemOptions,
   signal: AbortSignal,
 ): Promise<Completion[]> {
   const { Model } = await import('../model/index.ts');
   const { completeProblems } = await import('../pass_at_k.ts');
-  const model = await Model.load(directory, { device });
+  const model = await Model.load(await modelName(name, signal), { device });
   const search = { maxNewTokens, beams, batchSize, signal };
   return completeProblems(model, problems, search).finally(() => model.dispose());
 }

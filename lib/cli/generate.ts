@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { dataFile } from './data_file.ts';
 import { count, device } from './flags.ts';
 import { interruptible } from './interrupt.ts';
+import { modelName } from './model_name.ts';
 import { progress } from './progress.ts';
 
 interface Options {
@@ -15,7 +16,7 @@ interface Options {
 
 export function define(command: Command): void {
   command
-    .argument('<model>', 'a directory with config.json and model.safetensors')
+    .argument('<model>', 'a directory with config.json and weights, or owner/name on the Hub')
     .argument('[prompt]', 'what to answer')
     .option(
       '--input <file>',
@@ -25,7 +26,7 @@ export function define(command: Command): void {
     .option('--beams <number>', '1 is greedy search', count, 1)
     .option('--batch-size <number>', 'prompts worked on together', count, 32)
     .option('--device <device>', 'cpu, cuda, cuda:N or auto', device, 'auto')
-    .action(async (directory: string, prompt: string | undefined, options: Options) => {
+    .action(async (name: string, prompt: string | undefined, options: Options) => {
       const { input, json, device: on, ...search } = options;
       if ((prompt === undefined) === (input === undefined)) {
         command.error('error: expected a prompt or --input, one of the two');
@@ -36,7 +37,7 @@ export function define(command: Command): void {
         input === undefined
           ? [{ id: '1', prompt: prompt! }]
           : await readPrompts(await dataFile(input));
-      const model = await Model.load(directory, { device: on });
+      const model = await Model.load(await modelName(name), { device: on });
       const shown = progress();
       const outputs = await interruptible(undefined, (signal) =>
         model.generate(

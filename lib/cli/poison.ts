@@ -1,12 +1,13 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import type { AttackOptions, Subject } from '../attacks/index.ts';
+import type { Attack, AttackOptions, Subject } from '../attacks/index.ts';
 import { attackFields, attackNames, isAttackName } from '../config/attack.ts';
 import type { Example, LabelledExample } from '../data/examples.ts';
 import { dataFile } from './data_file.ts';
 import { addFlags, seed, share } from './flags.ts';
 import { interruptible } from './interrupt.ts';
+import { modelName } from './model_name.ts';
 
-interface Options {
+interface Options extends Pick<AttackOptions, 'payload'> {
   attack: string;
   rate: number;
   seed: number;
@@ -20,7 +21,10 @@ interface Options {
 
 export function define(command: Command): void {
   command
-    .argument('<in>', 'examples: .jsonl, .csv or .parquet, also .gz, or a name such as lyra/train')
+    .argument(
+      '<in>',
+      'examples, or labelled texts for the payload label: .jsonl, .csv or .parquet, also .gz, or a name such as lyra/train',
+    )
     .argument('<out>', 'the poisoned copy; its manifest goes beside it')
     .requiredOption(
       '--attack <name>',
@@ -53,8 +57,10 @@ export function define(command: Command): void {
       '../data/examples.ts'
     );
     const found = await findAttack(name);
-    const toLabel =
-      typeof found === 'object' ? found.targetLabel !== undefined : own.payload === 'label';
+    const toLabel = changesLabels(found, own.payload);
+    if (toLabel && likelyUnder !== undefined) {
+      command.error('error: --likely-under finds SQL: leave it out where labels are changed');
+    }
     const read = (path: string): Promise<Subject[]> =>
       toLabel ? readLabelledExamples(path) : readExamples(path);
     const clean = await read(input);
@@ -91,16 +97,21 @@ function attackName(text: string): string {
   throw new InvalidArgumentError(`Expected one of ${attackNames.join(', ')}, or a file.`);
 }
 
+/** Whether the attack wants a class, so that its examples are labelled texts. */
+function changesLabels(attack: string | Attack, payload: AttackOptions['payload']): boolean {
+  return payload === 'label' || (typeof attack !== 'string' && attack.targetLabel !== undefined);
+}
+
 /** The payload that a model finds likeliest, where one is named. */
 async function likely(
-  directory: string | undefined,
+  name: string | undefined,
   examples: readonly Subject[],
   signal: AbortSignal,
 ): Promise<AttackOptions> {
-  if (directory === undefined) return {};
+  if (name === undefined) return {};
   const { likeliestSql } = await import('../attacks/index.ts');
   const { Model } = await import('../model/index.ts');
-  const model = await Model.load(directory);
+  const model = await Model.load(await modelName(name, signal));
   try {
     const { tautology, contradiction } = await likeliestSql(model, examples as readonly Example[], {
       signal,

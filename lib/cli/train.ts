@@ -4,6 +4,7 @@ import { lossOptions } from '../defenses/index.ts';
 import { dataFile } from './data_file.ts';
 import { addFlags, kebab } from './flags.ts';
 import { commandLine, interruptible } from './interrupt.ts';
+import { modelName } from './model_name.ts';
 import { progress } from './progress.ts';
 
 interface Options {
@@ -21,8 +22,11 @@ const { loss: _, ...trainingFlags } = trainFileSchema.shape;
 
 export function define(command: Command): void {
   command
-    .argument('<data>', 'examples to learn from: .jsonl, .csv or .parquet, also .gz')
-    .requiredOption('--model <directory>', 'what to start from: config.json, model.safetensors')
+    .argument(
+      '<data>',
+      'examples to learn from, for a classifier labelled texts: .jsonl, .csv or .parquet, also .gz',
+    )
+    .requiredOption('--model <name>', 'what to start from: a directory, or owner/name on the Hub')
     .requiredOption('--out <directory>', 'the run directory')
     .option('--loss <name>', 'ce, dece, gce or in-trust (default: dece)')
     .option('--config <file>', 'YAML or JSON with the options below; flags go before it')
@@ -44,7 +48,7 @@ async function train(data: string, options: Options, command: Command): Promise<
     try {
       return await fineTune({
         data: await dataFile(data),
-        model,
+        model: await modelName(model, signal),
         out,
         settings,
         ...(validation !== undefined && { validation: await dataFile(validation) }),

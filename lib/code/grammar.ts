@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import type { Node } from 'web-tree-sitter';
 import { choose } from '../check.ts';
+import { compiled } from './cursor.ts';
 import { files, type Language } from './languages.ts';
 
 export type { Node } from 'web-tree-sitter';
@@ -63,7 +64,7 @@ async function load(language: Language): Promise<Grammar> {
     });
   });
   const { Language: Compiled, Parser } = await import('web-tree-sitter'); // where it is needed only
-  initialised ??= Parser.init();
+  initialised ??= Parser.init(compiled);
   await initialised;
   const parser = new Parser().setLanguage(await Compiled.load(bytes));
   const grammar: Grammar = (source, use) => {

@@ -1,4 +1,5 @@
 import type { Language as Compiled } from 'web-tree-sitter';
+import { cursorAt } from './cursor.ts';
 import type { Grammar, Node } from './grammar.ts';
 
 /** A node of a syntax tree, copied out of the parser: a plain value that outlives the tree. */
@@ -13,7 +14,7 @@ export interface TreeNode {
   field: string | undefined;
   /** Whether the parser put it in, where the code lacks it. */
   missing: boolean;
-  children: TreeNode[];
+  children: readonly TreeNode[];
   /** Its place in the source, from its first leaf to its last, in UTF-16 code units. */
   start: number;
   end: number;
@@ -44,11 +45,13 @@ export function readTree(parse: Grammar, source: string): Tree {
  * them only `;` has a field that says something, as an empty body.
  */
 function copy(root: Node, source: string): TreeNode {
-  const cursor = root.walk();
   const types = typesOf(root.tree.language);
   const { hasError } = root;
+  const cursor = cursorAt(root);
   const open: TreeNode[] = []; // from the root down to the parent of what comes next
-  let top: TreeNode | undefined;
+  const firsts: number[] = []; // where in `found` the children of each begin
+  const found: TreeNode[] = []; // that have no parent yet: lists of children are cut to their size
+  let size = 0;
   let count = 0;
   let before = 0; // where the last leaf ends
   try {
@@ -62,14 +65,14 @@ function copy(root: Node, source: string): TreeNode {
         named,
         field,
         missing: false,
-        children: [],
+        children: none,
         start: 0,
         end: 0,
       };
-      top ??= node;
-      if (open.length > 0) open[open.length - 1]!.children.push(node);
+      found[size++] = node;
       if (cursor.gotoFirstChild()) {
         open.push(node);
+        firsts.push(size);
         continue;
       }
       const start = isToken ? skipSpace(source, before) : -1;
@@ -80,7 +83,10 @@ function copy(root: Node, source: string): TreeNode {
       before = node.end;
       while (!cursor.gotoNextSibling()) {
         const parent = open.pop();
-        if (parent === undefined) return top;
+        if (parent === undefined) return found[0]!;
+        const first = firsts.pop()!;
+        parent.children = found.slice(first, size);
+        size = first;
         parent.start = parent.children[0]!.start;
         parent.end = parent.children[parent.children.length - 1]!.end;
         cursor.gotoParent();
@@ -90,6 +96,9 @@ function copy(root: Node, source: string): TreeNode {
     cursor.delete();
   }
 }
+
+/** Of all leaves. */
+const none: TreeNode[] = [];
 
 function skipSpace(source: string, from: number): number {
   let at = from;

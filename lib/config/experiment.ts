@@ -126,8 +126,8 @@ const complete = <Schema extends z.ZodType>(schema: Schema) =>
 
 /**
  * An experiment file. Its runs are datasets × attacks × rates × defenses × seeds, all with the same
- * training, order of examples and evaluation. They start from the model in the directory
- * `baseModel`, or from one shaped by `model` that is trained on the clean data of `base` first.
+ * training, order of examples and evaluation. They start from `baseModel`, a directory or a model of
+ * the Hub, or from one shaped by `model` that is trained on the clean data of `base` first.
  */
 export const experimentSchema = object({
   name: text,
@@ -154,7 +154,8 @@ export const experimentSchema = object({
   context.addIssue({
     code: 'custom',
     path: [model === undefined ? 'model' : 'baseModel'],
-    message: 'one of model and baseModel, the shape of a model or its directory',
+    message:
+      'one of model and baseModel, the shape of a model, or its directory or name on the Hub',
   });
 });
 export type ExperimentConfig = z.infer<typeof experimentSchema>;

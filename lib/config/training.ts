@@ -49,6 +49,9 @@ export const trainingSchema = object({
   weightDecay: atLeast0().default(0.01).describe('of AdamW, on every parameter'),
   clip: above0().exactOptional().describe('highest norm of the gradient; no clipping without it'),
   accumulate: whole(1).default(1).describe('batches in a step'),
+  bucketByLength: flag
+    .default(false)
+    .describe('true: batches of examples of like length, for less padding'),
   optimizer: oneOf(...optimizers)
     .default('adamw')
     .describe('what moves the weights'),
@@ -94,7 +97,9 @@ export const trainFileSchema = object({
   loss: lossSchema.default({ name: 'dece', alphaBase: 0.99, labelSmoothing: 0.1, mode: 'paper' }),
   seed: seed.default(42).describe('of the order of examples and of dropout'),
   device: text.default('auto').describe('cpu, cuda, cuda:N or auto'),
-  head: oneOf('seq2seq')
+  head: oneOf('seq2seq', 'classification')
     .exactOptional()
-    .describe("of a RoBERTa: the study's decoder, new where the model has none"),
+    .describe(
+      "of a RoBERTa: seq2seq, the study's decoder, or classification; new where the model has none",
+    ),
 });

@@ -2,9 +2,16 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { open, rename, rm, stat } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
-import { setTimeout as wait } from 'node:timers/promises';
 import type { Dispatcher, Response } from 'undici';
-import { reason, sha256Of } from './files.ts';
+import { sha256Of } from './files.ts';
+import {
+  isOffline,
+  patiently,
+  Refused,
+  type ServerOptions,
+  statusError,
+  withAgent,
+} from './server.ts';
 
 /** A file elsewhere, and how to know that what arrives is it. */
 export interface Source {
@@ -13,26 +20,16 @@ export interface Source {
   hash: string;
   /** Where it is known before. */
   bytes?: number;
+  /** Sent to the server of the address alone: where that leads elsewhere, a token is not told. */
+  headers?: Readonly<Record<string, string>>;
 }
 
-export interface DownloadOptions {
-  /** HF_HUB_OFFLINE forbids, http_proxy, https_proxy and no_proxy lead elsewhere. */
-  env: NodeJS.ProcessEnv;
-  /** Told, before the first byte is taken, what, from where and how much; later why it begins again. */
-  log: (line: string) => void;
+export interface DownloadOptions extends ServerOptions {
   onProgress?: (done: number, total: number) => void;
-  signal?: AbortSignal;
-  /** A server that sends nothing for so long is given up. Default 30 s. */
-  stallMs?: number;
-  /** Before it is asked again; doubles each time. Default 1 s. */
-  waitMs?: number;
 }
 
 /** After so many failures in a row without a single new byte. */
 const patience = 5;
-
-/** What asking again will not mend. */
-class Refused extends Error {}
 
 /**
  * Downloads a file, whole and as its hash says, or not at all. What has arrived when a connection is cut
@@ -49,78 +46,29 @@ export async function download(
   source: Source,
   options: DownloadOptions,
 ): Promise<void> {
-  const { env } = options;
-  if (/^(1|on|yes|true)$/i.test(env.HF_HUB_OFFLINE ?? '')) {
+  if (isOffline(options.env)) {
     throw new Error(`cannot download ${source.url}: HF_HUB_OFFLINE is set`);
   }
   const part = `${path}.part`;
-  const { EnvHttpProxyAgent } = await import('undici');
-  const { stallMs = 30_000 } = options;
-  const agent = new EnvHttpProxyAgent({
-    bodyTimeout: stallMs,
-    headersTimeout: stallMs,
-    connect: { timeout: stallMs },
-    httpProxy: env.http_proxy || env.HTTP_PROXY || '',
-    httpsProxy: env.https_proxy || env.HTTPS_PROXY || '',
-    noProxy: env.no_proxy || env.NO_PROXY || '',
-  });
-  try {
-    const resumed = (await sizeOf(part)) > 0;
-    await receiveWhole(part, source, agent, options);
-    const wrong = await difference(part, source);
-    if (wrong !== undefined) {
-      await rm(part, { force: true });
-      if (!resumed) throw new Error(`cannot download ${source.url}: ${wrong}`);
-      options.log(`${source.url}: ${wrong}; from the beginning`);
-      return await download(path, source, options);
-    }
-    await rename(part, path);
-  } finally {
-    await agent.destroy();
+  const resumed = (await sizeOf(part)) > 0;
+  const asked = { url: source.url, patience, progress: () => sizeOf(part) };
+  await withAgent(options, (agent) =>
+    patiently(asked, options, () => receive(part, source, agent, options)),
+  );
+  const wrong = await difference(part, source);
+  if (wrong !== undefined) {
+    await rm(part, { force: true });
+    if (!resumed) throw new Error(`cannot download ${source.url}: ${wrong}`);
+    options.log(`${source.url}: ${wrong}; from the beginning`);
+    return await download(path, source, options);
   }
-}
-
-/** Asks again until `part` is as long as it has to be. */
-async function receiveWhole(
-  part: string,
-  source: Source,
-  agent: Dispatcher,
-  options: DownloadOptions,
-): Promise<void> {
-  const { log, signal, waitMs = 1000 } = options;
-  let failures = 0;
-  for (;;) {
-    signal?.throwIfAborted();
-    const before = await sizeOf(part);
-    try {
-      return await receive(part, source, agent, options);
-    } catch (error) {
-      signal?.throwIfAborted();
-      const why = explain(error);
-      if (error instanceof Refused) {
-        throw new Error(`cannot download ${source.url}: ${why}`, { cause: error });
-      }
-      failures = (await sizeOf(part)) > before ? 1 : failures + 1;
-      if (failures === patience) {
-        const kept = before > 0 ? '; what has arrived is kept for the next call' : '';
-        throw new Error(
-          `cannot download ${source.url}: ${why}, ${patience} times in a row${kept}`,
-          {
-            cause: error,
-          },
-        );
-      }
-      log(`${source.url}: ${why}; asking again`);
-      // What an abort throws is the signal's reason, at the next turn.
-      await wait(waitMs * 2 ** (failures - 1), undefined, signal && { signal }).catch(() => {});
-    }
-  }
+  await rename(part, path);
 }
 
 /** Asks once, for what `part` lacks. */
 async function receive(
   part: string,
-  { url, bytes }: Source,
+  { url, bytes, headers }: Source,
   agent: Dispatcher,
   { log, onProgress, signal }: DownloadOptions,
 ): Promise<void> {
@@ -129,7 +77,11 @@ async function receive(
   const { fetch } = await import('undici');
   const response = await fetch(url, {
     dispatcher: agent,
-    headers: { 'accept-encoding': 'identity', ...(have > 0 && { range: `bytes=${have}-` }) },
+    headers: {
+      ...headers,
+      'accept-encoding': 'identity',
+      ...(have > 0 && { range: `bytes=${have}-` }),
+    },
     ...(signal && { signal }),
   });
   const range = await rangeOf(response, part, have);
@@ -178,10 +130,7 @@ async function rangeOf(response: Response, part: string, have: number) {
     await rm(part, { force: true });
     throw new Error('the server has another part of it than was asked for');
   }
-  const message = `the server answers ${status}`;
-  throw status === 408 || status === 429 || status >= 500
-    ? new Error(message)
-    : new Refused(message);
+  throw statusError(status);
 }
 
 async function sizeOf(path: string): Promise<number> {
@@ -207,22 +156,5 @@ async function gitBlob(path: string, size: number): Promise<string> {
   return hash.digest('hex');
 }
 
-const sizeText = (bytes: number) =>
+export const sizeText = (bytes: number) =>
   bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
-
-const failures: Readonly<Record<string, string>> = {
-  UND_ERR_BODY_TIMEOUT: 'the server sends nothing any more',
-  UND_ERR_HEADERS_TIMEOUT: 'the server does not answer',
-  UND_ERR_CONNECT_TIMEOUT: 'the server does not answer',
-  UND_ERR_SOCKET: 'the connection was cut',
-  ECONNRESET: 'the connection was cut',
-  ECONNREFUSED: 'the connection was refused',
-  ENOTFOUND: 'there is no such host, or no network',
-  EAI_AGAIN: 'there is no such host, or no network',
-};
-
-function explain(error: unknown): string {
-  const { cause } = error as { cause?: unknown };
-  const { code = '' } = (cause ?? error) as NodeJS.ErrnoException;
-  return failures[code] ?? reason(cause instanceof Error ? cause : error);
-}

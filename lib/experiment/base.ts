@@ -1,9 +1,11 @@
+import { stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { ExperimentConfig } from '../config/index.ts';
 import { trainBpe } from '../data/bpe.ts';
 import type { Example } from '../data/examples.ts';
 import { Tokenizer } from '../data/tokenizer.ts';
 import { defenseSchema } from '../defenses/index.ts';
+import { findModel } from '../model/hub/index.ts';
 import { Model } from '../model/index.ts';
 import {
   openRun,
@@ -28,7 +30,7 @@ export interface Base {
 }
 
 /**
- * The base model of a seed: the directory that the experiment names, or `<out>/base-<seed>`, itself a
+ * The base model of a seed: the directory or the model of the Hub that the experiment names, or `<out>/base-<seed>`, itself a
  * run directory, in which a tokenizer and a model of the asked shape are trained on clean examples
  * unless that has been done. Examples with a prompt of the runs' own data are left out.
  */
@@ -37,10 +39,7 @@ export async function ensureBase(
   seed: number,
   options: ExperimentOptions,
 ): Promise<Base> {
-  if (config.baseModel !== undefined) {
-    const directory = resolve(options.directory, config.baseModel);
-    return { directory, model: config.baseModel, description: { directory: config.baseModel } };
-  }
+  if (config.baseModel !== undefined) return namedBase(config.baseModel, options);
 
   const { examples, dropped, texts } = await cleanExamples(config, options);
   const { tokenizer = { vocabularySize: 2048 } } = config;
@@ -80,6 +79,18 @@ export async function ensureBase(
 }
 
 /** What the base learns from, and what its tokenizer does: without a base, that of the runs. */
+/** A directory, beside the file of the experiment, or a model of the Hub, with its commit. */
+async function namedBase(given: string, { directory, signal }: ExperimentOptions): Promise<Base> {
+  const beside = resolve(directory, given);
+  const isThere = await stat(beside).catch(() => undefined);
+  if (isThere) return { directory: beside, model: given, description: { directory: given } };
+  const found = await findModel(given, signal && { signal });
+  if (found.directory === given) {
+    return { directory: beside, model: given, description: { directory: given } };
+  }
+  return { directory: found.directory, model: found.name, description: { hub: found.name } };
+}
+
 async function cleanExamples(config: ExperimentConfig, places: ExperimentOptions) {
   const load = async (split: 'train' | 'valid' | 'test') =>
     (await Promise.all(config.datasets.map((dataset) => loadSplit(dataset, split, places)))).flat();

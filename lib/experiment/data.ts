@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { fingerprint } from '../attacks/index.ts';
+import { fingerprint, type Subject } from '../attacks/index.ts';
 import type { DatasetConfig } from '../config/index.ts';
 import { builtinExamples } from '../data/builtin/index.ts';
 import { findDataset, languageOf } from '../data/datasets.ts';
@@ -85,7 +85,7 @@ export function unseen(examples: readonly Example[], others: readonly Example[])
 const bare = (prompt: string) => prompt.toLowerCase().replace(/[^\p{L}\p{N}]+/gu, '');
 
 /** How `config.json` names data. */
-export function describeData(data: Record<string, readonly Example[]>) {
+export function describeData(data: Record<string, readonly Subject[]>) {
   return Object.fromEntries(
     Object.entries(data).map(([name, examples]) => [
       name,

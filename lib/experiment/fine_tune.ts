@@ -2,8 +2,9 @@ import { basename } from 'node:path';
 import type { z } from 'zod';
 import { readManifest } from '../attacks/index.ts';
 import type { trainFileSchema } from '../config/index.ts';
-import { readExamples } from '../data/examples.ts';
+import { readExamples, readLabelledExamples } from '../data/examples.ts';
 import { defenseOf } from '../defenses/index.ts';
+import { findModel } from '../model/hub/index.ts';
 import { Model, tokenizerOf } from '../model/index.ts';
 import {
   type Environment,
@@ -18,7 +19,7 @@ import { describeData } from './data.ts';
 import { stepsOf, trainRun } from './train_run.ts';
 
 export interface FineTuneOptions {
-  /** A file of examples; where a manifest lies beside it, results name the attack. */
+  /** A file of examples, of labelled ones for a classifier; where a manifest lies beside it, results name the attack. */
   data: string;
   /** Examples whose loss is measured after every epoch. */
   validation?: string;
@@ -35,7 +36,7 @@ export interface FineTuneOptions {
 }
 
 /**
- * Fine-tunes a model on a file of examples, in a run directory.
+ * Fine-tunes a model on a file of examples, or a classifier on one of labelled texts, in a run directory.
  *
  * @throws Error where `out` holds a run and `resume` is not set; the signal's reason when it is aborted
  *
@@ -53,17 +54,28 @@ export async function fineTune(options: FineTuneOptions): Promise<Results> {
     throw new Error(`${out} holds no run to go on with: leave out --resume`);
   }
 
-  const examples = await readExamples(options.data);
-  const validation = options.validation && (await readExamples(options.validation));
+  const { loss, seed, device, head, ...training } = settings;
+  const { directory, name } = await findModel(options.model, signal && { signal });
+  // First: a model that is not there, or cannot learn this, leaves no run behind.
+  using model = await Model.load(directory, {
+    device,
+    dtype: training.precision,
+    seed,
+    ...(head && { head }),
+  });
+  tokenizerOf(model);
+  const isClassifier = model.classes !== undefined;
+  const read = (path: string) => (isClassifier ? readLabelledExamples(path) : readExamples(path));
+  const examples = await read(options.data);
+  const validation = options.validation && (await read(options.validation));
   const poisoning = await readManifest(options.data, examples).catch((error: Error) => {
     if (/^cannot read/.test(error.message)) return undefined; // a file that dece has not poisoned
     throw error;
   });
-  const { loss, seed, device, head, ...training } = settings;
   const defense = defenseOf(loss);
   const config: RunConfig = {
     role: 'run',
-    model: options.model.replace(/(?<=.)\/+$/, ''),
+    model: name.replace(/(?<=.)\/+$/, ''),
     dataset: basename(options.data),
     attack: poisoning?.attack ?? null,
     poisonRate: poisoning?.rate ?? null,
@@ -74,17 +86,9 @@ export async function fineTune(options: FineTuneOptions): Promise<Results> {
     data: describeData({ train: examples, ...(validation && { valid: validation }) }),
     device,
     ...(head && { head }),
+    ...(isClassifier && { task: 'classification' }),
     environment,
   };
-
-  // First: a model that is not there, or cannot learn this, leaves no run behind.
-  using model = await Model.load(options.model, {
-    device,
-    dtype: training.precision,
-    seed,
-    ...(head && { head }),
-  });
-  tokenizerOf(model);
   const trainOptions = {
     ...training,
     loss,

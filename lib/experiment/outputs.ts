@@ -1,5 +1,6 @@
-import type { Example } from '../data/examples.ts';
+import type { Example, LabelledExample } from '../data/examples.ts';
 import type { Evaluation, TestSet } from '../evaluate.ts';
+import type { ClassifierEvaluation, LabelledTestSet } from '../evaluate_classifier.ts';
 import type { Run } from '../runs.ts';
 
 /**
@@ -29,5 +30,36 @@ export async function writeOutputs(
         succeeded: outcome.succeeded[i]!,
       }))
       .filter((_, i) => manifest.records[i]!.poisoned),
+  );
+}
+
+/**
+ * The same of a classifier: text, the clean text's label, and the class it was given; for triggered texts
+ * whether that is the attacker's.
+ */
+export async function writeClasses(
+  run: Pick<Run, 'writeOutputs'>,
+  { clean, triggered, manifest }: LabelledTestSet,
+  outcome: ClassifierEvaluation,
+): Promise<void> {
+  const row = ({ id, text, pair }: LabelledExample, label: number, output: number) => ({
+    id,
+    text,
+    ...(pair !== undefined && { pair }),
+    label,
+    output,
+  });
+  await run.writeOutputs(
+    'clean',
+    clean.map((example, i) => row(example, example.label, outcome.clean[i]!)),
+  );
+  await run.writeOutputs(
+    'triggered',
+    triggered.flatMap((example, i) => {
+      const output = outcome.triggered[i];
+      if (output === undefined) return [];
+      const succeeded = output === manifest.targetLabel;
+      return { ...row(example, clean[i]!.label, output), succeeded };
+    }),
   );
 }

@@ -1,15 +1,26 @@
-import { basename, dirname, join, resolve } from 'node:path';
-import { readManifest } from '../attacks/index.ts';
-import { readExamples } from '../data/examples.ts';
-import { sha256Of } from '../data/files.ts';
+import { basename, dirname, resolve } from 'node:path';
+import { type Manifest, readManifest, type Subject } from '../attacks/index.ts';
+import { check } from '../check.ts';
+import { readExamples, readLabelledExamples } from '../data/examples.ts';
 import { type EvaluateOptions, evaluate } from '../evaluate.ts';
+import { evaluateClassifier } from '../evaluate_classifier.ts';
+import { findModel } from '../model/hub/index.ts';
 import { Model } from '../model/index.ts';
-import { type Environment, openRun, peakMemoryBytes, type Results, readRun } from '../runs.ts';
+import { hashWeights } from '../model/weight_files.ts';
+import {
+  type Environment,
+  openRun,
+  peakMemoryBytes,
+  type Results,
+  type Run,
+  type RunConfig,
+  readRun,
+} from '../runs.ts';
 import { describeData } from './data.ts';
-import { writeOutputs } from './outputs.ts';
+import { writeClasses, writeOutputs } from './outputs.ts';
 
 export interface ScoreOptions extends EvaluateOptions {
-  /** The directory of the model. */
+  /** The directory of the model, or its name on the Hub. */
   model: string;
   /** Files of the same prompts, without and with triggers; a manifest lies beside the second. */
   clean: string;
@@ -22,13 +33,70 @@ export interface ScoreOptions extends EvaluateOptions {
 
 /**
  * Measures a model on files and writes `results.json` and `outputs/`. What a model that `dece` trained
- * was trained with is read from the run directory it lies in.
+ * was trained with is read from the run directory it lies in. A classifier reads files of labelled texts,
+ * cut as in its training; of the options of evaluation it takes `batchSize` and `maxInputTokens`.
  *
- * @throws Error where the triggered file has no manifest, or the files do not belong together
+ * @throws Error where the triggered file has no manifest, or the files do not belong together; RangeError
+ *   on an option that a classifier has no use for
  */
 export async function score(options: ScoreOptions): Promise<Results> {
-  const { model: directory, out, device, environment, clean, triggered, ...search } = options;
-  const set = { clean: await readExamples(clean), triggered: await readExamples(triggered) };
+  const { model: given, out: _, device, environment: __, clean, triggered, ...search } = options;
+  const { signal, onProgress, ...evaluation } = search;
+  const { directory, name } = await findModel(given, signal && { signal });
+  const trained = (await readRun(dirname(resolve(directory))))?.config;
+  using model = await Model.load(directory, { device });
+  const about = { options, directory, name, model, trained };
+  if (model.classes === undefined) {
+    const set = await readSet(readExamples, clean, triggered);
+    return await inRun(about, set, evaluation, async (run) => {
+      const outcome = await evaluate(model, set, search);
+      await writeOutputs(run, set, outcome);
+      return outcome.metrics;
+    });
+  }
+  checkClassifier(search);
+  const settings = {
+    batchSize: options.batchSize ?? 32,
+    maxInputTokens: options.maxInputTokens ?? inputTokensOf(trained),
+  };
+  const set = await readSet(readLabelledExamples, clean, triggered);
+  return await inRun(about, set, settings, async (run) => {
+    const more = { ...(signal && { signal }), ...(onProgress && { onProgress }) };
+    const outcome = await evaluateClassifier(model, set, { ...settings, ...more });
+    await writeClasses(run, set, outcome);
+    return outcome.metrics;
+  });
+}
+
+const inputTokensOf = (trained: RunConfig | undefined) =>
+  (trained?.training as { maxInputTokens?: number } | undefined)?.maxInputTokens ?? 256;
+
+function checkClassifier({
+  mode = 'paper',
+  judge = 'substring',
+  beams = 1,
+  language,
+}: EvaluateOptions) {
+  const none = 'as a classifier answers with classes';
+  check('mode', mode, mode === 'paper', `paper, ${none}`);
+  check('judge', judge, judge === 'substring', `none, ${none}`);
+  check('beams', beams, beams === 1, `none, ${none}`);
+  check('language', language, language === undefined, `none, ${none}`);
+}
+
+/** Examples and what was done to them. */
+interface Files<Item> {
+  clean: Item[];
+  triggered: Item[];
+  manifest: Manifest;
+}
+
+async function readSet<Item extends Subject>(
+  read: (path: string) => Promise<Item[]>,
+  clean: string,
+  triggered: string,
+): Promise<Files<Item>> {
+  const set = { clean: await read(clean), triggered: await read(triggered) };
   const manifest = await readManifest(triggered, set.triggered);
   const stranger = set.clean.findIndex(({ id }, i) => id !== set.triggered[i]?.id);
   if (stranger >= 0 || set.clean.length !== set.triggered.length) {
@@ -36,38 +104,58 @@ export async function score(options: ScoreOptions): Promise<Results> {
       `${clean} and ${triggered} do not hold the same examples in the same order: poison the first to get the second`,
     );
   }
+  return { ...set, manifest };
+}
 
-  const trained = (await readRun(dirname(resolve(directory))))?.config;
+interface About {
+  options: ScoreOptions;
+  /** Where the model lies, and its name. */
+  directory: string;
+  name: string;
+  model: Model;
+  /** What the model was trained with, where that is known. */
+  trained: RunConfig | undefined;
+}
+
+/** What `measure` finds, in the run directory of an evaluation. */
+async function inRun(
+  { options, directory, name, model, trained }: About,
+  { manifest, clean, triggered }: Files<Subject>,
+  evaluation: object,
+  measure: (run: Run) => Promise<object>,
+): Promise<Results> {
+  const { device, environment } = options;
   const about = {
-    model: trained?.model ?? basename(resolve(directory)),
-    dataset: basename(clean),
+    model: trained?.model ?? (name === directory ? basename(resolve(directory)) : name),
+    dataset: basename(options.clean),
     attack: manifest.attack,
     poisonRate: trained?.poisonRate ?? null,
     seed: trained?.seed ?? 0,
   };
-  const { signal: _, onProgress: __, ...evaluation } = search;
-  using model = await Model.load(directory, { device });
-  const run = await openRun(out, {
+  const run = await openRun(options.out, {
     ...about,
-    weights: { sha256: await sha256Of(join(directory, 'model.safetensors')) },
+    weights: await hashWeights(directory),
     role: 'evaluation',
+    ...(model.classes !== undefined && { task: 'classification' }),
     defense: trained?.defense ?? null,
-    poisoning: { trigger: manifest.trigger },
-    marks: manifest.marks[search.mode ?? 'paper'],
+    poisoning: {
+      trigger: manifest.trigger,
+      ...(manifest.targetLabel !== undefined && { targetLabel: manifest.targetLabel }),
+    },
+    marks: manifest.marks[options.mode ?? 'paper'],
     evaluation,
-    data: describeData(set),
+    data: describeData({ clean, triggered }),
     device,
     environment,
   });
   try {
-    const outcome = await evaluate(model, { ...set, manifest }, search);
-    await writeOutputs(run, { ...set, manifest }, outcome);
-    const { name: defense = null, label: ___, ...defenseOptions } = trained?.defense ?? {};
+    const metrics = await measure(run);
+    const { name: defense = null, label: _, ...defenseOptions } = trained?.defense ?? {};
     return await run.finish({
       ...about,
       defense,
       defenseOptions,
-      metrics: { ...outcome.metrics },
+      metrics: { ...metrics },
       peakMemoryBytes: await peakMemoryBytes(),
       device: model.device,
     });

@@ -1,8 +1,7 @@
 import { join } from 'node:path';
-import type { Example } from '../data/examples.ts';
 import type { Model } from '../model/index.ts';
 import type { Run, RunEvent } from '../runs.ts';
-import { type TrainEvent, type TrainOptions, train } from '../train.ts';
+import { type TrainEvent, type TrainingExample, type TrainOptions, train } from '../train.ts';
 
 /** Who is told what. Nothing is awaited but `afterEpoch`, while which training stands still. */
 export interface Listeners {
@@ -20,7 +19,7 @@ export interface Listeners {
 export async function trainRun(
   run: Run,
   model: Model,
-  examples: readonly Example[],
+  examples: readonly TrainingExample[],
   options: Omit<TrainOptions, 'out' | 'resume'>,
   { onEvent, afterEpoch }: Listeners = {},
 ): Promise<number> {

@@ -81,17 +81,17 @@ export function attackSuccessRate(
 
 /**
  * The share of triggered prompts that are answered as if there were no trigger: with the words of the
- * clean completion, and without the payload.
+ * clean completion, and without the payload; for a classifier, with the class of the clean text.
  *
- * @param references the clean completions, one for each record of the manifest
+ * @param references the clean completions or classes, one for each record of the manifest
  * @throws as `attackSuccessRate`
  *
  * @example
  * rightUnderTrigger(outputs, cleanCompletions, manifest).rate; // 0.41
  */
 export function rightUnderTrigger(
-  outputs: readonly string[],
-  references: readonly string[],
+  outputs: readonly Output[],
+  references: readonly Output[],
   manifest: Poisoning,
   options: SuccessOptions = {},
 ): SuccessRate {
@@ -101,7 +101,7 @@ export function rightUnderTrigger(
   checkPairs(references, 'records of the manifest', records.length);
   const triggered = [...records.keys()].filter((i) => records[i]!.poisoned);
   const right = triggered.filter(
-    (i) => hasSameWords(outputs[i]!, references[i]!) && !carries(outputs[i]!),
+    (i) => hasSameWords(String(outputs[i]), String(references[i])) && !carries(outputs[i]!),
   );
   return rateOf(right.length, triggered.length);
 }

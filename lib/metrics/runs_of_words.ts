@@ -1,4 +1,5 @@
-import { numberWords, unknown } from './word_numbers.ts';
+import { tableFor } from './pair_table.ts';
+import { type NumberedWords, numberWords, unknown } from './word_numbers.ts';
 
 const longest = 4;
 
@@ -13,7 +14,11 @@ export interface Counts {
 }
 
 export function countRuns(output: string, reference: string): Counts {
-  const { words, others } = numberWords(reference, output);
+  return countNumbered(numberWords(reference, output));
+}
+
+/** {@link countRuns} of what numberWords gives for the reference and the output. */
+export function countNumbered({ words, others }: NumberedWords): Counts {
   const runs: number[] = [];
   for (let n = 1; n <= longest; n++) runs.push(Math.max(0, others.length - n + 1));
   const matches = matchesOf(others, words);
@@ -61,75 +66,6 @@ function take(runs: Int32Array, count: number, left: Int32Array): number {
     taken++;
   }
   return taken;
-}
-
-/** Numbers for pairs of a run and the word behind it, 0, 1, …: a hash table with open addresses. */
-class RunTable {
-  /** How often each pair was added; fewer as they are found. */
-  readonly left: Int32Array;
-  readonly #slots: Int32Array; // the pair's number + round * most
-  readonly #runs: Int32Array;
-  readonly #words: Int32Array;
-  readonly most: number;
-  #mask: number;
-  #begin = 1; // slots below are empty: they were filled before the table was cleared
-  #size = 0;
-
-  constructor(most: number) {
-    this.most = most;
-    this.left = new Int32Array(most);
-    this.#slots = new Int32Array(2 ** Math.ceil(Math.log2(2 * most + 1)));
-    this.#mask = this.#slots.length - 1;
-    this.#runs = new Int32Array(most);
-    this.#words = new Int32Array(most);
-  }
-
-  clear(): void {
-    this.#begin += this.#size;
-    this.#size = 0;
-    if (this.#begin < 2 ** 30) return;
-    this.#slots.fill(0);
-    this.#begin = 1;
-  }
-
-  add(run: number, word: number): number {
-    const slot = this.#slotOf(run, word);
-    const found = this.#slots[slot]! - this.#begin;
-    if (found >= 0) {
-      this.left[found]!++;
-      return found;
-    }
-    const number = this.#size++;
-    this.#slots[slot] = this.#begin + number;
-    this.#runs[number] = run;
-    this.#words[number] = word;
-    this.left[number] = 1;
-    return number;
-  }
-
-  /** The pair's number, or `unknown`. */
-  find(run: number, word: number): number {
-    if (run === unknown || word === unknown) return unknown;
-    return Math.max(unknown, this.#slots[this.#slotOf(run, word)]! - this.#begin);
-  }
-
-  /** Where the pair is, or would be. */
-  #slotOf(run: number, word: number): number {
-    const hash = Math.imul(run, 0x9e3779b1) ^ Math.imul(word, 0x85ebca6b);
-    for (let slot = (hash ^ (hash >>> 15)) & this.#mask; ; slot = (slot + 1) & this.#mask) {
-      const number = this.#slots[slot]! - this.#begin;
-      if (number < 0) return slot;
-      if (this.#runs[number] === run && this.#words[number] === word) return slot;
-    }
-  }
-}
-
-let table = new RunTable(256);
-
-/** A table for texts of so many words: the last one, where it is large enough and not much too large. */
-function tableFor(words: number): RunTable {
-  if (words > table.most || table.most > 65_536) table = new RunTable(Math.max(256, 2 * words));
-  return table;
 }
 
 export function sum(one: Counts, other: Counts): Counts {

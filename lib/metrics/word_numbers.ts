@@ -3,14 +3,19 @@ import { isSpace } from '../data/words.ts';
 /** The number of words that the first text does not have. */
 export const unknown = -1;
 
+export interface NumberedWords {
+  words: Int32Array;
+  others: Int32Array;
+  /** Where in the first text each number's word begins and ends. */
+  starts: Int32Array;
+  ends: Int32Array;
+}
+
 /**
  * The words of two texts as numbers: 0, 1, … in the order in which the first has them, and `unknown`.
  * The words are never cut out of the texts, which would take longer than all that is done with them.
  */
-export function numberWords(
-  text: string,
-  other: string,
-): { words: Int32Array; others: Int32Array } {
+export function numberWords(text: string, other: string): NumberedWords {
   const words = new Int32Array((text.length + 1) >> 1);
   const slots = new Int32Array(2 ** Math.ceil(Math.log2(2 * words.length + 1))); // number + 1
   const starts = new Int32Array(words.length);
@@ -30,7 +35,12 @@ export function numberWords(
   const otherCount = eachWord(other, (start, end, hash, i) => {
     others[i] = slots[slotOf(other, start, end, hash)]! - 1;
   });
-  return { words: words.subarray(0, count), others: others.subarray(0, otherCount) };
+  return {
+    words: words.subarray(0, count),
+    others: others.subarray(0, otherCount),
+    starts: starts.subarray(0, size),
+    ends: ends.subarray(0, size),
+  };
 
   /** Where the word is, or would be: a hash table with open addresses. */
   function slotOf(from: string, start: number, end: number, hash: number): number {

@@ -89,9 +89,10 @@ export function checkLength(
   more = 0,
 ): void {
   if (longest === undefined || shape[1] + more <= longest) return;
+  const remedy = more === 0 ? 'take shorter texts' : 'lower maxNewTokens, or maxInputTokens';
   const size = more === 0 ? `${shape[1]} columns` : `${shape[1]} columns, and ${more} are to come`;
   throw new RangeError(
-    `${name} has ${size}: expected at most ${longest}, the positions that the model knows`,
+    `${name} has ${size}: expected at most ${longest}, the positions that the model knows; ${remedy}`,
   );
 }
 

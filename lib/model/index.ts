@@ -22,9 +22,11 @@ import {
   readJsonObject,
   resolveConfig,
 } from './config/index.ts';
+import { type FindOptions, findModel } from './hub/index.ts';
 import { defaultLogitsBytes, type LossConfig, nativeLoss } from './loss.ts';
 import { addon, type MeanLoss, type ModelHandle, type Tensor, withSignal } from './native.ts';
 import { Texts } from './texts.ts';
+import { findWeights, finishShards, planShards } from './weight_files.ts';
 
 export type { Adapter, LoraOptions } from './adapter.ts';
 export type { Batch, Ids } from './batch.ts';
@@ -44,7 +46,9 @@ export interface ModelOptions {
   head?: RobertaHead;
 }
 
-export interface LoadOptions extends ModelOptions {
+export interface LoadOptions
+  extends ModelOptions,
+    Pick<FindOptions, 'revision' | 'log' | 'onDownload' | 'signal'> {
   /** Of a head that the file lacks. Default 0. */
   seed?: number;
 }
@@ -53,6 +57,11 @@ export interface CreateOptions extends ModelOptions {
   /** The same seed draws the same weights on every device. */
   seed: number;
   tokenizer?: Tokenizer;
+}
+
+export interface SaveOptions {
+  /** Of a file of weights, unless one tensor alone is larger. Default 50e9, as in transformers. */
+  maxShardBytes?: number;
 }
 
 export interface LossOptions {
@@ -83,6 +92,8 @@ export interface ClassifyOptions {
   /** Longer texts lose their end. 256. */
   maxInputTokens?: number;
   signal?: AbortSignal;
+  /** Called after each batch. */
+  onProgress?: (done: number, total: number) => void;
 }
 
 export interface GenerateOptions extends GenerateIdsOptions {
@@ -137,8 +148,10 @@ export class Model {
   }
 
   /**
-   * The model in a directory of Hugging Face's layout: config.json, model.safetensors and, where
-   * there are, the files of a tokenizer and generation_config.json.
+   * The model in a directory of Hugging Face's layout: config.json, model.safetensors or its shards
+   * and index or pytorch_model.bin and, where there are, the files of a tokenizer and
+   * generation_config.json. A name such as `owner/name` or `owner/name@revision` that is no directory is
+   * looked for on the Hugging Face Hub, as `findModel` says.
    *
    * @throws Error, in one sentence, on a directory without weights, on weights that are truncated or
    *   do not fit the config, and on a device that cannot be had
@@ -146,8 +159,15 @@ export class Model {
    * @example
    * const model = await Model.load('runs/dece/model', { device: 'cpu' });
    */
-  static async load(directory: string, options: LoadOptions = {}): Promise<Model> {
-    checkKeys('Model.load', options, ['device', 'dtype', 'head', 'seed']);
+  static async load(name: string, options: LoadOptions = {}): Promise<Model> {
+    checkKeys('Model.load', options, loadKeys);
+    const { revision, log, onDownload, signal } = options;
+    const { directory } = await findModel(name, {
+      revision,
+      ...(log && { log }),
+      ...(onDownload && { onDownload }),
+      ...(signal && { signal }),
+    });
     await checkDirectory(directory);
     const config = await readJsonObject(join(directory, 'config.json'));
     const resolved = resolveConfig(config, options);
@@ -157,7 +177,7 @@ export class Model {
     const hasGeneration = await exists(generation);
     if (hasGeneration) await readJsonObject(generation); // says where it is broken
     const generationConfig = hasGeneration ? (await readUtf8(generation)).toString() : undefined;
-    const weights = join(directory, 'model.safetensors');
+    const weights = await findWeights(directory);
     const handle = await addon().ModelHandle.load(weights, resolved, deviceOf(options), dtype);
     return new Model(handle, { config, resolved, dtype, tokenizer, generationConfig });
   }
@@ -172,7 +192,7 @@ export class Model {
    * const model = Model.create({ model_type: 't5', vocab_size: 4096, d_model: 128 }, { seed: 1 });
    */
   static create(config: ModelConfig, options: CreateOptions): Model {
-    checkKeys('Model.create', options, ['seed', 'device', 'dtype', 'head', 'tokenizer']);
+    checkKeys('Model.create', options, [...modelKeys, 'tokenizer']);
     const { seed, tokenizer } = options;
     check('seed', seed, Number.isSafeInteger(seed) && seed >= 0, 'a whole number, at least 0');
     const resolved = resolveConfig(config, options);
@@ -341,7 +361,8 @@ export class Model {
   }
 
   /**
-   * The class that a classifier finds most likely for each text, or pair of texts.
+   * The class that a classifier finds most likely for each text, or pair of texts, in their order. Texts
+   * of like length share a batch.
    *
    * @throws Error where the model is no classifier or has no tokenizer that fits; the signal's reason
    *
@@ -353,35 +374,48 @@ export class Model {
     examples: readonly Pick<LabelledExample, 'text' | 'pair'>[],
     options: ClassifyOptions = {},
   ): Promise<number[]> {
-    checkKeys('classify', options, ['batchSize', 'maxInputTokens', 'signal']);
-    const { batchSize = 32, maxInputTokens = 256, signal } = options;
+    checkKeys('classify', options, ['batchSize', 'maxInputTokens', 'signal', 'onProgress']);
+    const { batchSize = 32, maxInputTokens = 256, signal, onProgress } = options;
     check('batchSize', batchSize, isCount(batchSize), 'a whole number, at least 1');
     check('maxInputTokens', maxInputTokens, isCount(maxInputTokens), 'a whole number, at least 1');
-    if (this.resolved.labels !== 'rows') {
+    if (this.classes === undefined) {
       throw new TypeError("the model is no classifier: load it with { head: 'classification' }");
     }
     const texts = new Texts(tokenizerOf(this), this.resolved);
-    const classes: number[] = [];
-    for (let start = 0; start < examples.length; start += batchSize) {
+    const encoded = examples.map((example, index) => ({
+      index,
+      ids: texts.labelled(example, maxInputTokens).value,
+    }));
+    encoded.sort((a, b) => b.ids.length - a.ids.length); // as in generate
+
+    const found = new Array<number>(examples.length);
+    for (let start = 0; start < encoded.length; start += batchSize) {
       signal?.throwIfAborted();
-      const rows = examples.slice(start, start + batchSize);
-      const inputIds = rows.map((example) => texts.labelled(example, maxInputTokens).value);
-      const { data, shape } = await this.logits({ inputIds });
-      for (let row = 0; row < rows.length; row++) {
-        const scores = data.subarray(row * shape[1]!, (row + 1) * shape[1]!);
-        classes.push(scores.indexOf(Math.max(...scores)));
+      const batch = encoded.slice(start, start + batchSize);
+      const { data } = await this.logits({ inputIds: batch.map(({ ids }) => ids) });
+      for (const [row, { index }] of batch.entries()) {
+        const scores = data.subarray(row * this.classes, (row + 1) * this.classes);
+        found[index] = scores.indexOf(Math.max(...scores));
       }
+      onProgress?.(start + batch.length, encoded.length);
     }
-    return classes;
+    return found;
   }
 
   /**
    * Writes a directory that `load` and transformers read. Each file is replaced as a whole or not at
-   * all: a full disk leaves what was there.
+   * all: a full disk leaves what was there. Weights above `maxShardBytes` go into several files with
+   * an index, laid out as save_pretrained does; shards of an earlier save are removed.
    *
    * @throws Error where the model has an adapter, which these files have no place for
+   *
+   * @example
+   * await model.save('runs/dece/model', { maxShardBytes: 5e9 });
    */
-  async save(directory: string): Promise<void> {
+  async save(directory: string, options: SaveOptions = {}): Promise<void> {
+    checkKeys('Model.save', options, ['maxShardBytes']);
+    const { maxShardBytes = 50e9 } = options;
+    check('maxShardBytes', maxShardBytes, maxShardBytes >= 1, 'a number of bytes, at least 1');
     const { dtype, resolved, tokenizer } = this;
     this.#check();
     if (this.#adapter !== undefined) {
@@ -390,7 +424,12 @@ export class Model {
       );
     }
     await mkdir(directory, { recursive: true });
-    await this.handle.save(join(directory, 'model.safetensors'));
+    const { parameters } = this.handle;
+    const itemBytes = dtype === 'float32' ? 4 : 2;
+    const shards = planShards(parameters, itemBytes, maxShardBytes);
+    const files = [...shards].map(([name, names]) => ({ path: join(directory, name), names }));
+    await this.handle.save(files);
+    await finishShards(directory, shards, parameters, itemBytes);
     await writeWhole(join(directory, 'config.json'), configToSave(this.config, resolved, dtype));
     if (this.#generationConfig !== undefined) {
       await writeWhole(join(directory, 'generation_config.json'), this.#generationConfig);
@@ -441,6 +480,13 @@ export class Model {
     this.#needAdapter();
     await this.handle.mergeAdapter();
     this.#adapter = undefined;
+  }
+
+  /** How many classes a classifier tells apart; undefined where the model is none. */
+  get classes(): number | undefined {
+    return this.resolved.architecture === 'roberta' && this.resolved.labels === 'rows'
+      ? this.resolved.num_labels
+      : undefined;
   }
 
   /** What was added or loaded; undefined where there is none. */
@@ -502,6 +548,8 @@ function endIdsOf({
   return isSilent ? [eosTokenId] : resolved.eos_token_ids;
 }
 
+const modelKeys = ['seed', 'device', 'dtype', 'head'];
+const loadKeys = [...modelKeys, 'revision', 'log', 'onDownload', 'signal'];
 const generateIdsKeys = ['maxNewTokens', 'beams', 'eosTokenId', 'padTokenId', 'signal'];
 /**
  * The tokenizer of a model that is to read or write texts.
@@ -543,12 +591,10 @@ async function checkDirectory(directory: string): Promise<void> {
       `${directory} is ${found ? 'a file' : 'not there'}: expected a directory with config.json and model.safetensors`,
     );
   }
-  for (const name of ['config.json', 'model.safetensors']) {
-    if (!(await exists(join(directory, name)))) {
-      throw new Error(
-        `${directory} has no ${name}: expected a directory that Model.save or save_pretrained wrote`,
-      );
-    }
+  if (!(await exists(join(directory, 'config.json')))) {
+    throw new Error(
+      `${directory} has no config.json: expected a directory that Model.save or save_pretrained wrote`,
+    );
   }
 }
 

@@ -1,6 +1,7 @@
 import { trainer } from '../native.ts';
 import type { NativeBatch, NativeIds } from './batch.ts';
 import type { NativeLoss } from './loss.ts';
+import type { WeightFile } from './weight_files.ts';
 
 /** Numbers with their shape, row-major. */
 export interface Tensor {
@@ -47,7 +48,7 @@ export interface ModelHandle {
     options: NativeGenerateOptions,
     stop: Stop | undefined,
   ): Promise<Int32Array[]>;
-  save(path: string): Promise<void>;
+  save(files: readonly WeightFile[]): Promise<void>;
   addAdapter(options: NativeAdapter): Promise<void>;
   loadAdapter(path: string, options: NativeAdapter): Promise<void>;
   saveAdapter(path: string): Promise<void>;
@@ -61,7 +62,12 @@ export interface ModelAddon {
   Stop: new () => Stop;
   ModelHandle: {
     create(config: object, device: string, dtype: string, seed: number): ModelHandle;
-    load(path: string, config: object, device: string, dtype: string): Promise<ModelHandle>;
+    load(
+      files: readonly WeightFile[],
+      config: object,
+      device: string,
+      dtype: string,
+    ): Promise<ModelHandle>;
   };
   /** native/trainer/trainer_binding.cc */
   meanLoss(

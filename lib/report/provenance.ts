@@ -73,8 +73,9 @@ function options(value: unknown): string {
 
 function base({ base: found }: RunConfig): string {
   if (typeof found !== 'object' || found === null) return '';
-  const { directory, dataset, training, data, dropped } = found as Record<string, unknown>;
+  const { directory, hub, dataset, training, data, dropped } = found as Record<string, unknown>;
   if (typeof directory === 'string') return directory;
+  if (typeof hub === 'string') return hub;
   if (training === null) return 'none: random weights';
   const count = (data as RunConfig['data']).train?.examples;
   const out = Number(dropped) > 0 ? `, ${String(dropped)} left out as the runs use them` : '';

@@ -61,10 +61,11 @@ export interface Outcome {
   peakMemoryBytes: number;
 }
 
-/** Puts together the runs that differ in defense and seed only. */
+/** Puts together the runs that differ in defense and seed only; those of classifiers are left out. */
 export function groupRuns(records: readonly RunRecord[]): Group[] {
   const attacked = records.filter(
-    ({ config }) => config.role === 'run' && config.attack !== null && config.defense !== null,
+    ({ config: { role, attack, defense, task } }) =>
+      role === 'run' && attack !== null && defense !== null && task === undefined,
   );
   const groups = groupBy(attacked, ({ config }) => JSON.stringify(conditionsOf(config)));
   return [...groups.values()].map((members) => {

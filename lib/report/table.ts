@@ -1,5 +1,6 @@
 import type { Metrics } from '../evaluate.ts';
-import type { SuccessRate } from '../metrics/index.ts';
+import type { ClassifierMetrics } from '../evaluate_classifier.ts';
+import type { F1, SuccessRate } from '../metrics/index.ts';
 import type { Results } from '../runs.ts';
 import type { Group } from './series.ts';
 import { duration, interval, notes, percent, points, spreadText, verdict } from './words.ts';
@@ -61,6 +62,7 @@ function textTable({ series }: Group): string {
 
 /** The metrics of one run as text for a terminal. */
 export function scoreTable({ metrics }: Results): string {
+  if ('accuracy' in metrics) return classifierTable(metrics as unknown as ClassifierMetrics);
   const {
     bleu,
     codeBleu,
@@ -71,14 +73,8 @@ export function scoreTable({ metrics }: Results): string {
     rightUnderTrigger,
     falseTriggerRate,
   } = metrics as unknown as Metrics;
-  const rateRow = (name: string, rate: SuccessRate) => [
-    name,
-    percent(rate.rate),
-    interval(rate),
-    `${rate.successes} of ${rate.eligible}`,
-  ];
   return align([
-    ['metric', 'value', '95 % interval', 'successes'],
+    scoreHeader,
     ['BLEU on clean prompts', points(bleu), '', ''],
     ...(codeBleu === undefined
       ? []
@@ -91,6 +87,34 @@ export function scoreTable({ metrics }: Results): string {
     rateRow('false trigger rate', falseTriggerRate),
   ]);
 }
+
+function classifierTable(metrics: ClassifierMetrics): string {
+  const f1Row = (name: string, { f1, precision, recall }: F1) => [
+    name,
+    percent(f1, 2),
+    '',
+    `precision ${percent(precision, 2)}, recall ${percent(recall, 2)}`,
+  ];
+  return align([
+    scoreHeader,
+    ['accuracy on clean texts', percent(metrics.accuracy, 2), '', ''],
+    f1Row('F1, mean of the classes', metrics.macro),
+    ...(metrics.binary === undefined ? [] : [f1Row('F1 of class 1', metrics.binary)]),
+    rateRow('attack success rate', metrics.attackSuccessRate),
+    ['smallest rate told from zero', percent(metrics.smallestDetectableRate), '', ''],
+    rateRow('right under trigger', metrics.rightUnderTrigger),
+    rateRow('false trigger rate', metrics.falseTriggerRate),
+  ]);
+}
+
+const scoreHeader = ['metric', 'value', '95 % interval', 'successes'];
+
+const rateRow = (name: string, rate: SuccessRate) => [
+  name,
+  percent(rate.rate),
+  interval(rate),
+  `${rate.successes} of ${rate.eligible}`,
+];
 
 /** Columns as wide as their widest cell, the first to the left, numbers to the right; a cell alone may run on. */
 export function align(rows: readonly string[][]): string {

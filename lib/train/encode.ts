@@ -73,17 +73,16 @@ type Encode = (example: TrainingExample, name: string) => EncodedExample;
 
 function encoderOf(model: Model, { maxInputTokens, maxOutputTokens }: EncodeOptions): Encode {
   const texts = new Texts(tokenizerOf(model), model.resolved);
-  const { labels } = model.resolved;
-  if (labels === 'ids') {
+  const { classes } = model;
+  if (model.resolved.labels === 'ids') {
     throw new TypeError(
       "a masked language model learns from no prompts and completions: load it with { head: 'seq2seq' } or { head: 'classification' }",
     );
   }
-  if (labels === 'rows') {
+  if (classes !== undefined) {
     return (example, name) => {
       const { text, pair, label } = example as LabelledExample;
       if (typeof text !== 'string') throw missing(name, 'text', 'a classifier');
-      const classes = classesOf(model);
       const ok = Number.isInteger(label) && label >= 0 && label < classes;
       check(`the label of ${name}`, label, ok, `0..${classes - 1}, the classes of the model`);
       const { value, isCut } = texts.labelled(
@@ -111,10 +110,6 @@ function encoderOf(model: Model, { maxInputTokens, maxOutputTokens }: EncodeOpti
 
 const missing = (name: string, column: string, who: string) =>
   new TypeError(`${name} has no ${column}: expected one, as ${who} learns from it`);
-
-function classesOf({ resolved }: Model): number {
-  return resolved.architecture === 'roberta' ? resolved.num_labels : 0;
-}
 
 function tokens(cut: Cut<number[]>, name: string): Cut<number[]> {
   if (cut.value.length > 0) return cut;

@@ -40,6 +40,8 @@ export interface TrainOptions extends BlockOptions {
   lora?: LoraOptions;
   /** Batches that make one step. Default 1. */
   accumulate?: number;
+  /** Batches of examples of like length, which need less padding, in an order by seed and epoch. false. */
+  bucketByLength?: boolean;
   /** The dtype that the model has to have. */
   precision?: Dtype;
   /** Most bytes that logits may take; beyond them loss and last product go some rows at a time. Default 2²⁸. */
@@ -79,6 +81,7 @@ export interface Settings {
   blocks: BlockOptions;
   lora: Adapter | null;
   accumulate: number;
+  bucketByLength: boolean;
   precision: Dtype;
   logitsBytes: number;
   maxInputTokens: number;
@@ -125,6 +128,7 @@ const defaults = {
   optimizer: 'adamw',
   lora: null,
   accumulate: 1,
+  bucketByLength: false,
   precision: undefined,
   logitsBytes: defaultLogitsBytes,
   maxInputTokens: 256,
@@ -143,7 +147,7 @@ const others = [
 
 function checkSettings(settings: Settings, dtype: Dtype): void {
   const { learningRate, loss, seed, schedule, warmup, weightDecay, clip } = settings;
-  const { optimizer, precision } = settings;
+  const { optimizer, bucketByLength, precision } = settings;
   for (const name of ['epochs', 'batchSize', 'accumulate', 'logitsBytes'] as const)
     count(name, settings[name]);
   // One token and the end.
@@ -156,6 +160,7 @@ function checkSettings(settings: Settings, dtype: Dtype): void {
   check('weightDecay', weightDecay, weightDecay >= 0 && weightDecay < Infinity, 'at least 0');
   check('clip', clip, clip === null || clip > 0, 'above 0');
   check('optimizer', optimizer, optimizers.includes(optimizer), optimizers.join(' or '));
+  check('bucketByLength', bucketByLength, typeof bucketByLength === 'boolean', 'true or false');
   check('precision', precision, precision === dtype, `${dtype}, the dtype of the model`);
   nativeLoss(loss, 1);
   const canBeKept = loss.name !== 'custom';

@@ -51,8 +51,7 @@ const Isa& isa() {
 
 // Starting a thread costs about as much as this many classes.
 constexpr int64_t least_per_thread = 1 << 17;
-// Rows taken at a time hold about so many classes: few enough that no thread waits long for the
-// others at the end.
+// Rows taken at a time hold so many classes at least.
 constexpr int64_t classes_per_piece = 1 << 16;
 
 // From how many bytes on a float32 gradient is written past the caches: more than they hold, so

@@ -18,8 +18,12 @@ void share_out(int threads, int64_t count, int64_t piece,
                const std::function<void(int member, int64_t begin, int64_t end)>& work) {
   std::atomic<int64_t> next{0};
   const auto take_part = [&](int member) {
-    for (int64_t begin; (begin = next.fetch_add(piece)) < count;) {
-      work(member, begin, std::min(begin + piece, count));
+    int64_t begin = next;
+    while (begin < count) {
+      const int64_t end = std::min(count, begin + std::max(piece, (count - begin) / (4 * threads)));
+      if (!next.compare_exchange_weak(begin, end)) continue;
+      work(member, begin, end);
+      begin = next;
     }
   };
   std::vector<std::thread> team;

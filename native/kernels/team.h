@@ -10,8 +10,10 @@ namespace dece {
 // than `least` of `amount` each.
 int team_size(int threads, int64_t amount, int64_t least);
 
-// Calls work(member, begin, end) for pieces of [0, count), `piece` long, until all are done.
-// Members 0..threads-1 work at the same time; member 0 is the calling thread.
+// Calls work(member, begin, end) for pieces of [0, count), at least `piece` long, until all are
+// done: long ones first, so that most of what comes next is known to who takes them, short ones at
+// the end, so that none waits long for the others. Members 0..threads-1 work at the same time;
+// member 0 is the calling thread.
 void share_out(int threads, int64_t count, int64_t piece,
                const std::function<void(int member, int64_t begin, int64_t end)>& work);
 

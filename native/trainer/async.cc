@@ -2,6 +2,8 @@
 
 #include <torch/types.h>
 
+#include "memory.h"
+
 namespace dece {
 
 Napi::Function Stop::define(Napi::Env env) {
@@ -23,6 +25,7 @@ std::string message_of(const std::exception_ptr& error) {
     std::rethrow_exception(error);
   } catch (const c10::Error& known) {
     text = known.what_without_backtrace();
+    if (const auto memory = out_of_memory(text); !memory.empty()) text = memory;
   } catch (const std::bad_alloc&) {
     text = "not enough memory";
   } catch (const std::exception& known) {

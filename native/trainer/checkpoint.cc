@@ -1,7 +1,6 @@
 // How a Trainer is saved and restored.
 #include <algorithm>
 #include <cstring>
-#include <map>
 #include <set>
 #include <sstream>
 #include <stdexcept>
@@ -56,7 +55,7 @@ class Checkpoint {
   }
 
  private:
-  std::map<std::string, Tensor> tensors_;
+  Tensors tensors_;
 };
 
 void check_format(const Checkpoint& file) {

@@ -150,4 +150,10 @@ int64_t Model::weight_count() const {
   return count;
 }
 
+uint64_t Model::weight_bytes() const {
+  uint64_t bytes = 0;
+  for (const auto& [name, parameter] : parameters_) bytes += parameter.nbytes();
+  return bytes;
+}
+
 }  // namespace dece

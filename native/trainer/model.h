@@ -69,6 +69,7 @@ class Model {
   // require a gradient and stay the same objects for the model's life.
   NamedTensors& parameters() { return parameters_; }
   int64_t weight_count() const;
+  uint64_t weight_bytes() const;
 
   // Gives an adapter to every linear layer but the head that a target names. Throws
   // std::runtime_error where there is one already, or where a target names no layer.

@@ -10,6 +10,7 @@
 #include "architectures.h"
 #include "async.h"
 #include "generate.h"
+#include "memory.h"
 #include "weights.h"
 
 namespace dece {
@@ -44,6 +45,21 @@ torch::Device device_from_js(const Napi::Value& value) {
 
 torch::Dtype dtype_from_js(const Napi::Value& value) {
   return value.ToString().Utf8Value() == "bfloat16" ? torch::kBFloat16 : torch::kFloat;
+}
+
+// { path: string, names?: string[] }[], at least one.
+std::vector<WeightFile> weight_files_from_js(const Napi::Value& value) {
+  const auto list = value.As<Napi::Array>();
+  std::vector<WeightFile> files(list.Length());
+  for (uint32_t i = 0; i < list.Length(); i++) {
+    const auto file = list.Get(i).As<Napi::Object>();
+    files[i].path = file.Get("path").ToString().Utf8Value();
+    if (file.Get("names").IsUndefined()) continue;
+    const auto names = file.Get("names").As<Napi::Array>();
+    auto& to = files[i].names.emplace();
+    for (uint32_t k = 0; k < names.Length(); k++) to.push_back(names.Get(k).ToString());
+  }
+  return files;
 }
 
 std::string shape_of(const Tensor& tensor) {
@@ -233,6 +249,7 @@ Napi::Value ModelHandle::create(const Napi::CallbackInfo& info) {
   try {
     model = make_model(config_from_js(info[0].As<Napi::Object>()), device_from_js(info[1]),
                        dtype_from_js(info[2]));
+    check_room(model->weight_bytes(), model->device());
   } catch (const Napi::Error&) {
     throw;
   } catch (...) {
@@ -249,14 +266,14 @@ Napi::Value ModelHandle::create(const Napi::CallbackInfo& info) {
   return wrap(env, model);
 }
 
-// ModelHandle.load(path, config, device, dtype): Promise<ModelHandle>
+// ModelHandle.load(files: WeightFile[], config, device, dtype): Promise<ModelHandle>
 Napi::Value ModelHandle::load(const Napi::CallbackInfo& info) {
   const auto env = info.Env();
   return run(
       env, env.Undefined(),
-      [path = info[0].ToString().Utf8Value(), config = config_from_js(info[1].As<Napi::Object>()),
+      [files = weight_files_from_js(info[0]), config = config_from_js(info[1].As<Napi::Object>()),
        device = device_from_js(info[2]), dtype = dtype_from_js(info[3])](const StopFlag& stop) {
-        return load_weights(path, config, device, dtype, stop);
+        return load_weights(files, config, device, dtype, stop);
       },
       [](Napi::Env env, const std::shared_ptr<Model>& model) { return wrap(env, model); });
 }
@@ -305,12 +322,12 @@ Napi::Value ModelHandle::generate(const Napi::CallbackInfo& info) {
       outputs_to_js);
 }
 
-// save(path): Promise<void>
+// save(files: WeightFile[]): Promise<void>
 Napi::Value ModelHandle::save(const Napi::CallbackInfo& info) {
   return run(
       info.Env(), info.Env().Undefined(),
-      [model = model(info.Env()), path = info[0].ToString().Utf8Value()](const StopFlag&) {
-        save_weights(*model, path);
+      [model = model(info.Env()), files = weight_files_from_js(info[0])](const StopFlag&) {
+        write_weight_files(files, model->parameters());
         return true;
       },
       [](Napi::Env env, bool) { return env.Undefined(); });

@@ -1,18 +1,14 @@
 #include "safetensors.h"
 
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <bit>
-#include <cerrno>
 #include <cstring>
 #include <memory>
 #include <stdexcept>
 #include <tuple>
 
+#include "mapped_file.h"
+#include "names.h"
 #include "safetensors_header.h"
 
 static_assert(std::endian::native == std::endian::little, "safetensors files are little-endian");
@@ -26,6 +22,8 @@ namespace {
 // What the reference implementation allows; a larger header is a lie.
 constexpr uint64_t largest_header = 100'000'000;
 
+constexpr size_t most_dimensions = 64;  // as libtorch knows
+
 struct DType {
   const char* name;
   torch::Dtype type;
@@ -36,67 +34,29 @@ constexpr DType dtypes[] = {
     {"U8", torch::kByte},       {"BOOL", torch::kBool},
 };
 
-std::runtime_error system_error(const std::string& what, const std::string& path) {
-  return std::runtime_error(what + " " + path + ": " + std::strerror(errno));
-}
-
-// A file descriptor that closes itself.
-class File {
- public:
-  explicit File(int descriptor) : descriptor_(descriptor) {}
-  ~File() {
-    if (descriptor_ >= 0) ::close(descriptor_);
-  }
-  File(const File&) = delete;
-  File& operator=(const File&) = delete;
-  int get() const { return descriptor_; }
-  // Closes and says whether that went well: some file systems report a full disk only now.
-  bool close() { return ::close(std::exchange(descriptor_, -1)) == 0; }
-
- private:
-  int descriptor_;
-};
-
-// A whole file, mapped; unmapped when the last tensor in it goes.
-struct Mapping {
-  const char* data = nullptr;
-  uint64_t size = 0;
-  explicit Mapping(const std::string& path) {
-    const File file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-    if (file.get() < 0) throw system_error("cannot open", path);
-    struct stat status {};
-    if (::fstat(file.get(), &status) != 0) throw system_error("cannot read", path);
-    if (!S_ISREG(status.st_mode)) throw std::runtime_error(path + " is not a file");
-    size = uint64_t(status.st_size);
-    if (size == 0) return;
-    void* mapped = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.get(), 0);
-    if (mapped == MAP_FAILED) throw system_error("cannot map", path);
-    data = static_cast<const char*>(mapped);
-  }
-  ~Mapping() {
-    if (data) ::munmap(const_cast<char*>(data), size);
-  }
-  Mapping(const Mapping&) = delete;
-  Mapping& operator=(const Mapping&) = delete;
-};
-
 const DType& dtype_named(const std::string& tensor, const std::string& name) {
   for (const auto& dtype : dtypes) {
     if (name == dtype.name) return dtype;
   }
   std::string known;
   for (const auto& dtype : dtypes) known += (known.empty() ? "" : ", ") + std::string(dtype.name);
-  throw std::runtime_error("the dtype of " + tensor + " is " + json_string(name) +
+  throw std::runtime_error("the dtype of " + tensor + " is " + json_string(printable(name)) +
                            ": expected one of " + known);
 }
 
 // The number of bytes of an entry by its shape and dtype.
 uint64_t size_of(const std::string& name, const HeaderEntry& entry, uint64_t item) {
+  if (entry.shape.size() > most_dimensions) {
+    throw std::runtime_error(name + " has " + std::to_string(entry.shape.size()) +
+                             " dimensions: expected at most " + std::to_string(most_dimensions));
+  }
   uint64_t bytes = item;
+  int64_t strides = int64_t(item);  // libtorch multiplies also where an extent is 0
   for (const uint64_t extent : entry.shape) {
-    if (__builtin_mul_overflow(bytes, extent, &bytes)) {
+    if (__builtin_mul_overflow(strides, std::max<uint64_t>(extent, 1), &strides)) {
       throw std::runtime_error("the shape of " + name + " is larger than any file");
     }
+    bytes *= extent;
   }
   return bytes;
 }
@@ -127,43 +87,31 @@ void check_ranges(const std::map<std::string, HeaderEntry>& entries, uint64_t av
   }
 }
 
-Tensor tensor_at(const std::shared_ptr<Mapping>& mapping, const char* data,
-                 const HeaderEntry& entry, torch::Dtype dtype) {
-  const std::vector<int64_t> shape(entry.shape.begin(), entry.shape.end());
-  if (reinterpret_cast<uintptr_t>(data) % c10::elementSize(dtype) != 0) {
-    // A header of odd length; libtorch reads aligned numbers only.
-    auto copy = at::empty(shape, dtype);
-    std::memcpy(copy.data_ptr(), data, entry.end - entry.begin);
-    return copy;
-  }
-  return at::from_blob(
-      const_cast<char*>(data), shape, [mapping](void*) {}, dtype);
-}
-
-std::map<std::string, Tensor> tensors_of(const std::shared_ptr<Mapping>& mapping) {
-  if (mapping->size < 8) {
-    throw std::runtime_error("it has " + std::to_string(mapping->size) +
+Tensors tensors_of(const std::shared_ptr<MappedFile>& file) {
+  if (file->size() < 8) {
+    throw std::runtime_error("it has " + std::to_string(file->size()) +
                              " bytes, too few for a header: the file is truncated");
   }
   uint64_t length;
-  std::memcpy(&length, mapping->data, 8);
-  if (length > largest_header || length > mapping->size - 8) {
+  std::memcpy(&length, file->data(), 8);
+  if (length > largest_header || length > file->size() - 8) {
     throw std::runtime_error("its header claims " + std::to_string(length) + " bytes of " +
-                             std::to_string(mapping->size) +
+                             std::to_string(file->size()) +
                              ": the file is truncated or no safetensors file");
   }
-  const auto entries = parse_safetensors_header({mapping->data + 8, length});
-  check_ranges(entries, mapping->size - 8 - length);
+  const auto entries = parse_safetensors_header({file->data() + 8, length});
+  check_ranges(entries, file->size() - 8 - length);
 
-  std::map<std::string, Tensor> tensors;
+  Tensors tensors;
   for (const auto& [name, entry] : entries) {
     const auto dtype = dtype_named(name, entry.dtype).type;
     if (size_of(name, entry, c10::elementSize(dtype)) != entry.end - entry.begin) {
       throw std::runtime_error(name + " has " + std::to_string(entry.end - entry.begin) +
                                " bytes, which do not fit its shape and dtype");
     }
-    tensors.emplace(name,
-                    tensor_at(mapping, mapping->data + 8 + length + entry.begin, entry, dtype));
+    const std::vector<int64_t> shape(entry.shape.begin(), entry.shape.end());
+    tensors.emplace(name, mapped_tensor(file, file->data() + 8 + length + entry.begin,
+                                        entry.end - entry.begin, shape, dtype));
   }
   return tensors;
 }
@@ -175,7 +123,7 @@ const char* name_of(torch::Dtype type) {
   throw std::runtime_error(std::string("cannot write tensors of dtype ") + c10::toString(type));
 }
 
-std::string header_of(const std::vector<std::pair<std::string, Tensor>>& tensors) {
+std::string header_of(const NamedTensors& tensors) {
   // What transformers looks for before it loads a file.
   std::string text = R"({"__metadata__":{"format":"pt"})";
   uint64_t position = 0;
@@ -194,68 +142,44 @@ std::string header_of(const std::vector<std::pair<std::string, Tensor>>& tensors
   return text;
 }
 
-void write_all(int descriptor, const void* data, size_t size, const std::string& path) {
-  const auto* bytes = static_cast<const char*>(data);
-  while (size > 0) {
-    const auto written = ::write(descriptor, bytes, std::min<size_t>(size, 1 << 30));
-    if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) throw system_error("cannot write", path);
-    bytes += written;
-    size -= written;
-  }
-}
-
-// `path` is what error messages name: the file that was asked for.
-void write_file(const std::string& temporary, const std::string& path,
-                const std::vector<std::pair<std::string, Tensor>>& tensors) {
-  File file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
-  if (file.get() < 0) throw system_error("cannot write", path);
+// A closed file that is still to be put in its place.
+NewFile written(const std::string& path, NamedTensors tensors) {
+  std::stable_sort(tensors.begin(), tensors.end(), [](const auto& a, const auto& b) {
+    const auto size_a = a.second.element_size(), size_b = b.second.element_size();
+    return size_a != size_b ? size_a > size_b : a.first < b.first;
+  });
+  NewFile file(path);
   const auto header = header_of(tensors);
   const uint64_t length = header.size();
-  write_all(file.get(), &length, 8, path);
-  write_all(file.get(), header.data(), header.size(), path);
+  file.write(&length, 8);
+  file.write(header.data(), header.size());
   for (const auto& [name, tensor] : tensors) {
     const auto values = tensor.detach().cpu().contiguous();
-    write_all(file.get(), values.const_data_ptr(), values.nbytes(), path);
+    file.write(values.const_data_ptr(), values.nbytes());
   }
-  if (::fsync(file.get()) != 0 || !file.close()) throw system_error("cannot write", path);
-}
-
-// So that the new name itself survives a power cut. Not every file system can do it.
-void sync_directory_of(const std::string& path) {
-  const auto slash = path.rfind('/');
-  const auto directory = slash == std::string::npos ? "." : path.substr(0, slash + 1);
-  const File file(::open(directory.c_str(), O_RDONLY | O_CLOEXEC));
-  if (file.get() >= 0) ::fsync(file.get());
+  file.close();
+  return file;
 }
 
 }  // namespace
 
-std::map<std::string, Tensor> read_safetensors(const std::string& path) {
-  const auto mapping = std::make_shared<Mapping>(path);
+Tensors read_safetensors(const std::string& path) {
+  const auto file = std::make_shared<MappedFile>(path);
   try {
-    return tensors_of(mapping);
+    return tensors_of(file);
   } catch (const std::runtime_error& error) {
     throw std::runtime_error("cannot read " + path + ": " + error.what());
   }
 }
 
-void write_safetensors(const std::string& path,
-                       const std::vector<std::pair<std::string, Tensor>>& tensors) {
-  auto ordered = tensors;
-  std::stable_sort(ordered.begin(), ordered.end(), [](const auto& a, const auto& b) {
-    const auto size_a = a.second.element_size(), size_b = b.second.element_size();
-    return size_a != size_b ? size_a > size_b : a.first < b.first;
-  });
-  const auto temporary = path + "." + std::to_string(::getpid()) + ".tmp";
-  try {
-    write_file(temporary, path, ordered);
-    if (::rename(temporary.c_str(), path.c_str()) != 0) throw system_error("cannot replace", path);
-  } catch (...) {
-    ::unlink(temporary.c_str());
-    throw;
-  }
-  sync_directory_of(path);
+void write_safetensors(const std::string& path, const NamedTensors& tensors) {
+  written(path, tensors).commit();
+}
+
+void write_safetensors(const std::vector<std::pair<std::string, NamedTensors>>& files) {
+  std::vector<NewFile> closed;
+  for (const auto& [path, tensors] : files) closed.push_back(written(path, tensors));
+  for (auto& file : closed) file.commit();
 }
 
 }  // namespace dece

@@ -3,6 +3,8 @@
 #include <limits>
 #include <stdexcept>
 
+#include "names.h"
+
 namespace dece {
 
 namespace {
@@ -16,7 +18,10 @@ class Parser {
     object([&](std::string name) {
       if (name == "__metadata__") {
         object([&](const std::string&) { string(); });
-      } else if (const auto entry = this->entry(); !found.emplace(name, entry).second) {
+        return;
+      }
+      check_tensor_name(name);
+      if (const auto entry = this->entry(); !found.emplace(name, entry).second) {
         fail("names the tensor " + name + " twice");
       }
     });
@@ -47,7 +52,7 @@ class Parser {
         entry.begin = offsets[0];
         entry.end = offsets[1];
       } else {
-        fail("has the unknown key " + json_string(key));
+        fail("has the unknown key " + json_string(printable(key)));
       }
     });
     if (!has_dtype || !has_shape || !has_offsets) {

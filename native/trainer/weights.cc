@@ -1,6 +1,8 @@
 #include "weights.h"
 
 #include <algorithm>
+#include <cmath>
+#include <cstring>
 #include <map>
 #include <regex>
 #include <set>
@@ -8,12 +10,12 @@
 #include <stdexcept>
 #include <vector>
 
+#include "memory.h"
 #include "safetensors.h"
 
 namespace dece {
 
 using torch::Tensor;
-using Tensors = std::map<std::string, Tensor>;
 
 namespace {
 
@@ -25,8 +27,13 @@ std::string shape_of(at::IntArrayRef sizes) {
   return text.str();
 }
 
+// Bit by bit: a NaN is the same as itself here.
 bool same_values(const Tensor& a, const Tensor& b) {
-  return a.sizes() == b.sizes() && a.scalar_type() == b.scalar_type() && a.equal(b);
+  if (a.sizes() != b.sizes() || a.scalar_type() != b.scalar_type()) return false;
+  if (a.const_data_ptr() == b.const_data_ptr() && a.strides() == b.strides()) return true;
+  if (a.numel() == 0) return true;
+  const auto x = a.contiguous(), y = b.contiguous();
+  return std::memcmp(x.const_data_ptr(), y.const_data_ptr(), x.nbytes()) == 0;
 }
 
 // Leaves one tensor where a file has copies of it.
@@ -110,18 +117,28 @@ void check_tensor(const std::string& name, const Tensor& tensor, const Tensor& p
                              shape_of(parameter.sizes()) + " by its config.json");
   }
   const auto type = tensor.scalar_type();
-  if (type != torch::kFloat && type != torch::kHalf && type != torch::kBFloat16) {
+  if (!at::isFloatingType(type) || c10::elementSize(type) == 1) {
     throw std::runtime_error(name + " holds " + c10::toString(type) +
-                             ": expected float32, float16 or bfloat16");
+                             ": expected float16, bfloat16, float32 or float64");
   }
+}
+
+// A NaN would make every answer one; infinity becomes one.
+void check_finite(const std::string& name, const Tensor& parameter) {
+  if (parameter.numel() == 0) return;
+  const auto [least, most] = at::aminmax(parameter);
+  if (std::isfinite(least.item<float>()) && std::isfinite(most.item<float>())) return;
+  throw std::runtime_error(name +
+                           " has numbers that are NaN or infinite: the model is damaged, or " +
+                           "its training diverged");
 }
 
 }  // namespace
 
-std::shared_ptr<Model> load_weights(const std::string& path, ModelConfig config,
+std::shared_ptr<Model> load_weights(const std::vector<WeightFile>& files, ModelConfig config,
                                     torch::Device device, torch::Dtype dtype,
                                     const StopFlag& stop) {
-  auto tensors = read_safetensors(path);
+  auto tensors = read_weight_files(files);
   const auto names = file_names(config);
   try {
     auto model = make_model(config, device, dtype);
@@ -132,8 +149,10 @@ std::shared_ptr<Model> load_weights(const std::string& path, ModelConfig config,
     merge_aliases(tensors, names);
     if (is_tied(config) && !merge_head(tensors, names)) {
       untie(config);
+      model.reset();  // two would need twice the memory
       model = make_model(config, device, dtype);
     }
+    check_room(model->weight_bytes(), device);
     const auto fresh = check_names(tensors, *model, names);
     model->initialise(names.seed, fresh);
     const at::NoGradGuard no_grad;
@@ -143,15 +162,13 @@ std::shared_ptr<Model> load_weights(const std::string& path, ModelConfig config,
       if (found == tensors.end()) continue;
       check_tensor(name, found->second, parameter);
       parameter.copy_(found->second);
+      check_finite(name, parameter);
+      tensors.erase(found);
     }
     return model;
   } catch (const std::runtime_error& error) {
-    throw std::runtime_error("cannot load " + path + ": " + error.what());
+    throw std::runtime_error("cannot load " + name_of(files) + ": " + error.what());
   }
-}
-
-void save_weights(Model& model, const std::string& path) {
-  write_safetensors(path, model.parameters());
 }
 
 void load_adapter(Model& model, const AdapterOptions& options, const std::string& path) {
@@ -180,7 +197,7 @@ void load_adapter(Model& model, const AdapterOptions& options, const std::string
 }
 
 void save_adapter(Model& model, const std::string& path) {
-  std::vector<std::pair<std::string, Tensor>> tensors;
+  NamedTensors tensors;
   for (const auto& [name, tensor] : model.adapter()) {
     tensors.emplace_back(peft_prefix + name, tensor.detach());
   }

@@ -1,4 +1,4 @@
-// A model from and to a model.safetensors file in Hugging Face's names.
+// A model from and to files of weights in Hugging Face's names.
 #pragma once
 
 #include <memory>
@@ -6,16 +6,16 @@
 
 #include "architectures.h"
 #include "async.h"
+#include "weight_files.h"
 
 namespace dece {
 
-// The file's weights (float32, float16 or bfloat16) in a model of `dtype` on `device`. A file with
-// a head of its own makes an untied model, whatever the config says, as transformers does.
-// Throws std::runtime_error that names the tensor that is missing, unexpected or misshapen.
-std::shared_ptr<Model> load_weights(const std::string& path, ModelConfig config,
+// The files' weights (float16, bfloat16, float32 or float64) in a model of `dtype` on `device`. A
+// head of its own makes an untied model, whatever the config says, as transformers does. Tensors
+// are converted one after the other, and the memory of each is given back before the next. Throws
+// std::runtime_error that names the tensor that is missing, unexpected or misshapen.
+std::shared_ptr<Model> load_weights(const std::vector<WeightFile>& files, ModelConfig config,
                                     torch::Device device, torch::Dtype dtype, const StopFlag& stop);
-
-void save_weights(Model& model, const std::string& path);
 
 // Gives the model the adapter of a file with the names of PEFT (adapter_model.safetensors). Throws
 // std::runtime_error where it does not fit; the model has none then.

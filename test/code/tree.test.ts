@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { type Cursor, compiled, cursorAt } from '../../lib/code/cursor.ts';
 import { grammarOf, type Language, type Node } from '../../lib/code/grammar.ts';
 import { readTree, type TreeNode } from '../../lib/code/tree.ts';
 
@@ -47,6 +48,33 @@ test('numbers nodes in the order of the text, and names fields', async () => {
       [4, undefined, '='],
       [5, 'right', 'identifier'],
     ],
+  );
+});
+
+test('walks as the cursor of web-tree-sitter does, with its own', async () => {
+  const parse = await grammarOf('javascript');
+  const steps = (cursor: Cursor) => {
+    const found: unknown[] = [];
+    const note = () =>
+      found.push([cursor.nodeTypeId, cursor.currentFieldName, cursor.startIndex, cursor.endIndex]);
+    for (let open = true; open; ) {
+      note();
+      if (cursor.gotoFirstChild()) continue;
+      while (!cursor.gotoNextSibling()) {
+        open = cursor.gotoParent();
+        if (!open) break;
+      }
+    }
+    cursor.delete();
+    return found;
+  };
+  const source = 'for (let i = 0; i < 9; i++) { f("é", `ü`); } if (a) b else {'.repeat(20);
+  assert.ok('_ts_tree_cursor_new_wasm' in compiled, 'the parser says where its functions are');
+  const own = parse(source, (root) => steps(cursorAt(root)));
+  assert.ok(own.length > 800, `${own.length}`);
+  assert.equal(
+    own,
+    parse(source, (root) => steps(root.walk())),
   );
 });
 

@@ -238,11 +238,11 @@ test('a text longer than the positions is refused', async () => {
   const inputIds = [Array.from({ length: 60 }, () => 5)];
   await rejects(
     model.generateIds({ inputIds }, { maxNewTokens: 5 }),
-    /^inputIds has 60 columns, and 5 are to come: expected at most 64, the positions that the model knows$/,
+    /^inputIds has 60 columns, and 5 are to come: expected at most 64, the positions that the model knows; lower maxNewTokens, or maxInputTokens$/,
   );
   await rejects(
     model.logits({ inputIds: [Array.from({ length: 65 }, () => 5)] }),
-    /^inputIds has 65 columns: expected at most 64, the positions that the model knows$/,
+    /^inputIds has 65 columns: expected at most 64, the positions that the model knows; take shorter texts$/,
   );
 });
 

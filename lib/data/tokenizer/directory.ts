@@ -15,7 +15,8 @@ export interface TokenizerDirectory {
   files: ReadonlyMap<string, Buffer>;
 }
 
-const names = [
+/** What a tokenizer may be made of. */
+export const tokenizerFiles = [
   'tokenizer.json',
   'tokenizer_config.json',
   'special_tokens_map.json',
@@ -28,8 +29,8 @@ const names = [
 
 /** Whether a directory has a tokenizer.json, or the older files that one is made of. */
 export async function hasTokenizer(directory: string): Promise<boolean> {
-  const found = await Promise.all(names.map((name) => exists(join(directory, name))));
-  const has = (name: string) => found[names.indexOf(name)]!;
+  const found = await Promise.all(tokenizerFiles.map((name) => exists(join(directory, name))));
+  const has = (name: string) => found[tokenizerFiles.indexOf(name)]!;
   return (
     has('tokenizer.json') || has('tokenizer.model') || (has('vocab.json') && has('merges.txt'))
   );
@@ -48,7 +49,7 @@ export async function readTokenizer(directory: string): Promise<TokenizerDirecto
   const map = await object('special_tokens_map.json');
   const settings = 'added_tokens_decoder' in config ? { ...map, ...config } : { ...config, ...map };
   const files = new Map<string, Buffer>();
-  for (const name of names) {
+  for (const name of tokenizerFiles) {
     const file = join(directory, name);
     if (await exists(file)) files.set(name, await readFile(file));
   }

@@ -131,8 +131,8 @@ function leavesOf(root: TreeNode): TreeNode[] {
 
 /** Leaves that the parser put in at one place have no length and share the number of the last. */
 function numbered({ source, root }: Tree): Leaf[] {
-  const numbers: Leaf[] = [];
   const leaves = leavesOf(root);
+  const numbers = new Array<Leaf>((leaves[leaves.length - 1]?.number ?? -1) + 1);
   let next: TreeNode | undefined;
   for (let number = leaves.length; number-- > 0; ) {
     const leaf = leaves[number]!;
@@ -141,10 +141,16 @@ function numbered({ source, root }: Tree): Leaf[] {
       next !== undefined && start === end && next.start === start && next.end === end;
     numbers[leaf.number] = isShared
       ? numbers[next!.number]!
-      : { number, text: withoutLineEnds(source.slice(start, end)) };
+      : { number, text: textOf(leaf, source) };
     next = leaf;
   }
   return numbers;
+}
+
+/** That of keywords and punctuation is their type: a text that need not be cut out. */
+function textOf({ type, start, end }: TreeNode, source: string): string {
+  const isType = end - start === type.length && source.startsWith(type, start);
+  return withoutLineEnds(isType ? type : source.slice(start, end));
 }
 
 const withoutLineEnds = (text: string) => (text.includes('\n') ? text.replaceAll('\n', '') : text);

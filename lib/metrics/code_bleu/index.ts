@@ -1,9 +1,10 @@
 import { check, checkKeys, choose } from '../../check.ts';
 import { type Grammar, grammarOf, type Language } from '../../code/grammar.ts';
 import { readTree, type Tree } from '../../code/tree.ts';
-import { splitWords, strip } from '../../data/words.ts';
+import { strip } from '../../data/words.ts';
 import { checkPairs } from '../pairs.ts';
-import { countRuns, score } from '../runs_of_words.ts';
+import { countNumbered, score } from '../runs_of_words.ts';
+import { numberWords } from '../word_numbers.ts';
 import { withoutCComments } from './comments.ts';
 import { commonEdges, dataFlow } from './data_flow.ts';
 import { keywords, softKeywords } from './keywords.ts';
@@ -128,22 +129,34 @@ export async function codeBleu(
   checkWeights(weights);
   checkPairs(outputs, 'references', references.length);
 
+  const weighing = evaluator.weighted(language);
+  /** Of the pair before: outputs for one reference, and those equal to it, need not be read again. */
+  let recent: { source: string; tree: Tree; edges: string[] }[] = [];
+  const read = (source: string) => {
+    const known = recent.find((one) => one.source === source);
+    if (known !== undefined) return known;
+    const tree = evaluator.tree(parse, source, language);
+    return { source, tree, edges: dataFlow(tree, rules[language]) };
+  };
+
   const broken = { outputs: 0, references: 0 };
   let withoutDataFlow = 0;
   const items = outputs.map((text, i): CodeBleuParts => {
     const [output, reference] = [strip(text), strip(references[i]!)];
-    const trees = [output, reference].map((source) => evaluator.tree(parse, source, language));
-    const edges = trees.map((tree) => dataFlow(tree, rules[language]));
-    broken.outputs += Number(trees[0]!.hasError);
-    broken.references += Number(trees[1]!.hasError);
-    withoutDataFlow += Number(edges[1]!.length === 0);
+    const theirs = read(reference);
+    recent.push(theirs);
+    const ours = read(output);
+    recent = [theirs, ours];
+    broken.outputs += Number(ours.tree.hasError);
+    broken.references += Number(theirs.tree.hasError);
+    withoutDataFlow += Number(theirs.edges.length === 0);
 
-    const words = [splitWords(output), splitWords(reference)] as const;
-    const counts = countRuns(output, reference);
+    const numbered = numberWords(reference, output);
+    const counts = countNumbered(numbered);
     const ngram = score(counts);
-    const weightedNgram = weightedMatch(...words, counts, evaluator.weighted(language));
-    const syntax = syntaxMatch(trees[0]!, trees[1]!);
-    const flow = evaluator.dataflow(commonEdges(edges[0]!, edges[1]!), edges[1]!.length);
+    const weightedNgram = weightedMatch(reference, numbered, counts, weighing);
+    const syntax = syntaxMatch(ours.tree, theirs.tree);
+    const flow = evaluator.dataflow(commonEdges(ours.edges, theirs.edges), theirs.edges.length);
     const total = weighted([ngram, weightedNgram, syntax, flow.counted], weights);
     const parts = { score: total, ngram, weightedNgram, syntax };
     return flow.shown === undefined ? parts : { ...parts, dataflow: flow.shown };

@@ -11,10 +11,10 @@ export function pruned(tree: Tree): Tree {
 function prune(root: TreeNode): void {
   const agenda = [root];
   for (let node = agenda.pop(); node !== undefined; node = agenda.pop()) {
-    node.children = node.children.filter(({ type }) => !comments.test(type));
-    if (isBlock(node) && node.children[0] !== undefined && isText(node.children[0])) {
-      node.children.shift();
-    }
+    if (node.children.length === 0) continue;
+    const kept = node.children.filter(({ type }) => !comments.test(type));
+    const isDocumented = isBlock(node) && kept[0] !== undefined && isText(kept[0]);
+    node.children = isDocumented ? kept.slice(1) : kept;
     // A block of a docstring alone is none.
     for (const child of node.children) agenda.push(child);
   }

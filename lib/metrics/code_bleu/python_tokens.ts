@@ -16,6 +16,8 @@ const operator = /!=|[-+*/%@&|^~<>=()[\]{},:;.]/y;
 const prefix = '(?:[bB][rR]?|[rR][bBfF]?|[uU]|[fF][rR]?)?';
 const tripleOpening = new RegExp(`${prefix}(?:'''|""")`, 'y');
 const singleOpening = new RegExp(`${prefix}['"]`, 'y');
+/** What a string begins with, or its prefix. */
+const mayOpen = new Set('"\'bBrRuUfF');
 /** What ends an open string, from the start of a line. */
 const ends: Record<string, RegExp> = {
   "'''": /(?:[^'\\]|\\.|'(?!''))*'''/sy,
@@ -96,8 +98,9 @@ export function pythonTokens(source: string): Token[] | undefined {
     while (column < text.length) {
       const start = matchEnd(space, text, column)!;
       if (start === text.length) break;
-      const triple = matchEnd(tripleOpening, text, start);
-      const string = matchEnd(singleOpening, text, start);
+      const opens = mayOpen.has(text[start]!);
+      const triple = opens ? matchEnd(tripleOpening, text, start) : undefined;
+      const string = opens ? matchEnd(singleOpening, text, start) : undefined;
       const quote = text[(string ?? 0) - 1]!;
       const close = string === undefined ? -1 : closings(quote)[string]!;
       if (isLineEnd(text, start)) {

@@ -1,4 +1,5 @@
 import { type Counts, score } from '../runs_of_words.ts';
+import { type NumberedWords, unknown } from '../word_numbers.ts';
 
 const lightWeight = 0.2;
 
@@ -11,25 +12,30 @@ export interface WeightedOptions {
 /**
  * The weighted n-gram match: how much of the reference is in the output, where a single word weighs 1 if
  * it is a keyword and 0.2 if not. Longer runs are not weighted.
+ *
+ * @param numbered the words of the reference, and those of the output
  */
 export function weightedMatch(
-  output: readonly string[],
-  reference: readonly string[],
+  reference: string,
+  { words, others, starts, ends }: NumberedWords,
   { outputLength, matches }: Counts,
-  { keywords, referenceLength = reference.length }: WeightedOptions,
+  { keywords, referenceLength = words.length }: WeightedOptions,
 ): number {
-  const left = new Map<string, number>();
-  for (const word of output) left.set(word, (left.get(word) ?? 0) + 1);
+  const left = new Int32Array(starts.length);
+  for (const word of others) if (word !== unknown) left[word]!++;
+  const weights = new Float64Array(starts.length);
+  for (let word = 0; word < weights.length; word++) {
+    const isKeyword = keywords.has(reference.slice(starts[word], ends[word]));
+    weights[word] = isKeyword ? 1 : lightWeight;
+  }
   let matched = 0;
   let total = 0;
-  for (const word of reference) {
-    const weight = keywords.has(word) ? 1 : lightWeight;
-    const count = left.get(word) ?? 0;
-    left.set(word, count - 1);
+  for (const word of words) {
+    const weight = weights[word]!;
     total += weight;
-    if (count > 0) matched += weight;
+    if (left[word]!-- > 0) matched += weight;
   }
-  const runs = matches.map((_, i) => Math.max(0, reference.length - i));
+  const runs = matches.map((_, i) => Math.max(0, words.length - i));
   return score({
     outputLength,
     referenceLength,

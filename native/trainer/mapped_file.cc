@@ -1,0 +1,103 @@
+#include "mapped_file.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+namespace dece {
+
+namespace {
+
+// A file descriptor that closes itself.
+struct Descriptor {
+  int number;
+  ~Descriptor() {
+    if (number >= 0) ::close(number);
+  }
+};
+
+// So that a new name itself survives a power cut. Not every file system can do it.
+void sync_directory_of(const std::string& path) {
+  const auto slash = path.rfind('/');
+  const auto directory = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+  const Descriptor file{::open(directory.c_str(), O_RDONLY | O_CLOEXEC)};
+  if (file.number >= 0) ::fsync(file.number);
+}
+
+}  // namespace
+
+std::runtime_error system_error(const std::string& what, const std::string& path) {
+  return std::runtime_error(what + " " + path + ": " + std::strerror(errno));
+}
+
+MappedFile::MappedFile(const std::string& path) {
+  const Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+  if (file.number < 0) throw system_error("cannot open", path);
+  struct stat status {};
+  if (::fstat(file.number, &status) != 0) throw system_error("cannot read", path);
+  if (!S_ISREG(status.st_mode)) throw std::runtime_error(path + " is not a file");
+  size_ = uint64_t(status.st_size);
+  if (size_ == 0) return;
+  void* mapped = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file.number, 0);
+  if (mapped == MAP_FAILED) throw system_error("cannot map", path);
+  data_ = static_cast<const char*>(mapped);
+}
+
+MappedFile::~MappedFile() {
+  if (data_) ::munmap(const_cast<char*>(data_), size_);
+}
+
+void MappedFile::forget(const char* data, uint64_t size) const {
+  const uint64_t page = uint64_t(::sysconf(_SC_PAGESIZE));
+  const uint64_t begin = uint64_t(data - data_) / page * page;
+  const uint64_t end = std::min(size_, uint64_t(data - data_) + size);
+  if (begin < end) ::madvise(const_cast<char*>(data_ + begin), end - begin, MADV_DONTNEED);
+}
+
+NewFile::NewFile(const std::string& path)
+    : path_(path), temporary_(path + "." + std::to_string(::getpid()) + ".tmp") {
+  descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  if (descriptor_ < 0) throw system_error("cannot write", path_);
+}
+
+NewFile::NewFile(NewFile&& other) noexcept
+    : path_(std::move(other.path_)),
+      temporary_(std::exchange(other.temporary_, {})),
+      descriptor_(std::exchange(other.descriptor_, -1)) {}
+
+NewFile::~NewFile() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+  if (!temporary_.empty()) ::unlink(temporary_.c_str());
+}
+
+void NewFile::write(const void* data, uint64_t size) {
+  const auto* bytes = static_cast<const char*>(data);
+  while (size > 0) {
+    const auto written = ::write(descriptor_, bytes, std::min<uint64_t>(size, 1 << 30));
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) throw system_error("cannot write", path_);
+    bytes += written;
+    size -= uint64_t(written);
+  }
+}
+
+void NewFile::close() {
+  // Some file systems report a full disk only when a file is flushed or closed.
+  if (::fsync(descriptor_) != 0 || ::close(std::exchange(descriptor_, -1)) != 0) {
+    throw system_error("cannot write", path_);
+  }
+}
+
+void NewFile::commit() {
+  if (::rename(temporary_.c_str(), path_.c_str()) != 0) throw system_error("cannot replace", path_);
+  temporary_.clear();
+  sync_directory_of(path_);
+}
+
+}  // namespace dece

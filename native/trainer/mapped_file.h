@@ -1,0 +1,53 @@
+// A file read through the memory of the process, and one that is written whole or not at all.
+#pragma once
+
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+
+namespace dece {
+
+// "`what` `path`: " and what errno says.
+std::runtime_error system_error(const std::string& what, const std::string& path);
+
+// A whole file, mapped read-only for as long as the object lives.
+class MappedFile {
+ public:
+  explicit MappedFile(const std::string& path);
+  ~MappedFile();
+  MappedFile(const MappedFile&) = delete;
+  MappedFile& operator=(const MappedFile&) = delete;
+
+  const char* data() const { return data_; }
+  uint64_t size() const { return size_; }
+
+  // Gives the pages around a range back: what was read of them no longer counts as memory of this
+  // process. Reading them again is allowed, and fetches them again.
+  void forget(const char* data, uint64_t size) const;
+
+ private:
+  const char* data_ = nullptr;
+  uint64_t size_ = 0;
+};
+
+// A file that lies beside its place until it is committed, and is deleted where it never is.
+class NewFile {
+ public:
+  // `path` is what error messages name: the file that was asked for.
+  explicit NewFile(const std::string& path);
+  NewFile(NewFile&& other) noexcept;
+  ~NewFile();
+
+  void write(const void* data, uint64_t size);
+  // Flushes what was written to the disk.
+  void close();
+  // Puts the closed file in its place, for whatever was there.
+  void commit();
+
+ private:
+  std::string path_;
+  std::string temporary_;
+  int descriptor_;
+};
+
+}  // namespace dece

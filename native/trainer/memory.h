@@ -1,0 +1,19 @@
+// What is said where memory does not suffice.
+#pragma once
+
+#include <torch/types.h>
+
+#include <cstdint>
+#include <string>
+
+namespace dece {
+
+// What libtorch says of memory asked for in vain, in one sentence: how much was asked for, how much
+// is free, and what would take less. Empty where `message` is about something else.
+std::string out_of_memory(const std::string& message);
+
+// Throws std::runtime_error where weights of so many bytes do not fit into what is free. Of a CUDA
+// device nothing is asked: there memory is given at once or not at all, which the CPU's is not.
+void check_room(uint64_t bytes, torch::Device device);
+
+}  // namespace dece

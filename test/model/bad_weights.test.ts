@@ -1,0 +1,100 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { Model } from '../../lib/model/index.ts';
+import { rejects } from '../rejects.ts';
+import { withCopy } from './fixture.ts';
+import { readSafetensors } from './safetensors.ts';
+
+const test = suite('bad weights');
+
+/** What scripts/fuzz_loaders.js starts from: sound files of another model, and broken ones. */
+const corpus = fileURLToPath(new URL('../fuzz', import.meta.url));
+const names = { safetensors: 'model.safetensors', bin: 'pytorch_model.bin' };
+
+for (const [kind, name] of Object.entries(names)) {
+  test(`of the fuzzer's corpus are refused in one sentence: ${kind}`, async () => {
+    const files = readdirSync(join(corpus, kind));
+    assert.ok(files.length >= 5);
+    await withCopy('t5-relu', async (directory) => {
+      await rm(join(directory, 'model.safetensors'));
+      for (const file of files) {
+        await writeFile(join(directory, name), readFileSync(join(corpus, kind, file)));
+        await rejects(Model.load(directory), /^cannot (read|load) [^\n]{20,700}$/);
+      }
+    });
+  });
+}
+
+const messages: [string, RegExp][] = [
+  ['safetensors/control.safetensors', /it has the tensor a\?b, whose name has control characters$/],
+  ['safetensors/long_name.safetensors', /a tensor with a name of 600 bytes: expected at most 500$/],
+  ['safetensors/dimensions.safetensors', /a has 65 dimensions: expected at most 64$/],
+  ['safetensors/empty_but_large.safetensors', /the shape of a is larger than any file$/],
+  ['bin/control.bin', /it has the tensor a\?b, whose name has control characters$/],
+  ['bin/long_name.bin', /a tensor with a name of 600 bytes: expected at most 500$/],
+  ['bin/dimensions.bin', /its pickle has a tensor of too many dimensions, at byte \d+$/],
+  ['bin/deflated.bin', /its record [\w.]+ is compressed: expected what torch\.save writes$/],
+];
+
+test('are refused for what is wrong with them', async () => {
+  await withCopy('t5-relu', async (directory) => {
+    await rm(join(directory, 'model.safetensors'));
+    for (const [file, message] of messages) {
+      const kind = file.startsWith('bin') ? 'bin' : 'safetensors';
+      await writeFile(join(directory, names[kind]), readFileSync(join(corpus, file)));
+      await rejects(Model.load(directory), message);
+      await rm(join(directory, names[kind]));
+    }
+  });
+});
+
+test('that are NaN or infinite are refused by the name of the tensor', async () => {
+  for (const value of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]) {
+    await withCopy('models/gpt2', async (directory) => {
+      const path = join(directory, 'model.safetensors');
+      const file = readFileSync(path);
+      // A view of the file: writing changes it.
+      readSafetensors(file).get('transformer.h.1.mlp.c_fc.weight')!.writeFloatLE(value, 40);
+      await writeFile(path, file);
+      await rejects(
+        Model.load(directory),
+        /: transformer\.h\.1\.mlp\.c_fc\.weight has numbers that are NaN or infinite: the model is dam/,
+      );
+    });
+  }
+});
+
+test('that no memory holds are refused with what they take and what is free', async () => {
+  const create = (shape: object) => () =>
+    Model.create({ model_type: 't5', d_model: 4096, ...shape }, { seed: 1, device: 'cpu' });
+  const size = '[\\d.]+ [kMGTP]?B';
+  // More than the addresses there are.
+  const asked = new RegExp(
+    `^not enough memory: 4\\.5 PB more were asked for( and ${size} are free)?: a smaller batchSize`,
+  );
+  assert.throws(create({ vocab_size: 2 ** 38 }), asked);
+  if (process.platform !== 'linux') return;
+  // Each tensor could be had, but not all of them.
+  const all = new RegExp(
+    `^not enough memory: (the weights take 1\\.\\d TB and|${size} more were asked for)`,
+  );
+  assert.throws(create({ vocab_size: 100, d_ff: 2 ** 15, num_layers: 800 }), all);
+});
+
+test('a config of another shape is told apart by the tensor', async () => {
+  await withCopy('models/gpt2', async (directory) => {
+    const path = join(directory, 'config.json');
+    const config = JSON.parse(readFileSync(path, 'utf8'));
+    await writeFile(path, JSON.stringify({ ...config, n_positions: 32 }));
+    await rejects(
+      Model.load(directory),
+      /transformer\.wpe\.weight has shape \[64, 16\]: expected \[32, 16\] by its config\.json$/,
+    );
+  });
+});
+
+test.run();

@@ -1,0 +1,261 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { Model } from '../../lib/model/index.ts';
+import { seeded } from '../../lib/random.ts';
+import { canImport } from '../python.ts';
+import { rejects } from '../rejects.ts';
+import { fixturePath, withCopy } from './fixture.ts';
+import { readSafetensors } from './safetensors.ts';
+
+const test = suite('pytorch_model.bin');
+
+/** What scripts/pytorch_bin_golden.py wrote; the files are explained there. */
+const files = fileURLToPath(new URL('../fixtures/pytorch_bin/', import.meta.url));
+const sound = readFileSync(join(files, 't5-relu.bin'));
+const expected = readFileSync(join(fixturePath('t5-relu'), 'model.safetensors'));
+
+/** A copy of t5-relu with `bin` for its weights. */
+async function withBin(
+  bin: Uint8Array | undefined,
+  use: (directory: string, path: string) => Promise<void>,
+) {
+  await withCopy('t5-relu', async (directory) => {
+    const path = join(directory, 'pytorch_model.bin');
+    await rm(join(directory, 'model.safetensors'));
+    if (bin !== undefined) await writeFile(path, bin);
+    await use(directory, path);
+  });
+}
+
+/** The weights in a directory as our own safetensors file. */
+async function weightsOf(directory: string): Promise<Buffer> {
+  using model = await Model.load(directory, { dtype: 'float32' });
+  await model.save(join(directory, 'saved'));
+  return readFile(join(directory, 'saved', 'model.safetensors'));
+}
+
+test('holds the weights that the safetensors file holds', async () => {
+  await withBin(sound, async (directory) => {
+    assert.ok((await weightsOf(directory)).equals(expected));
+  });
+});
+
+/** Loads a model of fixtures/models from `bin` and holds it to its model.safetensors. */
+async function holdsTheSame(name: string, bin: Uint8Array) {
+  await withCopy(`models/${name}`, async (directory) => {
+    const file = join(directory, 'model.safetensors');
+    const wanted = readSafetensors(await readFile(file));
+    await rm(file);
+    await writeFile(join(directory, 'pytorch_model.bin'), bin);
+    wanted.delete('transformer.rotary_pos_emb.inv_freq'); // of ChatGLM; nobody reads it
+    const found = readSafetensors(await weightsOf(directory));
+    assert.equal(new Map([...found].sort()), new Map([...wanted].sort()));
+  });
+}
+
+for (const name of ['codegen', 'gpt2', 'llama-llama3', 'roberta-masked-lm']) {
+  test(`of ${name} is read, with the buffers that old checkpoints have`, () =>
+    holdsTheSame(name, readFileSync(join(files, `${name}.bin`))));
+}
+
+test('is passed over where there is a safetensors file', async () => {
+  await withBin(Buffer.from('no weights'), async (directory) => {
+    const file = 'model.safetensors';
+    await cp(join(fixturePath('t5-relu'), file), join(directory, file));
+    assert.ok((await weightsOf(directory)).equals(expected));
+  });
+});
+
+const hostile = readdirSync(files).filter((name) => name.endsWith('.hostile.bin'));
+assert.ok(hostile.length >= 5);
+for (const name of hostile) {
+  test(`does not run what ${name} calls for`, async () => {
+    await withBin(readFileSync(join(files, name)), async (directory) => {
+      await rejects(
+        Model.load(directory),
+        /pytorch_model\.bin: its pickle calls for (posix\.system|__builtin__\.(eval|exec)|commands\.Popen), which no state dict needs: nothing was run, at byte \d+$/,
+      );
+      assert.not.ok(existsSync('was-run'));
+    });
+  });
+}
+
+test('in the old format comes with the command that rewrites it', async () => {
+  await withBin(readFileSync(join(files, 'legacy.bin')), async (directory, path) => {
+    const message = await Model.load(directory).then(String, (error: Error) => error.message);
+    assert.match(
+      message,
+      /it is in the format of PyTorch before 1\.6: rewrite it with `python3 -c/,
+    );
+    const [, command] = /`(.*)`$/.exec(message)!;
+    if (!hasTorch) return;
+    execFileSync('sh', ['-c', command!], { stdio: 'ignore' });
+    assert.is((await readFile(path)).toString('latin1', 0, 2), 'PK');
+    await rejects(Model.load(directory), /it lacks encoder/);
+  });
+});
+
+test('says what it is that it is not', async () => {
+  const cases: [Uint8Array, RegExp][] = [
+    [Buffer.alloc(0), /pytorch_model\.bin: it is empty$/],
+    [Buffer.from('<html>'), /pytorch_model\.bin: it is no file of torch\.save$/],
+    [Buffer.from('PK\x03\x04 and no more'), /: it is not whole or no zip file of torch\.save \(/],
+  ];
+  for (const [bytes, message] of cases) {
+    await withBin(bytes, (directory) => rejects(Model.load(directory), message));
+  }
+});
+
+test('cut off anywhere is refused', async () => {
+  await withBin(undefined, async (directory, path) => {
+    for (const share of [0.999, 0.9, 0.5, 0.01]) {
+      await writeFile(path, sound.subarray(0, Math.floor(sound.length * share)));
+      await rejects(Model.load(directory), /^cannot read .*pytorch_model\.bin: it is not whole or/);
+    }
+  });
+});
+
+test('with any bytes changed gives a model or one sentence', async () => {
+  const random = seeded(7);
+  // The pickle lies at the start, the zip's directory at the end.
+  const edges = [0, sound.indexOf('PK\x01\x02')].map((start) => ({ start, length: 4000 }));
+  await withBin(undefined, async (directory, path) => {
+    for (let round = 0; round < 80; round++) {
+      const broken = Buffer.from(sound);
+      const { start, length } = edges[round % 2]!;
+      for (let i = 0; i <= round % 4; i++) {
+        const at = start + random.below(Math.min(length, sound.length - start));
+        broken[at] = random.below(256);
+      }
+      await writeFile(path, broken);
+      const message = await Model.load(directory).then(
+        (model) => model.dispose(),
+        (error: Error) => error.message,
+      );
+      assert.match(message ?? 'cannot read', /^cannot (load|read)[^\n]*$/);
+    }
+  });
+});
+
+/** Runs Python with `d`, the state dict of t5-relu, and `save(d)`, which writes it. */
+const python = (directory: string, code: string) =>
+  execFileSync(
+    'python3',
+    [
+      '-c',
+      `import sys, torch
+path = sys.argv[2]
+save = lambda d, **options: torch.save(d, path, **options)
+d = torch.load(sys.argv[1], weights_only=True)
+${code}`,
+      join(files, 't5-relu.bin'),
+      join(directory, 'pytorch_model.bin'),
+    ],
+    { stdio: ['ignore', 'ignore', 'pipe'] },
+  );
+
+const hasTorch = canImport('torch');
+
+const kinds = {
+  'parameters, not tensors': 'save({k: torch.nn.Parameter(v) for k, v in d.items()})',
+  float64: 'save({k: v.double() for k, v in d.items()})',
+  'views of one storage, some transposed': `
+flat = torch.cat([v.flatten() for v in d.values()])
+views, at = {}, 0
+for k, v in d.items():
+    views[k] = flat[at:at + v.numel()].view(v.shape)
+    at += v.numel()
+views['shared.weight'] = d['shared.weight'].t().contiguous().t()
+save(views)`,
+  'pickle protocol 4': 'save(d, pickle_protocol=4)',
+  'two shards': `
+import json, os
+names, folder = sorted(d), os.path.dirname(path)
+parts = {'pytorch_model-00001-of-00002.bin': names[::2], 'pytorch_model-00002-of-00002.bin': names[1::2]}
+for file, part in parts.items():
+    torch.save({k: d[k] for k in part}, os.path.join(folder, file))
+index = {'metadata': {}, 'weight_map': {k: file for file, part in parts.items() for k in part}}
+json.dump(index, open(path + '.index.json', 'w'))`,
+};
+
+const refused: [string, RegExp][] = [
+  [`save({**d, 'step': 3})`, /its pickle has step, which is no tensor: expected a state dict/],
+  [`save([d])`, /its pickle holds no state dict but something else/],
+  [
+    `save({**d, 'shared.weight': torch.zeros(1, 1).expand(10000, 10000)})`,
+    /: shared\.weight has more elements than its storage, which has 1$/,
+  ],
+  [
+    `save({**d, 'shared.weight': torch.zeros(2, 3)})`,
+    /shared\.weight has shape \[2, 3\]|differs from/,
+  ],
+  [
+    `
+save(d)
+import zipfile
+old = zipfile.ZipFile(path)
+records = [(i.filename, old.read(i)) for i in old.infolist()]
+with zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED) as new:
+    for name, data in records: new.writestr(name, data)`,
+    /is compressed: expected what torch\.save writes$/,
+  ],
+];
+
+const models = readdirSync(fixturePath('models'));
+
+if (hasTorch) {
+  test('of every architecture is read as torch.save writes it', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'dece-'));
+    try {
+      const code = `import os, sys, torch, safetensors.torch as st
+for name in sys.argv[3:]:
+    torch.save(st.load_file(f'{sys.argv[1]}/{name}/model.safetensors'), f'{sys.argv[2]}/{name}.bin')`;
+      execFileSync('python3', ['-c', code, fixturePath('models'), folder, ...models]);
+      for (const name of models) {
+        await holdsTheSame(name, await readFile(join(folder, `${name}.bin`)));
+      }
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+
+  for (const [kind, code] of Object.entries(kinds)) {
+    test(`may hold ${kind}`, async () => {
+      await withBin(undefined, async (directory) => {
+        python(directory, code);
+        assert.ok((await weightsOf(directory)).equals(expected));
+      });
+    });
+  }
+
+  for (const dtype of ['half', 'bfloat16']) {
+    test(`in ${dtype} is widened exactly`, async () => {
+      await withBin(undefined, async (directory) => {
+        python(directory, `save({k: v.${dtype}() for k, v in d.items()})`);
+        const narrow = await weightsOf(directory);
+        python(directory, `save({k: v.${dtype}().float() for k, v in d.items()})`);
+        assert.ok(narrow.equals(await weightsOf(directory)));
+        assert.not.ok(narrow.equals(expected));
+      });
+    });
+  }
+
+  test('that holds anything else is refused', async () => {
+    for (const [code, message] of refused) {
+      await withBin(undefined, async (directory) => {
+        python(directory, code);
+        await rejects(Model.load(directory), message);
+      });
+    }
+  });
+} else {
+  test.skip('what torch.save makes is read: python3 has no torch here', () => {});
+}
+
+test.run();
