@@ -319,6 +319,17 @@ export class Model {
   }
 
   /**
+   * What the model reads of each prompt.
+   *
+   * @param maxInputTokens longer ones are cut, as in training
+   * @throws Error where the model has no tokenizer that fits
+   */
+  promptIds(prompts: readonly string[], maxInputTokens = Number.POSITIVE_INFINITY): number[][] {
+    const texts = new Texts(tokenizerOf(this), this.resolved);
+    return prompts.map((prompt) => texts.prompt(prompt, maxInputTokens).value);
+  }
+
+  /**
    * What the model writes for each prompt, in their order. Prompts of like length share a batch.
    *
    * @throws Error where the model has no tokenizer that fits; the signal's reason, within a token of its abort
@@ -333,11 +344,7 @@ export class Model {
     const ok = maxInputTokens === Infinity || (isCount(maxInputTokens) && maxInputTokens > 1);
     check('maxInputTokens', maxInputTokens, ok, 'a whole number, at least 2');
     const tokenizer = tokenizerOf(this);
-    const texts = new Texts(tokenizer, this.resolved);
-    const encoded = prompts.map((prompt, index) => ({
-      index,
-      ids: texts.prompt(prompt, maxInputTokens).value,
-    }));
+    const encoded = this.promptIds(prompts, maxInputTokens).map((ids, index) => ({ index, ids }));
     // The longest first, so that a batch too large for the memory shows at once.
     encoded.sort((a, b) => b.ids.length - a.ids.length);
 
