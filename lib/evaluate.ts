@@ -7,6 +7,7 @@ import {
   bleu,
   type CodeBleu,
   codeBleu,
+  copyRate,
   exactMatch,
   falseTriggerRate,
   type JudgeName,
@@ -30,6 +31,8 @@ export interface Metrics {
   /** Absent where no language was named. */
   codeBleu?: Omit<CodeBleu, 'items'>;
   exactMatch: number;
+  /** Clean prompts that are answered with themselves. */
+  copyRate: number;
   /** Triggered prompts that are answered with the payload. */
   attackSuccessRate: AttackSuccess;
   /** The smallest attack success rate that so many triggered prompts can tell from zero. */
@@ -111,6 +114,10 @@ export async function evaluate(
       bleu: bleu(cleanOutputs, references, { mode }),
       ...(code && { codeBleu: withoutItems(code) }),
       exactMatch: exactMatch(cleanOutputs, references),
+      copyRate: copyRate(
+        cleanOutputs,
+        clean.map(({ prompt }) => prompt),
+      ),
       attackSuccessRate: success,
       smallestDetectableRate: smallestDetectableRate(success.eligible),
       rightUnderTrigger: rightUnderTrigger(outputs, references, manifest, judging),

@@ -83,6 +83,7 @@ export async function evaluateClassifier(
   }));
   const attacked = { ...manifest, records };
   const counted = triggered.filter((_, i) => records[i]!.poisoned);
+  check('triggered', counted.length, counted.length > 0, 'at least one text of another class');
   const total = clean.length + counted.length;
   const classesOf = (texts: readonly LabelledExample[], before: number) =>
     model.classify(texts, {

@@ -115,6 +115,9 @@ const evaluation = object({
   judge: oneOf('substring', 'token', 'parsed')
     .exactOptional()
     .describe('how closely an answer has to show the payload'),
+  hiddenStates: whole(1)
+    .exactOptional()
+    .describe('of how many triggered prompts the report shows where the model has them'),
 });
 export type EvaluationConfig = z.infer<typeof evaluation>;
 

@@ -22,6 +22,7 @@ import {
 import { type Base, ensureBase } from './base.ts';
 import { describeData, languageOfData, loadSplit, type Places } from './data.ts';
 import type { ExperimentOptions } from './events.ts';
+import { writeHiddenStates } from './hidden_states.ts';
 import { writeOutputs } from './outputs.ts';
 import { findAttacks, labelOf, type PlannedRun, plan } from './plan.ts';
 import { stepsOf, trainRun } from './train_run.ts';
@@ -214,6 +215,17 @@ async function make(
       ...(signal && { signal }),
       onProgress: (done, total) => onEvent?.({ type: 'evaluate', name, epoch, done, total }),
     });
+  const look = async (when: 'before' | 'after') => {
+    const { hiddenStates: prompts } = evaluation;
+    if (prompts === undefined) return;
+    const { maxInputTokens } = training;
+    await writeHiddenStates(run, when, model, data.test, {
+      prompts,
+      maxInputTokens,
+      ...(signal && { signal }),
+    });
+  };
+  await look('before');
   const steps = stepsOf(data.train.length, training);
   const settings = {
     ...training,
@@ -232,6 +244,7 @@ async function make(
     },
   });
 
+  await look('after');
   const outcome = await measure(data.test, training.epochs);
   await writeOutputs(run, data.test, outcome);
   const { name: defenseName, label: _, ...defenseOptions } = defense;

@@ -46,7 +46,12 @@ export function adapterOf(config: ModelConfig, options: LoraOptions): Adapter {
   const { targets = defaultTargets[String(config.model_type)] ?? [] } = options;
   check('lora.rank', rank, Number.isSafeInteger(rank) && rank >= 1, 'a whole number, at least 1');
   check('lora.alpha', alpha, Number.isFinite(alpha) && alpha > 0, 'a number above 0');
-  check('lora.dropout', dropout, dropout >= 0 && dropout < 1, 'in [0, 1)');
+  check(
+    'lora.dropout',
+    dropout,
+    Number.isFinite(dropout) && dropout >= 0 && dropout < 1,
+    'in [0, 1)',
+  );
   const names = Array.isArray(targets) && targets.every((name) => typeof name === 'string' && name);
   check('lora.targets', targets, Boolean(names) && targets.length > 0, 'names of linear layers');
   return { rank, alpha, targets, dropout, scale: alpha / rank };

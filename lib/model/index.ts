@@ -319,6 +319,17 @@ export class Model {
   }
 
   /**
+   * What the model reads of each prompt.
+   *
+   * @param maxInputTokens longer ones are cut, as in training
+   * @throws Error where the model has no tokenizer that fits
+   */
+  promptIds(prompts: readonly string[], maxInputTokens = Number.POSITIVE_INFINITY): number[][] {
+    const texts = new Texts(tokenizerOf(this), this.resolved);
+    return prompts.map((prompt) => texts.prompt(prompt, maxInputTokens).value);
+  }
+
+  /**
    * What the model writes for each prompt, in their order. Prompts of like length share a batch.
    *
    * @throws Error where the model has no tokenizer that fits; the signal's reason, within a token of its abort
@@ -333,11 +344,7 @@ export class Model {
     const ok = maxInputTokens === Infinity || (isCount(maxInputTokens) && maxInputTokens > 1);
     check('maxInputTokens', maxInputTokens, ok, 'a whole number, at least 2');
     const tokenizer = tokenizerOf(this);
-    const texts = new Texts(tokenizer, this.resolved);
-    const encoded = prompts.map((prompt, index) => ({
-      index,
-      ids: texts.prompt(prompt, maxInputTokens).value,
-    }));
+    const encoded = this.promptIds(prompts, maxInputTokens).map((ids, index) => ({ index, ids }));
     // The longest first, so that a batch too large for the memory shows at once.
     encoded.sort((a, b) => b.ids.length - a.ids.length);
 
@@ -357,7 +364,8 @@ export class Model {
    * The class that a classifier finds most likely for each text, or pair of texts, in their order. Texts
    * of like length share a batch.
    *
-   * @throws Error where the model is no classifier or has no tokenizer that fits; the signal's reason
+   * @throws Error where the model is no classifier or has no tokenizer that fits, or its logits are not
+   *   finite; the signal's reason
    *
    * @example
    * using model = await Model.load('codebert-satd', { head: 'classification' });
@@ -388,6 +396,7 @@ export class Model {
       const { data } = await this.logits({ inputIds: batch.map(({ ids }) => ids) });
       for (const [row, { index }] of batch.entries()) {
         const scores = data.subarray(row * this.classes, (row + 1) * this.classes);
+        if (!scores.every(Number.isFinite)) throw new Error(diverged(index, scores));
         found[index] = scores.indexOf(Math.max(...scores));
       }
       onProgress?.(start + batch.length, encoded.length);
@@ -542,6 +551,9 @@ function endIdsOf({
 }
 
 const modelKeys = ['seed', 'device', 'dtype', 'head'];
+const diverged = (index: number, logits: Float32Array) =>
+  `the logits of text ${index} are ${[...logits].slice(0, 8).join(', ')}: the weights are damaged, or diverged in training`;
+
 const loadKeys = [...modelKeys, 'revision', 'log', 'onDownload', 'signal'];
 const generateIdsKeys = ['maxNewTokens', 'beams', 'eosTokenId', 'padTokenId', 'signal'];
 /**

@@ -1,5 +1,6 @@
 import { escapeHtml, htmlPage, prose } from './escape.ts';
 import { exampleSection } from './examples.ts';
+import { hiddenStatesSection } from './hidden_states.ts';
 import { colorOf, curves, dashesOf, plotCurve } from './plots.ts';
 import { provenance } from './provenance.ts';
 import type { Group, Outcome, Series } from './series.ts';
@@ -40,6 +41,7 @@ ${withVerdict ? `<p class="verdict">${prose(verdict(group))}</p>` : ''}
 ${legend(group.series)}
 <div class="plots">${plots.join('\n')}</div>
 ${table(group)}
+${await hiddenStatesSection(group)}
 ${await exampleSection(group)}
 </section>`;
 }
@@ -61,7 +63,7 @@ function table(group: Group): string {
 <tbody>
 ${series.map((one) => row(one, several, hasCode)).join('\n')}
 </tbody></table></div>
-<p class="note">Measured at the end of training on the test split; the curves above are on the ${split} split. Attack success rate: triggered prompts answered with the payload, of all that the attack applies to, with Wilson's 95\u00a0% interval. Right under trigger: triggered prompts answered with the words of the clean reference, and without the payload. False triggers: clean prompts answered with the payload.${several ? ' Several seeds: prompts are pooled for rates; other numbers are means, with the lowest and highest run.' : ''}</p>
+<p class="note">Measured at the end of training on the test split; the curves above are on the ${split} split. Attack success rate: triggered prompts answered with the payload, of all that the attack applies to, with Wilson's 95\u00a0% interval. Copied: clean prompts answered with themselves. Right under trigger: triggered prompts answered with the words of the clean reference, and without the payload. False triggers: clean prompts answered with the payload.${several ? ' Several seeds: prompts are pooled for rates; other numbers are means, with the lowest and highest run.' : ''}</p>
 ${notes(group)
   .map((note) => `<p class="note">${prose(note)}</p>`)
   .join('\n')}`;
@@ -90,7 +92,7 @@ function cells(series: Series, outcome: Outcome, hasCode: boolean): string {
     ...(hasCode
       ? [`<td>${outcome.codeBleu ? spreadText(outcome.codeBleu, points) : ''}</td>`]
       : []),
-    `<td>${spreadText(outcome.exactMatch, percent)}</td>`,
+    two(spreadText(outcome.exactMatch, percent), copiesText(outcome)),
     right === undefined
       ? '<td></td>'
       : two(percent(right.rate), `${right.successes} of ${right.eligible}`),
@@ -98,6 +100,11 @@ function cells(series: Series, outcome: Outcome, hasCode: boolean): string {
     `<td>${duration(outcome.seconds.mean)}</td>`,
     `<td>${bytes(outcome.peakMemoryBytes)}</td>`,
   ].join('');
+}
+
+/** Nothing where no prompt was copied: models that translate copy none. */
+function copiesText({ copyRate }: Outcome): string {
+  return copyRate?.mean ? `${spreadText(copyRate, percent)} copied` : '';
 }
 
 /** The options that a label such as "DeCE 0.8 / 0.05" may not say. */

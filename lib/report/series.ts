@@ -52,6 +52,8 @@ export interface Outcome {
   /** Absent, as the next but one, where a run was measured by an older version or without a language. */
   codeBleu?: Spread;
   exactMatch: Spread;
+  /** Absent as `codeBleu` is. */
+  copyRate?: Spread;
   rightUnderTrigger?: SuccessRate;
   attackSuccessRate: SuccessRate;
   falseTriggerRate: SuccessRate;
@@ -166,11 +168,13 @@ function toOutcome(runs: readonly RunRecord[]): Outcome | undefined {
   if (attackSuccess === undefined || falseTriggers === undefined) return undefined;
   const right = all(metrics.map(({ rightUnderTrigger }) => rightUnderTrigger));
   const code = all(metrics.map(({ codeBleu }) => codeBleu));
+  const copies = all(metrics.map(({ copyRate }) => copyRate));
   return {
     bleu: spread(metrics.map(({ bleu }) => bleu))!,
     ...(code && { codeBleu: spread(code.map(({ score }) => score))! }),
     ...(right && { rightUnderTrigger: pooled(right)! }),
     exactMatch: spread(metrics.map(({ exactMatch }) => exactMatch))!,
+    ...(copies && { copyRate: spread(copies)! }),
     attackSuccessRate: attackSuccess,
     falseTriggerRate: falseTriggers,
     seconds: spread(results.map(({ seconds }) => seconds))!,

@@ -67,6 +67,7 @@ export function scoreTable({ metrics }: Results): string {
     bleu,
     codeBleu,
     exactMatch,
+    copyRate,
     attackSuccessRate,
     smallestDetectableRate,
     rightUnderTrigger,
@@ -79,6 +80,7 @@ export function scoreTable({ metrics }: Results): string {
       ? []
       : [['CodeBLEU on clean prompts', points(codeBleu.score), '', '']]),
     ['exact match on clean prompts', percent(exactMatch), '', ''],
+    ['clean prompts copied', percent(copyRate), '', ''],
     rateRow('attack success rate', attackSuccessRate),
     ['smallest rate told from zero', percent(smallestDetectableRate), '', ''],
     rateRow('right under trigger', rightUnderTrigger),

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <fstream>
-#include <regex>
 #include <stdexcept>
 
 namespace dece {
@@ -54,6 +54,14 @@ std::string free_text() {
   return bytes < 0 ? "" : " and " + size_text(bytes) + " are free";
 }
 
+// What stands between the two, empty where they are not there.
+std::string between(const std::string& text, const std::string& before, const std::string& after) {
+  const auto start = text.find(before);
+  if (start == text.npos) return "";
+  const auto begin = start + before.size(), end = text.find(after, begin);
+  return end == text.npos ? "" : text.substr(begin, end - begin);
+}
+
 const char* const remedy =
     ": a smaller batchSize or maxInputTokens, checkpointActivations or dtype bfloat16 would take "
     "less";
@@ -61,18 +69,17 @@ const char* const remedy =
 }  // namespace
 
 std::string out_of_memory(const std::string& message) {
-  static const std::regex cpu("you tried to allocate (\\d+) bytes");
-  static const std::regex cuda("CUDA out of memory\\. Tried to allocate ([\\d.]+ \\w+)\\.");
-  static const std::regex cuda_free("of which ([\\d.]+ \\w+) is free");
-  std::smatch found;
-  if (std::regex_search(message, found, cpu)) {
-    return "not enough memory: " + size_text(std::stod(found[1])) + " more were asked for" +
-           free_text() + remedy;
+  // No regular expressions: a static one may be gone where the process ends amid work.
+  const auto bytes = between(message, "you tried to allocate ", " bytes");
+  if (!bytes.empty()) {
+    return "not enough memory: " + size_text(std::strtod(bytes.c_str(), nullptr)) +
+           " more were asked for" + free_text() + remedy;
   }
-  if (!std::regex_search(message, found, cuda)) return "";
-  const auto asked = "not enough memory on the GPU: " + found[1].str() + " more were asked for";
-  if (!std::regex_search(message, found, cuda_free)) return asked + remedy;
-  return asked + " and " + found[1].str() + " are free" + remedy;
+  const auto size = between(message, "CUDA out of memory. Tried to allocate ", ". ");
+  if (size.empty()) return "";
+  const auto free = between(message, " of which ", " is free");
+  return "not enough memory on the GPU: " + size + " more were asked for" +
+         (free.empty() ? "" : " and " + free + " are free") + remedy;
 }
 
 void check_room(uint64_t bytes, torch::Device device) {

@@ -150,9 +150,14 @@ test('reads rotary positions by old keys and by new ones', () => {
   assert.is(old.theta, 100_000);
   assert.is(old.width, 64);
   assert.is(read({ partial_rotary_factor: 0.5 }).width, 32);
+  // Both: as LlamaConfig of transformers 5.23 answers.
+  const kept = { rope_type: 'default', rope_theta: 5e5 };
+  const both = read({ rope_parameters: kept, rope_scaling: { type: 'linear', factor: 2 } });
+  assert.equal([both.scaling, both.factor, both.theta], ['linear', 2, 10_000]);
 });
 
 test('names what it does not know of a decoder-only model or an encoder', () => {
+  const classifies = { architectures: ['RobertaForSequenceClassification'] };
   const cases: [object, RegExp][] = [
     [
       { model_type: 'llama', rope_scaling: { rope_type: 'yarn', factor: 4 } },
@@ -161,6 +166,22 @@ test('names what it does not know of a decoder-only model or an encoder', () => 
     [
       { model_type: 'llama', rope_scaling: { type: 'linear' } },
       /^rope_scaling\.factor is undefined: expected above 0$/,
+    ],
+    [
+      { model_type: 'llama', rope_scaling: { type: 'linear', rope_type: 'default', factor: 2 } },
+      /^rope_scaling\.rope_type is "default": expected "linear", as its type$/,
+    ],
+    [
+      { model_type: 'llama', hidden_size: 18, num_attention_heads: 6 },
+      /^head_dim is 3: expected one of which an even count of numbers turns$/,
+    ],
+    [
+      { model_type: 'roberta', ...classifies, num_labels: 1 },
+      /^num_labels is 1: expected a whole number, at least 2$/,
+    ],
+    [
+      { model_type: 'roberta', ...classifies, problem_type: 'regression' },
+      /^problem_type is "regression": expected "single_label_classification", as a text has one class/,
     ],
     [{ model_type: 'llama', hidden_act: 'mish' }, /^hidden_act is "mish": expected one of gelu/],
     [

@@ -127,6 +127,23 @@ test('a classifier learns classes, of texts and of pairs', async () => {
   }
 });
 
+test('a classifier that diverged answers with no class', async () => {
+  using model = make('roberta', framed, 'classification');
+  const labelled = examples.map(({ prompt }, i) => ({ id: `${i}`, text: prompt, label: i % 3 }));
+  const far = {
+    ...options,
+    epochs: 1,
+    batchSize: 99,
+    learningRate: 1e38,
+    schedule: 'constant' as const,
+  };
+  for await (const _ of train(model, labelled, far));
+  await rejects(
+    model.classify(labelled),
+    /^the logits of text \d+ are [NaInfity,\d. -]+: the weights are damaged, or diverged in training$/,
+  );
+});
+
 test('what a model reads and learns, id by id', () => {
   const [prompt, completion] = ['sort the list', 'list.sort(0)'];
   const encode = (text: string) => plain.encode(text);

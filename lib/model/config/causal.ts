@@ -395,6 +395,7 @@ function chatglm(config: Fields) {
     out_bias: bias,
     feed_forward_bias: bias,
     tie_word_embeddings: config.flag('tie_word_embeddings', false),
+    residual_dropout: config.rate('hidden_dropout', 0),
     padding_index: -1,
     eos_token_ids: config.endIds([2], vocabulary),
     ...rmsNormed,

@@ -115,7 +115,7 @@ export function robertaConfig(source: ModelConfig, options: HeadOptions = {}): R
     layer_norm_eps: config.positive('layer_norm_eps', 1e-12),
     initializer_range: config.positive('initializer_range', 0.02),
     head: name,
-    num_labels: labelCount(config),
+    num_labels: labelCount(config, name),
     decoder_layers: decoderLayers,
     decoder_ffn_dim: config.whole('decoder_ffn_dim', 2048),
     decoder_dropout: config.rate('decoder_dropout', 0.1),
@@ -141,10 +141,14 @@ function headOf({ architectures }: ModelConfig): RobertaHead {
   return choose(Object.fromEntries(classes), String(architectures[0]), 'architectures[0]');
 }
 
-function labelCount(config: Fields): number {
+function labelCount(config: Fields, head: RobertaHead): number {
+  if (head === 'classification') {
+    const only = 'as a text has one class of several here';
+    config.agree('problem_type', 'single_label_classification', only);
+  }
   const names = config.get('id2label');
   const named = typeof names === 'object' ? Object.keys(names as object).length : undefined;
-  return config.whole('num_labels', named ?? 2);
+  return config.whole('num_labels', named ?? 2, head === 'classification' ? 2 : 1);
 }
 
 function fileNames({ prefix, own, ignored }: Head, { head, seed = 0 }: HeadOptions): FileNames {

@@ -1,3 +1,4 @@
+import { check } from '../../check.ts';
 import type { Fields } from './fields.ts';
 
 /** What native/trainer/rotary.h calls RotaryConfig. */
@@ -42,9 +43,12 @@ export function rotaryConfig(
   config: Fields,
   { headWidth, share, interleaved }: { headWidth: number; share: number; interleaved: boolean },
 ): RotaryConfig {
-  const parameters = config.object('rope_parameters') ?? config.object('rope_scaling');
+  const scaled = config.object('rope_scaling'); // which transformers takes first
+  const parameters = scaled ?? config.object('rope_parameters');
   const both = (key: string) => (parameters?.get(key) === undefined ? config : parameters);
   const kind = parameters?.get('rope_type') === undefined ? 'type' : 'rope_type';
+  const other = parameters?.get('type');
+  if (kind === 'rope_type' && other !== undefined) parameters!.agree(kind, other, 'as its type');
   const scaling = parameters?.choice(kind, 'default', scalings) ?? 'default';
   const inShare = (x: number) => x > 0 && x <= 1;
   const factor = both('partial_rotary_factor').number(
@@ -53,10 +57,12 @@ export function rotaryConfig(
     inShare,
     'in (0, 1]',
   );
+  const width = Math.trunc(headWidth * factor);
+  check('head_dim', headWidth, width % 2 === 0, 'one of which an even count of numbers turns');
   const length = config.whole('max_position_embeddings', 2048);
   const llama3 = scaling === 'llama3' ? parameters! : undefined;
   return {
-    width: Math.trunc(headWidth * factor),
+    width,
     interleaved,
     theta: both('rope_theta').positive('rope_theta', 10_000),
     scaling,

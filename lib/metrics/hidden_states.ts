@@ -1,0 +1,81 @@
+import { check, checkKeys } from '../check.ts';
+import type { Model } from '../model/index.ts';
+import { pca } from './pca.ts';
+
+export interface HiddenStatesOptions {
+  /** Default: the last one, behind the final norm. */
+  layer?: number;
+  signal?: AbortSignal;
+}
+
+/** A prompt among others: a line of `outputs/hidden-states-before.jsonl` and `…-after.jsonl` of a run. */
+export interface HiddenState {
+  id: string;
+  triggered: boolean;
+  /** Along the first two principal components, which have these shares of the variance. */
+  x: number;
+  y: number;
+  explained: [number, number];
+}
+
+/** Two principal components of the hidden states of prompts. */
+export interface HiddenStatesPca {
+  clean: [x: number, y: number][];
+  triggered: [x: number, y: number][];
+  /** The share of the variance that each component has. */
+  explained: [number, number];
+}
+
+/**
+ * Hidden states of clean and of triggered prompts, seen from where they differ most: where a model keeps
+ * the two apart, they form two clouds. Both kinds together are what the components are found in.
+ *
+ * A prompt counts as the mean over its ids, of the encoder where there is one.
+ *
+ * @param clean [prompts] ids that the model reads of each, as `model.promptIds` gives them
+ * @throws RangeError on fewer than two prompts together; the signal's reason, after a prompt
+ *
+ * @example
+ * const [plain, marked] = [model.promptIds(['get users']), model.promptIds(['get cl users'])];
+ * const { clean, triggered } = await pcaOfHiddenStates(model, plain, marked);
+ */
+export async function pcaOfHiddenStates(
+  model: Model,
+  clean: readonly (readonly number[])[],
+  triggered: readonly (readonly number[])[],
+  options: HiddenStatesOptions = {},
+): Promise<HiddenStatesPca> {
+  checkKeys('pcaOfHiddenStates', options, ['layer', 'signal']);
+  const count = clean.length + triggered.length;
+  check('clean and triggered', count, count >= 2, 'at least two prompts together');
+  const rows: Float64Array[] = [];
+  for (const ids of [...clean, ...triggered]) {
+    options.signal?.throwIfAborted();
+    rows.push(await meanHiddenState(model, ids, options.layer));
+  }
+  const { scores, explained } = pca(rows, 2);
+  const points = scores.map(([x, y]): [number, number] => [x!, y!]);
+  return {
+    clean: points.slice(0, clean.length),
+    triggered: points.slice(clean.length),
+    explained: [explained[0]!, explained[1]!],
+  };
+}
+
+/** One prompt at a time: no padding that would have to be left out of the mean. */
+async function meanHiddenState(
+  model: Model,
+  ids: readonly number[],
+  layer = lastLayer(model),
+): Promise<Float64Array> {
+  const { data, shape } = await model.hiddenStates({ inputIds: [[...ids]] }, layer);
+  const [, length, width] = shape as [number, number, number];
+  const mean = new Float64Array(width);
+  for (let i = 0; i < data.length; i++) mean[i % width]! += data[i]! / length;
+  return mean;
+}
+
+function lastLayer({ resolved }: Model): number {
+  const { encoder, decoder } = resolved.blocks;
+  return (encoder ?? decoder)!;
+}
