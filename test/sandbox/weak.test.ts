@@ -38,6 +38,7 @@ changes = dict(
   utimes=lambda: call("utimes", path.encode(), None),
   truncate=lambda: os.truncate(path, 0),
   empty=lambda: os.open(path, os.O_RDONLY | os.O_TRUNC),
+  mode_3=lambda: os.open(path, 3),
   empty_in_mode_3=lambda: os.open(path, 3 | os.O_TRUNC),
   setxattr=lambda: os.setxattr(path, "user.a", b"a"),
   removexattr=lambda: os.removexattr(path, "user.a"),

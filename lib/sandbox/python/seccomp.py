@@ -50,8 +50,9 @@ FILES = {
 }  # fmt: skip
 # Calls with values of an argument that are refused: numbers, place, bits that count, values.
 DATAGRAMS = [((53, 199), 1, 0xF, (2, 3))]  # a pair of sockets of which one could be sent elsewhere
-# Opening what is not to be written, and emptying it. Modes 0 and 3 ask Landlock for no right to write.
-EMPTYING = [((2, None), 1, 0x203, (0x200, 0x203)), ((257, 56), 2, 0x203, (0x200, 0x203))]
+# Emptying what is opened to be read, and mode 3, which asks Landlock for no right at all.
+MODES = (0x200, 0x3, 0x203)
+OPENING = [((2, None), 1, 0x203, MODES), ((257, 56), 2, 0x203, MODES)]
 # Attributes of files (FS_IOC_SETFLAGS, FS_IOC_FSSETXATTR).
 ATTRIBUTES = [((16, 29), 1, 0xFFFFFFFF, (0x40086602, 0x401C5820))]
 
@@ -86,7 +87,7 @@ def restrict(processes, files):
     if not available():
         return
     calls = {**REFUSED, **(PROCESSES if processes else {}), **(FILES if files else {})}
-    values = DATAGRAMS + (EMPTYING + ATTRIBUTES if files else [])
+    values = DATAGRAMS + (OPENING + ATTRIBUTES if files else [])
     code = [
         (LOAD, 0, 0, ARCH),
         (EQUAL, 1, 0, ARCHITECTURE[MACHINE]),
