@@ -138,16 +138,17 @@ def become_nobody(proc):
     themselves: RLIMIT_NPROC holds for all but the system's root."""
     if os.getuid() == 0 and maps_nobody(proc):
         take_ids()
+        prctl(PR_SET_DUMPABLE, 1)  # else /proc/self belongs to root
     uid, gid = os.getuid(), os.getgid()
     unshare(NEWUSER)
     map_ids(proc, "self", (NOBODY, uid, 1), (NOBODY, gid, 1))
 
 
 def take_ids():
+    """Becomes nobody, out of whose processes no other of nobody's can read."""
     os.setgroups([])
     os.setresgid(NOBODY, NOBODY, NOBODY)
     os.setresuid(NOBODY, NOBODY, NOBODY)
-    prctl(PR_SET_DUMPABLE, 1)  # else /proc/self belongs to root
 
 
 def maps_nobody(proc):

@@ -17,6 +17,7 @@ import sys
 FOLDER = os.path.dirname(os.path.abspath(__file__))
 sys.path[:] = [path for path in sys.path if path != FOLDER] + [FOLDER]
 
+import collector  # noqa: E402
 import landlock  # noqa: E402
 import namespaces  # noqa: E402
 import seccomp  # noqa: E402
@@ -41,6 +42,7 @@ def main():
     for name in COMMON:
         __import__(name)
     del sys.path[-1]
+    collector.close()
 
     level, problem = isolate(limits, proc)
     held = {"level": level, "landlock": landlock.version(), "seccomp": seccomp.available()}

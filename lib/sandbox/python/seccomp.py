@@ -26,11 +26,35 @@ REFUSED = {
     "personality": (135, 92), "open_by_handle_at": (304, 265), "syslog": (103, 116),
 }  # fmt: skip
 CLONE, CLONE3 = (56, 220), (435, 435)
-# For where no namespace keeps signals from others' processes.
-SIGNALS = {
+# For where no namespace keeps others' processes, and the memory and queues they share, out of reach.
+PROCESSES = {
     "kill": (62, 129), "tkill": (200, 130), "tgkill": (234, 131), "rt_sigqueueinfo": (129, 138),
     "rt_tgsigqueueinfo": (297, 240), "pidfd_send_signal": (424, 424), "prlimit64": (302, 261),
+    "setpriority": (141, 140), "sched_setaffinity": (203, 122), "sched_setscheduler": (144, 119),
+    "sched_setparam": (142, 118), "sched_setattr": (314, 274), "ioprio_set": (251, 30),
+    "migrate_pages": (256, 238), "move_pages": (279, 239), "process_mrelease": (448, 448),
+    "shmat": (30, 196), "shmctl": (31, 195), "msgsnd": (69, 189), "msgrcv": (70, 188),
+    "msgctl": (71, 187), "semop": (65, 193), "semtimedop": (220, 192), "semctl": (66, 191),
+    "mq_unlink": (241, 181),
 }  # fmt: skip
+# For where no mount keeps others' files out of reach: what Landlock does not know, `truncate` before
+# its version 3. The flags of openat2 lie in memory.
+FILES = {
+    "chmod": (90, None), "fchmod": (91, 52), "fchmodat": (268, 53), "fchmodat2": (452, 452),
+    "chown": (92, None), "lchown": (94, None), "fchown": (93, 55), "fchownat": (260, 54),
+    "utime": (132, None), "utimes": (235, None), "futimesat": (261, None), "utimensat": (280, 88),
+    "setxattr": (188, 5), "lsetxattr": (189, 6), "fsetxattr": (190, 7), "setxattrat": (463, 463),
+    "removexattr": (197, 14), "lremovexattr": (198, 15), "fremovexattr": (199, 16),
+    "removexattrat": (466, 466), "file_setattr": (469, 469), "truncate": (76, 45),
+    "openat2": (437, 437), "inotify_add_watch": (254, 27), "fanotify_init": (300, 262),
+}  # fmt: skip
+# Calls with values of an argument that are refused: numbers, place, bits that count, values.
+DATAGRAMS = [((53, 199), 1, 0xF, (2, 3))]  # a pair of sockets of which one could be sent elsewhere
+# Emptying what is opened to be read, and mode 3, which asks Landlock for no right at all.
+MODES = (0x200, 0x3, 0x203)
+OPENING = [((2, None), 1, 0x203, MODES), ((257, 56), 2, 0x203, MODES)]
+# Attributes of files (FS_IOC_SETFLAGS, FS_IOC_FSSETXATTR).
+ATTRIBUTES = [((16, 29), 1, 0xFFFFFFFF, (0x40086602, 0x401C5820))]
 
 
 class Instruction(ctypes.Structure):
@@ -46,7 +70,7 @@ class Program(ctypes.Structure):
     _fields_ = [("length", ctypes.c_uint16), ("code", ctypes.POINTER(Instruction))]
 
 
-LOAD, EQUAL, AT_LEAST, ANY_BIT, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
+LOAD, AND, EQUAL, AT_LEAST, ANY_BIT, RETURN = 0x20, 0x54, 0x15, 0x35, 0x45, 0x06
 NUMBER, ARCH, FIRST_ARGUMENT = 0, 4, 16
 ALLOW, KILL, ERROR = 0x7FFF0000, 0x80000000, 0x00050000
 
@@ -55,10 +79,15 @@ def available():
     return MACHINE in ARCHITECTURE
 
 
-def restrict(more=None):
-    """For this process and all it starts. Calls of another architecture end it, as x32's do."""
+def restrict(processes, files):
+    """For this process and all it starts. Calls of another architecture end it, as x32's do.
+
+    `processes`, `files`: whether others' are in reach, and are to be kept from it.
+    """
     if not available():
         return
+    calls = {**REFUSED, **(PROCESSES if processes else {}), **(FILES if files else {})}
+    values = DATAGRAMS + (OPENING + ATTRIBUTES if files else [])
     code = [
         (LOAD, 0, 0, ARCH),
         (EQUAL, 1, 0, ARCHITECTURE[MACHINE]),
@@ -70,8 +99,11 @@ def restrict(more=None):
         (EQUAL, 0, 1, number(CLONE3)),
         (RETURN, 0, 0, ERROR | ENOSYS),
     ]
-    for numbers in {**REFUSED, **(more or {})}.values():
-        code += [(EQUAL, 0, 1, number(numbers)), (RETURN, 0, 0, ERROR | EPERM)]
+    for one in present(calls.values()):
+        code += [(EQUAL, 0, 1, one), (RETURN, 0, 0, ERROR | EPERM)]
+    for numbers, *rest in values:
+        for one in present([numbers]):
+            code += by_argument(one, *rest)
     code += [
         (EQUAL, 0, 3, number(CLONE)),
         (LOAD, 0, 0, FIRST_ARGUMENT),
@@ -83,3 +115,17 @@ def restrict(more=None):
     program = Program(len(code), instructions)
     prctl(PR_SET_NO_NEW_PRIVS, 1)
     prctl(PR_SET_SECCOMP, 2, ctypes.byref(program))
+
+
+def present(pairs):
+    """The numbers of those calls that this machine has."""
+    return [one for one in map(number, pairs) if one is not None]
+
+
+def by_argument(one, place, bits, values):
+    """Refuses a call where these bits of an argument, of its lower half, have one of these values."""
+    code = [(LOAD, 0, 0, FIRST_ARGUMENT + 8 * place), (AND, 0, 0, bits)]
+    for value in values:
+        code += [(EQUAL, 0, 1, value), (RETURN, 0, 0, ERROR | EPERM)]
+    code += [(RETURN, 0, 0, ALLOW)]
+    return [(EQUAL, 0, len(code), one), *code]

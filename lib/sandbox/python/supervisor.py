@@ -123,9 +123,10 @@ def restrict(limits, level, proc, folder):
         readable = [*namespaces.readable(), "/dev/null", "/dev/zero", "/dev/urandom", folder]
         if os.getuid() == 0 and os.stat(folder).st_uid == namespaces.NOBODY:
             namespaces.take_ids()
-        elif os.getuid() == 0 and level == "limits":
+        elif level == "limits":
             raise PermissionError(
-                "without Landlock a program would own root's files: start this as another user"
+                "without Landlock a program would own all files of its user: only root can start one, who "
+                "becomes the user nobody for it, with a Python that everybody may read"
             )
     prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     os.chdir(folder)
@@ -135,7 +136,7 @@ def restrict(limits, level, proc, folder):
     drop_capabilities()
     # Two barriers where others' processes are in reach; within bubblewrap, that is ours only.
     alone = level == "namespaces" or (level == "bubblewrap" and landlock.version() >= 6)
-    seccomp.restrict({} if alone else seccomp.SIGNALS)
+    seccomp.restrict(processes=not alone, files=level in ("landlock", "limits"))
 
 
 def set_limits(limits, level):
