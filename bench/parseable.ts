@@ -8,7 +8,9 @@
 // before and no longer do, and `mended` the other way round. `paper` mode is to break none; `reference`, in
 // which the authors' code breaks some, is there to show that this counts. Java completions of Pisces are statements
 // or methods, which the grammar reads alike. JavaScript is that of the packages in node_modules, a
-// function each.
+// function each. AFRAIDOOR, whose crafting model takes its time, gets the first 1,000 rows of
+// bugs2fix/valid, with what it learns there. `… bench/parseable.ts afraidoor` measures that attack
+// alone and puts its lines in the place of those it had.
 
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
