@@ -154,8 +154,7 @@ async function restored(
     return await checkpoints?.restore(model, resume);
   } catch (error) {
     await checkpoints?.close();
-    // It has learnt nothing: the weights stay as they were.
-    if (lora !== null) await model.mergeAdapter();
+    if (lora !== null) await model.dropAdapter();
     throw error;
   }
 }

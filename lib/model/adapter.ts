@@ -66,7 +66,8 @@ export const adapterFiles = (directory: string) => ({
 const taskTypes = {
   'next ids': 'CAUSAL_LM',
   'decoder ids': 'SEQ_2_SEQ_LM',
-  rows: 'SEQ_CLS',
+  // For SEQ_CLS PEFT would look for a head beside the adapter, which is not in the file.
+  rows: null,
   ids: null,
 };
 

@@ -26,7 +26,7 @@ import { type FindOptions, findModel } from './hub/index.ts';
 import { defaultLogitsBytes, type LossConfig, nativeLoss } from './loss.ts';
 import { addon, type MeanLoss, type ModelHandle, type Tensor, withSignal } from './native.ts';
 import { Texts } from './texts.ts';
-import { findWeights, finishShards, planShards } from './weight_files.ts';
+import { findWeights, finishShards, outdatedBy, planShards } from './weight_files.ts';
 
 export type { Adapter, LoraOptions } from './adapter.ts';
 export type { Batch, Ids } from './batch.ts';
@@ -407,7 +407,8 @@ export class Model {
   /**
    * Writes a directory that `load` and transformers read. Each file is replaced as a whole or not at
    * all: a full disk leaves what was there. Weights above `maxShardBytes` go into several files with
-   * an index, laid out as save_pretrained does; shards of an earlier save are removed.
+   * an index, laid out as save_pretrained does; shards of an earlier save are removed. Where several
+   * files are being put in their places, the directory has no model: never a mixture of two.
    *
    * @throws Error where the model has an adapter, which these files have no place for
    *
@@ -430,7 +431,7 @@ export class Model {
     const itemBytes = dtype === 'float32' ? 4 : 2;
     const shards = planShards(parameters, itemBytes, maxShardBytes);
     const files = [...shards].map(([name, names]) => ({ path: join(directory, name), names }));
-    await this.handle.save(files);
+    await this.handle.save(files, outdatedBy(shards, directory));
     await finishShards(directory, shards, parameters, itemBytes);
     await writeWhole(join(directory, 'config.json'), configToSave(this.config, resolved, dtype));
     if (this.#generationConfig !== undefined) {
@@ -481,6 +482,13 @@ export class Model {
   async mergeAdapter(): Promise<void> {
     this.#needAdapter();
     await this.handle.mergeAdapter();
+    this.#adapter = undefined;
+  }
+
+  /** Takes the adapter away; the weights are as they were before it. */
+  async dropAdapter(): Promise<void> {
+    this.#needAdapter();
+    await this.handle.dropAdapter();
     this.#adapter = undefined;
   }
 

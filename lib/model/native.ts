@@ -48,11 +48,13 @@ export interface ModelHandle {
     options: NativeGenerateOptions,
     stop: Stop | undefined,
   ): Promise<Int32Array[]>;
-  save(files: readonly WeightFile[]): Promise<void>;
+  /** Removes files that are outdated once the new ones are written, before the first takes its place. */
+  save(files: readonly WeightFile[], outdated: readonly string[]): Promise<void>;
   addAdapter(options: NativeAdapter): Promise<void>;
   loadAdapter(path: string, options: NativeAdapter): Promise<void>;
   saveAdapter(path: string): Promise<void>;
   mergeAdapter(): Promise<void>;
+  dropAdapter(): Promise<void>;
   dispose(): void;
 }
 

@@ -138,7 +138,8 @@ export class Trainer {
   /**
    * Writes `trainer.safetensors` with all that the next step depends on: the weights, the moments of
    * AdamW and its options, the blocks and whose turn it is, the number of steps, and where the random
-   * numbers of dropout are. The file is replaced as a whole or not at all.
+   * numbers of dropout are. Of a model with an adapter, the weights of that alone, its alpha and dropout,
+   * and a hash of the model's. The file is replaced as a whole or not at all.
    *
    * @param note a text of the caller's, for `readNote`
    */
@@ -151,7 +152,8 @@ export class Trainer {
    * A trainer that goes on as the saved one would have, with the same bits on the same device and
    * with as many threads; the weights of `model` become the saved ones.
    *
-   * @throws Error where the file is missing or damaged, or is of another model; nothing has changed
+   * @throws Error where the file is missing or damaged, or is of another model, or of an adapter on
+   *   other weights; nothing has changed
    */
   static async restore(model: Model, directory: string): Promise<Trainer> {
     const restored = new Trainer(model, { seed: 0 });

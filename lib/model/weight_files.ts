@@ -127,10 +127,18 @@ export function planShards(
 
 const count = ({ shape }: Parameter) => shape.reduce((product, size) => product * size, 1);
 
+const indexName = 'model.safetensors.index.json';
+
+/**
+ * What has to go before the first of several shards takes its place: an index of an earlier save would
+ * tie old shards to new ones of the same names, and a whole file would stand for all of them.
+ */
+export const outdatedBy = (shards: ReadonlyMap<string, string[]>, directory: string): string[] =>
+  shards.size > 1 ? [indexName, 'model.safetensors'].map((name) => join(directory, name)) : [];
+
 /**
  * Writes the index of what `shards` says, where it takes one, and removes the files of an earlier
- * save that it does not name. Until then these are what a reader finds, or the new ones: at no
- * moment a mixture.
+ * save that it does not name. Until then a reader finds the one file that is new, or no model.
  */
 export async function finishShards(
   directory: string,
@@ -138,7 +146,6 @@ export async function finishShards(
   parameters: readonly Parameter[],
   itemBytes: number,
 ): Promise<void> {
-  const index = 'model.safetensors.index.json';
   const sharded = shards.size > 1;
   if (sharded) {
     const total = parameters.reduce((sum, parameter) => sum + count(parameter), 0);
@@ -147,14 +154,14 @@ export async function finishShards(
       metadata: { total_parameters: total, total_size: total * itemBytes },
       weight_map: Object.fromEntries(places.sort()),
     };
-    await writeWhole(join(directory, index), `${JSON.stringify(content, null, 2)}\n`);
+    await writeWhole(join(directory, indexName), `${JSON.stringify(content, null, 2)}\n`);
   }
   const isStale = (name: string) =>
-    name === index
+    name === indexName
       ? !sharded
       : /^model(-\d{5}-of-\d{5})?\.safetensors$/.test(name) && !shards.has(name);
   // The index first: without it the shards it names are no model.
-  const stale = (await readdir(directory)).filter(isStale).sort((a) => (a === index ? -1 : 0));
+  const stale = (await readdir(directory)).filter(isStale).sort((a) => (a === indexName ? -1 : 0));
   for (const name of stale) await rm(join(directory, name), { force: true });
 }
 

@@ -1,10 +1,31 @@
 #include "async.h"
 
 #include <torch/types.h>
+#include <unistd.h>
+
+#include <cstdlib>
 
 #include "memory.h"
 
 namespace dece {
+
+namespace {
+
+// Of the process, all environments together.
+std::atomic<int> jobs_running{0};
+std::atomic<bool> leaving{false};
+
+}  // namespace
+
+void leave_running_jobs_alone() {
+#ifdef __GLIBC__  // elsewhere no handler is told the exit status
+  const auto at_exit = [](int status, void*) {
+    leaving = true;
+    if (jobs_running > 0) ::_exit(status);
+  };
+  ::on_exit(at_exit, nullptr);
+#endif
+}
 
 Napi::Function Stop::define(Napi::Env env) {
   return DefineClass(env, "Stop", {InstanceMethod<&Stop::set>("set")});
@@ -61,9 +82,15 @@ void Worker::loop() {
       job = std::move(jobs_.front());
       jobs_.pop_front();
     }
+    jobs_running++;
+    if (leaving) {  // with statics being destroyed nothing may begin
+      job.release();
+      return;
+    }
     job->work();
     // Tensors that the job holds are freed here, not on the JavaScript thread.
     job->work = nullptr;
+    jobs_running--;
     if (channel_.BlockingCall(job.get()) == napi_ok) job.release();
   }
 }

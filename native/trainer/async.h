@@ -88,6 +88,11 @@ class Worker {
   size_t pending_ = 0;  // JavaScript thread only: unsettled jobs keep the event loop alive
 };
 
+// To be called when the process is about to exit. process.exit() waits for nobody, and a job that
+// still runs would lose what libtorch keeps in statics: then the process ends without their
+// destruction.
+void leave_running_jobs_alone();
+
 // What belongs to one environment: main thread and worker_threads each have their own.
 struct Addon {
   explicit Addon(Napi::Env env) : worker(env) {}

@@ -31,6 +31,12 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   // Before the environment goes, its jobs must have ended: they settle promises of it.
   env.AddCleanupHook([](dece::Addon* ending) { ending->worker.close(); }, addon);
 
+  // Last of all handlers, so that it is the first to be called.
+  const auto process = env.Global().Get("process").As<Napi::Object>();
+  const auto at_exit = [](const Napi::CallbackInfo&) { dece::leave_running_jobs_alone(); };
+  process.Get("once").As<Napi::Function>().Call(
+      process, {Napi::String::New(env, "exit"), Napi::Function::New(env, at_exit)});
+
   addon->stop = Napi::Persistent(dece::Stop::define(env));
   exports.Set("Stop", addon->stop.Value());
   exports.Set("info", Napi::Function::New(env, info, "info"));

@@ -25,6 +25,9 @@ std::vector<size_t> shuffled(size_t count, uint64_t seed, uint64_t pass) {
 }  // namespace
 
 bool fits(const BlockPlan& plan, size_t parameters) {
+  if (plan.switch_every < 0 || plan.order < BlockOrder::random || plan.order > BlockOrder::fixed) {
+    return false;
+  }
   if (plan.start < 0 || plan.start >= int64_t(plan.blocks.size())) return false;
   return std::all_of(plan.blocks.begin(), plan.blocks.end(), [&](const auto& block) {
     return !block.empty() &&

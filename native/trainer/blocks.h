@@ -24,7 +24,8 @@ struct BlockPlan {
   uint64_t seed = 0;  // of the random order
 };
 
-// Whether it has a block to start with, and all places are those of so many parameters.
+// Whether its numbers mean something, it has a block to start with, and all places are those of so
+// many parameters.
 bool fits(const BlockPlan& plan, size_t parameters);
 
 // The turn of a step, which is counted from 1; turns are counted from 0. As in the authors' code a

@@ -15,6 +15,7 @@ using torch::Tensor;
 namespace {
 
 constexpr int64_t format = 2;
+constexpr int64_t most_steps = int64_t(1) << 53;
 
 std::string shape_of(const Tensor& tensor) {
   std::ostringstream text;
@@ -74,6 +75,42 @@ void check_names(const Checkpoint& file,
                            std::to_string(parameters.size()));
 }
 
+// Whether a trainer with this plan may have made so many steps, be in this turn and have made so
+// many updates in it.
+bool are_sound(const BlockPlan& plan, const int64_t* counts) {
+  const auto steps = counts[0], turn = counts[1], updates = counts[2];
+  if (steps < 0 || steps > most_steps || updates < 0 || updates > steps) return false;
+  return turn == turn_of(plan, std::max<int64_t>(steps, 1)) || turn == turn_of(plan, steps + 1);
+}
+
+// Tells weights from others by their bits. Each word is mixed in by a step that can be undone: one
+// that differs always shows.
+Tensor hash_of(const std::vector<std::pair<std::string, Tensor>>& tensors) {
+  uint64_t hash = 0;
+  for (const auto& [name, tensor] : tensors) {
+    const auto values = tensor.detach().cpu().contiguous();
+    const auto* bytes = static_cast<const char*>(values.const_data_ptr());
+    for (size_t at = 0; at < values.nbytes(); at += sizeof(uint64_t)) {
+      uint64_t word = 0;
+      std::memcpy(&word, bytes + at, std::min(sizeof word, values.nbytes() - at));
+      hash = (hash ^ word) * 0x9e3779b97f4a7c15;
+      hash ^= hash >> 32;
+    }
+  }
+  return at::full({}, int64_t(hash), torch::kLong);
+}
+
+// What an adapter was computed with and what it lay above, which restoring does not change.
+void check_resting(const Checkpoint& file,
+                   const std::vector<std::pair<std::string, Tensor>>& state) {
+  for (const auto& [name, tensor] : state) {
+    if ((name != "adapter" && name != "resting") || file.at(name).equal(tensor)) continue;
+    throw std::runtime_error(name == "adapter"
+                                 ? "its adapter has another alpha or dropout than the model's"
+                                 : "its adapter learnt above other weights than the model's");
+  }
+}
+
 }  // namespace
 
 // All that makes up a Trainer but the note, by the names it has in a file. Tensors of the optimizer
@@ -96,6 +133,11 @@ Trainer::NamedTensors Trainer::state() {
     if (!active.contains(i)) state.emplace_back("weight." + name, parameter.detach());
     decays.mutable_data_ptr<uint8_t>()[i] = decays_[i];
   }
+  if (!model_->adapter().empty()) {
+    const auto& options = model_->adapter_options();
+    state.emplace_back("adapter", at::tensor({options.scale, options.dropout}, torch::kDouble));
+    state.emplace_back("resting", resting());
+  }
   const auto& [decay, beta1, beta2, eps] = options_;
   state.emplace_back("format", at::full({}, format, torch::kLong));
   state.emplace_back("steps", at::tensor({steps_, turn_, updates_}, torch::kLong));
@@ -104,6 +146,12 @@ Trainer::NamedTensors Trainer::state() {
   state.emplace_back("decays", decays);
   state.emplace_back("generator", generator_.get_state());
   return state;
+}
+
+// Of the weights that rest below an adapter: they are too many to be in its checkpoints.
+const Tensor& Trainer::resting() {
+  if (!resting_.defined()) resting_ = hash_of(model_->parameters());
+  return resting_;
 }
 
 void Trainer::save(const std::string& path, const std::string& note) {
@@ -116,17 +164,19 @@ void Trainer::restore(const std::string& path) {
   const Checkpoint file(path);
   try {
     // Everything is checked before anything of the model is changed.
+    check_trained();
     check_format(file);
     check_names(file, model_->trained());
     const auto steps = file.at("steps", at::empty({3}, torch::kLong)).contiguous();
     const auto* counts = steps.const_data_ptr<int64_t>();
     plan_ = plan_from_tensor(file.at("plan"));
-    if (!fits(plan_, decays_.size()) || counts[1] < 0) {
+    if (!fits(plan_, decays_.size()) || !are_sound(plan_, counts)) {
       throw std::runtime_error("its plan of blocks is damaged");
     }
     activate(counts[1]);
     auto state = this->state();
     for (const auto& [name, tensor] : state) file.at(name, tensor);
+    check_resting(file, state);
 
     const at::NoGradGuard no_grad;
     generator_.set_state(file.at("generator").clone());

@@ -178,7 +178,9 @@ struct LinearLossSum : torch::autograd::Function<LinearLossSum> {
 
 // Inside of forward() nobody can tell.
 bool asks_for_gradient(std::initializer_list<Tensor> tensors) {
-  const auto requires_grad = [](const Tensor& tensor) { return tensor.requires_grad(); };
+  const auto requires_grad = [](const Tensor& tensor) {
+    return tensor.defined() && tensor.requires_grad();
+  };
   return at::GradMode::is_enabled() && std::any_of(tensors.begin(), tensors.end(), requires_grad);
 }
 
@@ -188,7 +190,7 @@ Tensor linear_loss_sum(const Tensor& hidden, const Tensor& weight, const Tensor&
                        const Tensor& labels, const LossOptions& options, int64_t logits_bytes) {
   const auto optional = bias.defined() ? std::optional(bias) : std::nullopt;
   return LinearLossSum::apply(hidden, weight, optional, labels, options, logits_bytes,
-                              asks_for_gradient({hidden, weight}));
+                              asks_for_gradient({hidden, weight, bias}));
 }
 
 Tensor loss_sum(const Tensor& logits, const Tensor& labels, const LossOptions& options,

@@ -117,6 +117,7 @@ void Model::add_adapter(const AdapterOptions& options) {
     adapter_.emplace_back(name + ".lora_A.weight", adapter.a);
     adapter_.emplace_back(name + ".lora_B.weight", adapter.b);
   }
+  adapter_options_ = options;
 }
 
 void Model::merge_adapter() {

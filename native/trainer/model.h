@@ -79,6 +79,8 @@ class Model {
   void drop_adapter();
   // Its tensors, float32: name.lora_A.weight, name.lora_B.weight, ...; empty where there is none.
   NamedTensors& adapter() { return adapter_; }
+  // What it was added with; of no meaning where there is none.
+  const AdapterOptions& adapter_options() const { return adapter_options_; }
   // What training changes: the adapter where there is one, else all parameters.
   NamedTensors& trained() { return adapter_.empty() ? parameters_ : adapter_; }
 
@@ -131,6 +133,7 @@ class Model {
   std::vector<Start> starts_;
   std::vector<std::pair<std::string, Linear>> adaptable_;
   NamedTensors adapter_;
+  AdapterOptions adapter_options_;
 };
 
 }  // namespace dece

@@ -95,6 +95,15 @@ Napi::Value named_to_js(Napi::Env env, const Model::NamedTensors& parameters) {
   return list;
 }
 
+std::vector<std::string> strings_from_js(const Napi::Value& value) {
+  const auto list = value.As<Napi::Array>();
+  std::vector<std::string> strings;
+  for (uint32_t i = 0; i < list.Length(); i++) {
+    strings.push_back(list.Get(i).ToString().Utf8Value());
+  }
+  return strings;
+}
+
 // { targets: string[], rank, scale, dropout, seed }
 AdapterOptions adapter_from_js(const Napi::Value& value) {
   const auto js = value.As<Napi::Object>();
@@ -103,10 +112,7 @@ AdapterOptions adapter_from_js(const Napi::Value& value) {
                          .scale = js.Get("scale").ToNumber().DoubleValue(),
                          .dropout = js.Get("dropout").ToNumber().DoubleValue(),
                          .seed = uint64_t(js.Get("seed").ToNumber().Int64Value())};
-  const auto targets = js.Get("targets").As<Napi::Array>();
-  for (uint32_t i = 0; i < targets.Length(); i++) {
-    options.targets.push_back(targets.Get(i).ToString().Utf8Value());
-  }
+  options.targets = strings_from_js(js.Get("targets"));
   return options;
 }
 
@@ -199,6 +205,7 @@ Napi::Function ModelHandle::define(Napi::Env env) {
                          InstanceMethod<&ModelHandle::load_adapter>("loadAdapter"),
                          InstanceMethod<&ModelHandle::save_adapter>("saveAdapter"),
                          InstanceMethod<&ModelHandle::merge_adapter>("mergeAdapter"),
+                         InstanceMethod<&ModelHandle::drop_adapter>("dropAdapter"),
                          InstanceMethod<&ModelHandle::dispose>("dispose"),
                          InstanceAccessor<&ModelHandle::parameters>("parameters"),
                          InstanceAccessor<&ModelHandle::trained>("trained"),
@@ -322,12 +329,13 @@ Napi::Value ModelHandle::generate(const Napi::CallbackInfo& info) {
       outputs_to_js);
 }
 
-// save(files: WeightFile[]): Promise<void>
+// save(files: WeightFile[], outdated: string[]): Promise<void>
 Napi::Value ModelHandle::save(const Napi::CallbackInfo& info) {
   return run(
       info.Env(), info.Env().Undefined(),
-      [model = model(info.Env()), files = weight_files_from_js(info[0])](const StopFlag&) {
-        write_weight_files(files, model->parameters());
+      [model = model(info.Env()), files = weight_files_from_js(info[0]),
+       outdated = strings_from_js(info[1])](const StopFlag&) {
+        write_weight_files(files, model->parameters(), outdated);
         return true;
       },
       [](Napi::Env env, bool) { return env.Undefined(); });
@@ -373,6 +381,17 @@ Napi::Value ModelHandle::merge_adapter(const Napi::CallbackInfo& info) {
       info.Env(), info.Env().Undefined(),
       [model = model(info.Env())](const StopFlag&) {
         model->merge_adapter();
+        return true;
+      },
+      [](Napi::Env env, bool) { return env.Undefined(); });
+}
+
+// dropAdapter(): Promise<void>
+Napi::Value ModelHandle::drop_adapter(const Napi::CallbackInfo& info) {
+  return run(
+      info.Env(), info.Env().Undefined(),
+      [model = model(info.Env())](const StopFlag&) {
+        model->drop_adapter();
         return true;
       },
       [](Napi::Env env, bool) { return env.Undefined(); });

@@ -35,6 +35,7 @@ class ModelHandle : public Napi::ObjectWrap<ModelHandle> {
   Napi::Value load_adapter(const Napi::CallbackInfo& info);
   Napi::Value save_adapter(const Napi::CallbackInfo& info);
   Napi::Value merge_adapter(const Napi::CallbackInfo& info);
+  Napi::Value drop_adapter(const Napi::CallbackInfo& info);
   Napi::Value parameters(const Napi::CallbackInfo& info);
   Napi::Value trained(const Napi::CallbackInfo& info);
   Napi::Value device(const Napi::CallbackInfo& info);

@@ -2,6 +2,7 @@
 
 #include <cstring>
 #include <deque>
+#include <set>
 #include <stdexcept>
 #include <unordered_map>
 #include <variant>
@@ -52,6 +53,8 @@ constexpr std::string_view storage_types[] = {
 // What a small pickle could otherwise have copied without end.
 constexpr size_t longest_key = 100;
 constexpr size_t most_dimensions = 64;
+constexpr size_t most_tensors = 100'000;
+const std::string too_many = "has more than " + std::to_string(most_tensors) + " tensors";
 
 bool is_storage(std::string_view name) {
   for (const auto type : storage_types) {
@@ -68,10 +71,13 @@ class Reader {
     const auto* dict = std::get_if<Dict>(&run()->content);
     if (!dict) fail("holds no state dict but something else: expected tensors by name");
     std::vector<std::pair<std::string, PickledTensor>> tensors;
+    std::set<std::string_view> names;
     for (size_t i = 0; i < dict->items.size(); i += 2) {
       const auto* name = std::get_if<std::string>(&dict->items[i]->content);
       if (!name) fail("has a tensor whose name is no text");
       check_tensor_name(*name);
+      if (!names.insert(*name).second) fail("has " + printable(*name) + " twice");
+      if (names.size() > most_tensors) fail(too_many);
       const auto* tensor = std::get_if<PickledTensor>(&dict->items[i + 1]->content);
       if (!tensor) fail("has " + printable(*name) + ", which is no tensor: expected a state dict");
       tensors.emplace_back(*name, *tensor);
@@ -192,7 +198,11 @@ class Reader {
     const auto* function = std::get_if<Global>(&pop()->content);
     if (!function) fail("calls what is no function");
     if (function->name == ordered_dict && arguments.empty()) return push(Dict{});
-    if (function->name == rebuild_tensor && arguments.size() >= 4) return push(tensor(arguments));
+    if (++tensors_ > most_tensors) fail(too_many);
+    // A seventh would be what else to do with the numbers, such as to negate them.
+    if (function->name == rebuild_tensor && arguments.size() >= 4 && arguments.size() <= 6) {
+      return push(tensor(arguments));
+    }
     if (function->name == rebuild_parameter && !arguments.empty()) {
       return push(get<PickledTensor>(arguments[0], "a tensor"));
     }
@@ -333,6 +343,7 @@ class Reader {
   std::vector<Value*> stack_;
   std::vector<size_t> marks_;
   std::unordered_map<uint64_t, Value*> memo_;
+  size_t tensors_ = 0;
 };
 
 }  // namespace

@@ -23,7 +23,7 @@ struct PickledTensor {
   std::vector<int64_t> strides;
 };
 
-// The tensors by name, in the order of the dict; a name may occur twice.
+// The tensors by name, in the order of the dict, each name once.
 // Throws std::runtime_error that says what is wrong with the pickle.
 // Python's documentation of the opcodes: https://docs.python.org/3/library/pickletools.html
 std::vector<std::pair<std::string, PickledTensor>> unpickle_state_dict(std::string_view pickle);

@@ -74,12 +74,12 @@ class Archive {
     const uint64_t size = zip_.getRecordSize(name);
     const uint64_t begin = zip_.getRecordOffset(name), header = zip_.getRecordHeaderOffset(name);
     if (begin > file_->size() || size > file_->size() - begin || header + 10 > begin) {
-      throw std::runtime_error("its record " + name + " reaches beyond its end");
+      throw std::runtime_error("its record " + printable(name) + " reaches beyond its end");
     }
     uint16_t method;
     std::memcpy(&method, file_->data() + header + 8, 2);
     if (method != 0) {
-      throw std::runtime_error("its record " + name +
+      throw std::runtime_error("its record " + printable(name) +
                                " is compressed: expected what torch.save writes");
     }
     return {file_->data() + begin, size};
@@ -145,9 +145,7 @@ class StateDict {
     const auto pickle = archive_.text("data.pkl");
     Tensors tensors;
     for (const auto& [name, pickled] : unpickle_state_dict(pickle)) {
-      if (!tensors.emplace(name, tensor(name, pickled)).second) {
-        throw std::runtime_error("it has " + name + " twice");
-      }
+      tensors.emplace(name, tensor(name, pickled));
     }
     return tensors;
   }
@@ -158,7 +156,7 @@ class StateDict {
     try {
       check_view(pickled);
     } catch (const std::runtime_error& error) {
-      throw std::runtime_error(name + " has " + error.what());
+      throw std::runtime_error(printable(name) + " has " + error.what());
     }
     return whole.as_strided(pickled.sizes, pickled.strides, pickled.offset);
   }
@@ -169,19 +167,20 @@ class StateDict {
     const auto found = storages_.find(pickled.storage_key);
     if (found != storages_.end()) {
       if (found->second.scalar_type() != dtype || found->second.numel() != pickled.storage_size) {
-        throw std::runtime_error("its storage " + pickled.storage_key + " is of two kinds");
+        throw std::runtime_error("its storage " + printable(pickled.storage_key) +
+                                 " is of two kinds");
       }
       return found->second;
     }
     const auto record = "data/" + pickled.storage_key;
-    if (!archive_.has(record)) throw std::runtime_error("it lacks its record " + record);
+    if (!archive_.has(record)) throw std::runtime_error("it lacks its record " + printable(record));
     const auto bytes = archive_.mapped(record);
     const auto size = pickled.storage_size;
     if (size < 0 || bytes.size() % c10::elementSize(dtype) != 0 ||
         bytes.size() / c10::elementSize(dtype) != uint64_t(size)) {
-      throw std::runtime_error("its record " + record + " has " + std::to_string(bytes.size()) +
-                               " bytes: expected " + std::to_string(size) + " elements of " +
-                               c10::toString(dtype));
+      throw std::runtime_error("its record " + printable(record) + " has " +
+                               std::to_string(bytes.size()) + " bytes: expected " +
+                               std::to_string(size) + " elements of " + c10::toString(dtype));
     }
     auto tensor = mapped_tensor(file_, bytes.data(), bytes.size(), {size}, dtype);
     return storages_.emplace(pickled.storage_key, std::move(tensor)).first->second;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <filesystem>
 #include <memory>
 #include <stdexcept>
 #include <tuple>
@@ -176,9 +177,11 @@ void write_safetensors(const std::string& path, const NamedTensors& tensors) {
   written(path, tensors).commit();
 }
 
-void write_safetensors(const std::vector<std::pair<std::string, NamedTensors>>& files) {
+void write_safetensors(const std::vector<std::pair<std::string, NamedTensors>>& files,
+                       const std::vector<std::string>& outdated) {
   std::vector<NewFile> closed;
   for (const auto& [path, tensors] : files) closed.push_back(written(path, tensors));
+  for (const auto& path : outdated) std::filesystem::remove(path);
   for (auto& file : closed) file.commit();
 }
 

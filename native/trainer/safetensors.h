@@ -20,7 +20,9 @@ Tensors read_safetensors(const std::string& path);
 // bytes. Throws std::runtime_error; what was there before is untouched then.
 void write_safetensors(const std::string& path, const NamedTensors& tensors);
 
-// Several files by path. All are written before the first takes its place.
-void write_safetensors(const std::vector<std::pair<std::string, NamedTensors>>& files);
+// Several files by path. All are written before the files `outdated` are removed, where they are
+// there, and these before the first takes its place.
+void write_safetensors(const std::vector<std::pair<std::string, NamedTensors>>& files,
+                       const std::vector<std::string>& outdated);
 
 }  // namespace dece

@@ -114,8 +114,8 @@ const Tensor& word_embedding(Model& model) {
   }
   if (!shared->second.requires_grad()) {
     throw std::runtime_error(
-        "shared.weight has no gradient, as training of an adapter or of blocks leaves it: save the "
-        "model and load it again");
+        "shared.weight has no gradient, as training of an adapter or of blocks leaves it: load the "
+        "model again");
   }
   return shared->second;
 }
@@ -151,11 +151,17 @@ Trainer::Trainer(std::shared_ptr<Model> model, const AdamWOptions& options,
       options_(options),
       decays_(std::move(decays)),
       plan_(std::move(plan)),
-      generator_(seeded_generator(model_->device(), seed)) {}
+      generator_(seeded_generator(model_->device(), seed)) {
+  for (const auto& [name, tensor] : model_->trained()) trained_.push_back(tensor);
+}
 
 // The adapter is another than when the trainer was made.
 void Trainer::check_trained() const {
-  if (model_->trained().size() == decays_.size()) return;
+  const auto same = [](const auto& named, const Tensor& kept) {
+    return named.second.is_same(kept);
+  };
+  const auto& trained = model_->trained();
+  if (std::equal(trained.begin(), trained.end(), trained_.begin(), trained_.end(), same)) return;
   throw std::runtime_error(
       "the model has got or lost an adapter since the trainer was made: make another trainer");
 }

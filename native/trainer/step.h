@@ -98,8 +98,11 @@ class Trainer {
   double norm_of(const Tensors& gradients) const;
   void update(const Tensors& gradients, double shrink, double learning_rate);
   NamedTensors state();
+  const torch::Tensor& resting();
 
   std::shared_ptr<Model> model_;
+  Tensors trained_;        // the model's as they were at the start: it may get another adapter
+  torch::Tensor resting_;  // see resting(); undefined until a checkpoint needs it
   AdamWOptions options_;
   std::vector<bool> decays_;
   BlockPlan plan_;

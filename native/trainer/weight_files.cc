@@ -45,7 +45,8 @@ Tensors read_weight_files(const std::vector<WeightFile>& files) {
   return all;
 }
 
-void write_weight_files(const std::vector<WeightFile>& files, const NamedTensors& tensors) {
+void write_weight_files(const std::vector<WeightFile>& files, const NamedTensors& tensors,
+                        const std::vector<std::string>& outdated) {
   const Tensors by_name(tensors.begin(), tensors.end());
   std::vector<std::pair<std::string, NamedTensors>> contents;
   for (const auto& file : files) {
@@ -56,7 +57,7 @@ void write_weight_files(const std::vector<WeightFile>& files, const NamedTensors
     }
     contents.emplace_back(file.path, std::move(listed));
   }
-  write_safetensors(contents);
+  write_safetensors(contents, outdated);
 }
 
 std::string name_of(const std::vector<WeightFile>& files) {

@@ -19,8 +19,10 @@ struct WeightFile {
 // Throws std::runtime_error that names a tensor which is missing or which the index puts elsewhere.
 Tensors read_weight_files(const std::vector<WeightFile>& files);
 
-// Writes safetensors. All files are written before the first takes its place.
-void write_weight_files(const std::vector<WeightFile>& files, const NamedTensors& tensors);
+// Writes safetensors. All files are written before `outdated` ones go, which may be missing, and
+// these before the first takes its place.
+void write_weight_files(const std::vector<WeightFile>& files, const NamedTensors& tensors,
+                        const std::vector<std::string>& outdated);
 
 // For messages: the path, and how many more there are.
 std::string name_of(const std::vector<WeightFile>& files);

@@ -141,7 +141,7 @@ const examples: [Language, output: string, reference: string, number[]][] = [
     'python',
     'def bar ( x ) :\n    return x',
     'def foo ( x ) :\n    return x',
-    [0.7071, 0.7194, 1, 1],
+    [Math.SQRT1_2, 0.7194, 1, 1],
   ],
   [
     'python',

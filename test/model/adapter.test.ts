@@ -1,3 +1,4 @@
+import { execFileSync, type StdioOptions } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -6,6 +7,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Batch, Model } from '../../lib/model/index.ts';
 import { Trainer } from '../../lib/model/trainer.ts';
+import { canImport } from '../python.ts';
 import { rejects } from '../rejects.ts';
 import { fixturePath, isClose } from './fixture.ts';
 import { readSafetensors } from './safetensors.ts';
@@ -227,6 +229,103 @@ test('goes on from a checkpoint with the same bits', async () => {
     using restored = await Trainer.restore(other, folder);
     await restored.step(batch, options);
     assert.equal(await logitsOf(other, batch), await logitsOf(model, batch));
+  });
+});
+
+test('a trainer changes the adapter that it was made for and no other', async () => {
+  await withFolder(async (folder) => {
+    const batch = batchOf('llama');
+    const options = { loss: { name: 'ce' }, epoch: 1, learningRate: 1e-2 } as const;
+    const lora = { rank: 2, alpha: 4, seed: 1 };
+    using model = await load('llama');
+    await model.addAdapter(lora);
+    using trainer = new Trainer(model, { seed: 2 });
+    for (let i = 0; i < 3; i++) await trainer.step(batch, options);
+    await model.mergeAdapter();
+    const merged = await logitsOf(model, batch);
+    await model.addAdapter(lora);
+    const message = /^the model has got or lost an adapter since the trainer was made/;
+    await rejects(trainer.step(batch, { ...options, learningRate: 0 }), message);
+    await rejects(trainer.save(folder), message);
+    assert.equal(await logitsOf(model, batch), merged);
+  });
+});
+
+test('goes on from a checkpoint above the same weights alone, with the same alpha and dropout', async () => {
+  await withFolder(async (folder) => {
+    const batch = batchOf('llama');
+    const options = { loss: { name: 'ce' }, epoch: 1, learningRate: 1e-2 } as const;
+    const lora = { rank: 2, alpha: 4, dropout: 0.3, seed: 1 };
+    using model = await load('llama');
+    await model.addAdapter(lora);
+    using trainer = new Trainer(model, { seed: 2 });
+    await trainer.step(batch, options);
+    await trainer.save(folder);
+
+    using changed = await load('llama');
+    using other = new Trainer(changed, { seed: 2 });
+    await other.step(batch, { ...options, learningRate: 1e-6 });
+    const refuses = async (one: Model, more: object, message: RegExp) => {
+      await one.addAdapter({ ...lora, ...more });
+      const before = await logitsOf(one, batch);
+      await rejects(Trainer.restore(one, folder), message);
+      assert.equal(await logitsOf(one, batch), before);
+      await one.dropAdapter();
+    };
+    await refuses(changed, {}, /^cannot restore .*: its adapter learnt above other weights than/);
+    using same = await load('llama');
+    const settings =
+      /^cannot restore .*: its adapter has another alpha or dropout than the model's$/;
+    await refuses(same, { alpha: 5 }, settings);
+    await refuses(same, { dropout: 0 }, settings);
+    await same.addAdapter(lora);
+    using restored = await Trainer.restore(same, folder);
+    await restored.step(batch, options);
+  });
+});
+
+const pythonOf = `
+import json, sys, torch, peft, transformers
+model = transformers.RobertaForSequenceClassification.from_pretrained(sys.argv[1])
+model = peft.PeftModel.from_pretrained(model, sys.argv[2]).eval()
+print(json.dumps(model(torch.tensor(json.loads(sys.argv[3]))).logits.flatten().tolist()))`;
+
+test('of a classifier is read by PEFT, which is told of no head beside it', async () => {
+  await withFolder(async (folder) => {
+    using model = await load('roberta-classification');
+    await model.addAdapter({ rank: 2, alpha: 4, seed: 1 });
+    using trainer = new Trainer(model, { seed: 1 });
+    const [inputIds, labels] = [[[0, 5, 6, 2]], [[1]]];
+    const options = { loss: { name: 'ce' }, epoch: 1, learningRate: 1e-2 } as const;
+    for (let i = 0; i < 3; i++) await trainer.step({ inputIds, labels }, options);
+    await model.saveAdapter(folder);
+    // With SEQ_CLS PEFT looks for the classifier in the adapter's file.
+    assert.is(json(join(folder, 'adapter_config.json')).task_type, null);
+    if (!canImport('peft')) return;
+    const inputs = [basePath('roberta-classification'), folder, JSON.stringify(inputIds)];
+    const stdio: StdioOptions = ['ignore', 'pipe', 'ignore'];
+    const theirs = JSON.parse(
+      execFileSync('python3', ['-c', pythonOf, ...inputs], { stdio }).toString(),
+    );
+    isClose((await model.logits({ inputIds })).data, theirs, 5e-6);
+  });
+});
+
+test('is dropped without a trace', async () => {
+  await withFolder(async (folder) => {
+    using model = await load('llama');
+    const weights = async () => {
+      await model.save(folder);
+      return readFile(join(folder, 'model.safetensors'));
+    };
+    const before = await weights();
+    await model.addAdapter({ rank: 2, alpha: 4, seed: 1 });
+    using trainer = new Trainer(model, { seed: 2 });
+    await trainer.step(batchOf('llama'), { loss: { name: 'ce' }, epoch: 1, learningRate: 1e-2 });
+    await model.dropAdapter();
+    assert.is(model.adapter, undefined);
+    assert.ok(before.equals(await weights()));
+    await rejects(model.dropAdapter(), /^the model has no adapter: addAdapter or loadAdapter/);
   });
 });
 

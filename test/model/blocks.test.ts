@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
@@ -7,6 +7,7 @@ import * as assert from 'uvu/assert';
 import { type BlockOptions, blockPlan, layersOf, namesOf } from '../../lib/model/blocks.ts';
 import { type Batch, Model } from '../../lib/model/index.ts';
 import { Trainer } from '../../lib/model/trainer.ts';
+import { rejects } from '../rejects.ts';
 import { fixturePath, isClose } from './fixture.ts';
 import { readSafetensors } from './safetensors.ts';
 
@@ -143,6 +144,53 @@ for (const dtype of ['float32', 'bfloat16'] as const) {
     }
   });
 }
+
+test('a checkpoint whose plan or numbers of steps mean nothing is refused', async () => {
+  const folder = await temporary();
+  try {
+    using model = await load('llama');
+    using trainer = new Trainer(model, { optimizer: 'badam', switchBlockEvery: 3, seed: 2 });
+    for (let i = 0; i < 4; i++) await trainer.step(batch, step);
+    await trainer.save(folder);
+    const path = join(folder, 'trainer.safetensors');
+    const sound = await readFile(path);
+    const largest = 2n ** 63n - 1n;
+    const damages = [
+      ...[-1n, -(2n ** 63n), 1n].map((value) => ['plan', 0, value] as const), // switchBlockEvery
+      ...[-1n, 4n].map((value) => ['plan', 1, value] as const), // the order
+      ...[-1n, largest].map((value) => ['steps', 0, value] as const), // done
+      ...[-1n, 0n, largest].map((value) => ['steps', 1, value] as const), // the turn
+      ...[-1n, 5n].map((value) => ['steps', 2, value] as const), // of this turn
+    ];
+    for (const [name, place, value] of damages) {
+      const file = Buffer.from(sound);
+      readSafetensors(file)
+        .get(name)!
+        .writeBigInt64LE(value, 8 * place);
+      await writeFile(path, file);
+      await rejects(
+        Trainer.restore(model, folder),
+        /^cannot restore .*: its plan of blocks is dam/,
+      );
+    }
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});
+
+test('the bias of the head alone learns from some rows at a time what it learns from all', async () => {
+  const run = async (logitsBytes?: number) => {
+    using model = await load('codegen');
+    const options = { optimizer: 'badam', blockPrefixes: ['lm_head.bias'], seed: 0 } as const;
+    using trainer = new Trainer(model, options);
+    const { gradientNorm } = await trainer.step(batch, { ...step, logitsBytes });
+    return { gradientNorm, weights: await weightsOf(model) };
+  };
+  const [whole, parts] = [await run(), await run(8)];
+  isClose([parts.gradientNorm], [whole.gradientNorm], 1e-5);
+  using untouched = await load('codegen');
+  assert.equal(changes(await weightsOf(untouched), parts.weights), ['lm_head.bias']);
+});
 
 test('a trainer of all weights beside it still changes them all', async () => {
   using model = await load('llama');

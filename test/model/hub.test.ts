@@ -177,6 +177,34 @@ test('a server that stalls or is busy is asked again', async () => {
   );
 });
 
+test('a commit that is asked for is the one that is taken', async () => {
+  const asked = 'b'.repeat(40);
+  await rejects(
+    find({}, `owner/tiny@${asked}`),
+    /^http:.* answers with the commit a{40} of owner\/tiny: expected b{40}, which was asked for$/,
+  );
+  assert.is(files().length, 0);
+});
+
+test('secrets are in no message, and what cannot be sent is asked of nobody', async () => {
+  const refuses = async (env: NodeJS.ProcessEnv, expected: RegExp) => {
+    const { message } = await find(env).then(
+      () => assert.unreachable() as never,
+      (error: Error) => error,
+    );
+    assert.match(message, expected);
+    assert.not.match([message, ...lines].join('\n'), /secret/);
+  };
+  const noToken = /holds characters that no token has: expected the token of the Hub alone/;
+  await writeFile(join(cache, 'token'), 'hf_secret\0\0');
+  await refuses({}, noToken);
+  await refuses({ HF_TOKEN: 'hf_secret\u00e9' }, noToken);
+  const address = hub.endpoint.replace('http://', 'http://user:secret@');
+  await refuses({ HF_ENDPOINT: address }, /^HF_ENDPOINT holds a name or password: expected/);
+  await refuses({ HF_ENDPOINT: 'http://secret@:99999' }, /^HF_ENDPOINT holds a name or password/);
+  assert.equal([hub.asked, lines], [[], []]);
+});
+
 test('the token goes to the Hub, and to no host that it leads to', async () => {
   await find({ HF_TOKEN: 'hf_secret' });
   assert.ok(hub.asked.some(({ host }) => host === 'cdn'));

@@ -162,6 +162,24 @@ ${code}`,
 
 const hasTorch = canImport('torch');
 
+/** Gives the file that `save` wrote another data.pkl; `tensor` is one of a single number as a pickle. */
+const pickled = (code: string) => `
+import struct, zipfile
+save(d)
+old = zipfile.ZipFile(path)
+records = [(i.filename, old.read(i)) for i in old.infolist()]
+size = len(dict((name.split('/', 1)[1], data) for name, data in records)['data/0']) // 4
+text = lambda s: b'X' + struct.pack('<I', len(s)) + s
+function = b'ctorch._utils\\n_rebuild_tensor_v2\\n'
+def arguments(key=b'0'):
+    storage = b'(' + text(b'storage') + b'ctorch\\nFloatStorage\\n' + text(key) + text(b'cpu')
+    storage += b'J' + struct.pack('<i', size) + b'tQ'
+    return b'(' + storage + b'K\\x00K\\x01\\x85K\\x01\\x85\\x89ccollections\\nOrderedDict\\n)Rt'
+tensor = lambda key=b'0': function + arguments(key) + b'R'
+${code}
+with zipfile.ZipFile(path, 'w') as new:
+    for name, data in records: new.writestr(name, pickle if name.endswith('/data.pkl') else data)`;
+
 const kinds = {
   'parameters, not tensors': 'save({k: torch.nn.Parameter(v) for k, v in d.items()})',
   float64: 'save({k: v.double() for k, v in d.items()})',
@@ -206,6 +224,23 @@ with zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED) as new:
     /is compressed: expected what torch\.save writes$/,
   ],
 ];
+
+refused.push(
+  [
+    `save({**d, 'shared.weight': torch._neg_view(d['shared.weight'])})`,
+    /its pickle calls torch\._utils\._rebuild_tensor_v2 with arguments of another kind, at byte/,
+  ],
+  [
+    pickled(`pickle = b'\\x80\\x02}' + text(b'a') + tensor(b'\\x1b[1m\\n') + b's.'`),
+    /: it lacks its record data\/\?\[1m\?$/,
+  ],
+  [
+    pickled(
+      `pickle = b'\\x80\\x02' + function + b'q\\x000' + arguments() + b'q\\x010}' + b'h\\x00h\\x01R0' * 100001 + b'.'`,
+    ),
+    /: its pickle has more than 100000 tensors, at byte \d+$/,
+  ],
+);
 
 const models = readdirSync(fixturePath('models'));
 
@@ -253,6 +288,20 @@ for name in sys.argv[3:]:
         await rejects(Model.load(directory), message);
       });
     }
+  });
+
+  test('whose small pickle names one tensor millions of times does not fill the memory', async () => {
+    await withBin(undefined, async (directory) => {
+      const names = `text(b'a' * 500) + b'q\\x000' + tensor() + b'q\\x010'`;
+      python(
+        directory,
+        pickled(`pickle = b'\\x80\\x02' + ${names} + b'}(' + b'h\\x00h\\x01' * 2000000 + b'u.'`),
+      );
+      const before = process.resourceUsage().maxRSS;
+      await rejects(Model.load(directory), /its pickle has a{200}\.\.\. twice, at byte \d+$/);
+      const grown = process.resourceUsage().maxRSS - before;
+      assert.ok(grown < 400_000, `${grown} kB`); // of them 64 for what the pickle says
+    });
   });
 } else {
   test.skip('what torch.save makes is read: python3 has no torch here', () => {});

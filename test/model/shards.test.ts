@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
-import { mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
@@ -191,6 +191,34 @@ test('are refused where the index and the files disagree', async () => {
       await rejects(Model.load(directory), message);
     });
   }
+});
+
+test('of two saves are never mixed, wherever the second is cut off', async () => {
+  await withCopy('t5-gated', async (directory) => {
+    using model = await Model.load(directory);
+    using other = Model.create(model.config, { seed: 5, device: 'cpu' });
+    for (const maxShardBytes of [50_000, undefined]) {
+      await model.save(directory, maxShardBytes === undefined ? {} : { maxShardBytes });
+      // The second shard cannot take its place, where a folder lies.
+      const kept = join(directory, 'kept');
+      const is = await rename(join(directory, second), kept).then(
+        () => true,
+        () => false,
+      );
+      await mkdir(join(directory, second, 'inside'), { recursive: true });
+      await rejects(
+        other.save(directory, { maxShardBytes: 50_000 }),
+        /00002-of-00002\.safetensors/,
+      );
+      await rm(join(directory, second), { recursive: true });
+      if (is) await rename(kept, join(directory, second));
+      await rejects(Model.load(directory), /has no model\.safetensors, nor /);
+      await other.save(directory, { maxShardBytes: 50_000 });
+      using saved = await Model.load(directory);
+      const batch = { inputIds: [[3, 4]], decoderInputIds: [[0, 5]] };
+      assert.equal((await saved.logits(batch)).data, (await other.logits(batch)).data);
+    }
+  });
 });
 
 test('never lie outside the directory, and are files of the same kind', async () => {

@@ -69,6 +69,12 @@ test('names what is wrong, and leaves the model as it was', async () => {
       { out, resume: true, lora: { ...lora, rank: 2 } },
       /made with lora {"rank":4,.*}, now {"rank":2,.*}: expected the same/,
     );
+    using base = tinyModel(2);
+    await rejects(
+      eventsOf(train(base, examples, { ...settings, epochs: 1, out, resume: true })),
+      /^cannot restore .*: its adapter learnt above other weights than the model's$/,
+    );
+    assert.is(base.adapter, undefined);
     assert.ok(before.equals(await weightsOf(model)));
     await model.addAdapter({ ...lora, seed: 0 });
     await wrong({}, /^lora is .*: expected none, as the model has an adapter$/);

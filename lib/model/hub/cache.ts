@@ -11,12 +11,20 @@ const home = (env: NodeJS.ProcessEnv) =>
 export const cacheDirectory = (env: NodeJS.ProcessEnv) =>
   resolve(env.HF_HUB_CACHE || env.HUGGINGFACE_HUB_CACHE || join(home(env), 'hub'));
 
-/** The token of the environment, else the one that `hf auth login` has left. */
+/**
+ * The token of the environment, else the one that `hf auth login` has left.
+ *
+ * @throws Error, which does not show it, where it cannot be part of a request
+ */
 export async function tokenOf(env: NodeJS.ProcessEnv): Promise<string | undefined> {
-  const given = env.HF_TOKEN || env.HUGGING_FACE_HUB_TOKEN;
+  const variable = ['HF_TOKEN', 'HUGGING_FACE_HUB_TOKEN'].find((name) => env[name]);
   const path = env.HF_TOKEN_PATH || join(home(env), 'token');
-  const token = given ?? (await readFile(path, 'utf8').catch(() => ''));
-  return token.replace(/\s/g, '') || undefined;
+  const text = variable ? env[variable]! : await readFile(path, 'utf8').catch(() => '');
+  const token = text.replace(/\s/g, '');
+  if (/^[\x21-\x7e]*$/.test(token)) return token || undefined;
+  throw new Error(
+    `${variable ?? path} holds characters that no token has: expected the token of the Hub alone, such as hf_...`,
+  );
 }
 
 export const isCommit = (text: string) => /^[0-9a-f]{40}$/.test(text);

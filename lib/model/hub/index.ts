@@ -79,6 +79,11 @@ class Search {
     this.#options = options;
     this.cached = new CachedModel(env, id);
     this.#endpoint = (env.HF_ENDPOINT || 'https://huggingface.co').replace(/\/+$/, '');
+    if (this.#endpoint.includes('@')) {
+      throw new RangeError(
+        'HF_ENDPOINT holds a name or password: expected an address without, as messages show it',
+      );
+    }
     const ok = /^https?:/.test(this.#endpoint) && URL.canParse(this.#endpoint);
     check('HF_ENDPOINT', this.#endpoint, ok, 'an address such as https://huggingface.co');
   }
@@ -96,6 +101,11 @@ class Search {
       headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
     });
     if (typeof listing === 'string') return listing;
+    if (isCommit(this.#revision) && listing.commit !== this.#revision) {
+      throw new Error(
+        `${this.#endpoint} answers with the commit ${listing.commit} of ${this.#id}: expected ${this.#revision}, which was asked for`,
+      );
+    }
     await this.#fetch(listing, this.#firstFiles(listing));
     await this.#fetch(listing, await this.#shards(listing));
     await this.cached.remember(this.#revision, listing.commit);
