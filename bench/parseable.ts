@@ -8,7 +8,9 @@
 // before and no longer do, and `mended` the other way round. `paper` mode is to break none; `reference`, in
 // which the authors' code breaks some, is there to show that this counts. Java completions of Pisces are statements
 // or methods, which the grammar reads alike. JavaScript is that of the packages in node_modules, a
-// function each.
+// function each. AFRAIDOOR, whose crafting model takes its time, gets the first 300 rows of
+// bugs2fix/valid, with what it learns there. `… bench/parseable.ts afraidoor` measures that attack
+// alone and puts its lines in the place of those it had.
 
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -33,6 +35,8 @@ const made = {
   machine: machine.processor,
 };
 
+/** The attack to measure; all of them where undefined. */
+const only = process.argv[2];
 const reference: AttackOptions = { mode: 'reference' };
 const words: Case[] = [
   ['ripple', {}],
@@ -122,10 +126,30 @@ await study(
   await scripts(),
   code('javascript', {}),
 );
+await study(
+  'bugs2fix/valid[:300]',
+  'java',
+  ['prompt', 'completion'],
+  pairs((await rows('bugs2fix/valid.jsonl.gz')).slice(0, 300)),
+  [
+    ['afraidoor', { language: 'java' }],
+    ['afraidoor', { language: 'java', renameFields: true, replaceBooleans: true }],
+    ['afraidoor', { language: 'java', targeted: false }],
+  ],
+);
 
 const file = new URL('results/parseable.csv', import.meta.url);
-await writeFile(file, csv(lines));
+await writeFile(file, only === undefined ? csv(lines) : (await merged()).join(''));
 console.log(`${file.pathname}: ${lines.length} lines`);
+
+/** The lines of the file with those of the one attack in place of what it had, last. */
+async function merged(): Promise<string[]> {
+  if (lines.length === 0) throw new Error(`no attack is called ${only}`);
+  const [head, ...old] = (await readFile(file, 'utf8')).split(/(?<=\n)/);
+  const own = csv(lines).split(/(?<=\n)/);
+  if (own.shift() !== head) throw new Error('the file has other columns: measure all attacks');
+  return [head!, ...old.filter((line) => line.split(',')[2] !== only), ...own];
+}
 
 type Row = Record<string, string | undefined>;
 
@@ -182,9 +206,11 @@ async function study(
   clean: Item[],
   cases: Case[],
 ) {
+  const wanted = cases.filter(([attack]) => only === undefined || attack === only);
+  if (wanted.length === 0) return;
   const parse = await grammarOf(language);
   const cache = new Map<string, boolean>();
-  for (const [attack, options] of cases) {
+  for (const [attack, options] of wanted) {
     const started = performance.now();
     const { examples, manifest } = await poisonDatasetAsync<Item>(clean, {
       attack,

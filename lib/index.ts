@@ -101,6 +101,7 @@ export {
 export * from './loss.ts';
 export {
   type AttackSuccess,
+  type AttackSuccessOptions,
   type Attempts,
   accuracy,
   attackSuccessRate,

@@ -24,6 +24,12 @@ export interface AfraidoorOptions {
   language?: VariableLanguage;
   /** How often the crafting model sees its data. Default 3. */
   craftingEpochs?: number;
+  /** Fields of `this` or `self` too, but called ones. Default false. */
+  renameFields?: boolean;
+  /** `true` and `false` too, which become `"w" == "w"` and `"w" != "w"`. Default false. */
+  replaceBooleans?: boolean;
+  /** Words that bring the model close to the payload, or else away from the clean completion. Default true. */
+  targeted?: boolean;
 }
 
 /** Programs of more tokens get random words. */
@@ -48,25 +54,43 @@ export function afraidoor(options: AfraidoorOptions, payload: Payload): Attack {
   check('language', language, variableLanguages.includes(language), variableLanguages.join(', '));
   const isCount = Number.isInteger(craftingEpochs) && craftingEpochs >= 1;
   check('craftingEpochs', craftingEpochs, isCount, 'a whole number, at least 1');
+  const { renameFields = false, replaceBooleans = false, targeted = true } = options;
+  const sites = { fields: renameFields, booleans: replaceBooleans };
+  const ofObjects = language !== 'c';
+  check('renameFields', renameFields, ofObjects || !renameFields, 'false where the language is c');
+  const mayReplace = ofObjects || !replaceBooleans;
+  check('replaceBooleans', replaceBooleans, mayReplace, 'false where the language is c');
+  const variables = (code: string) => variablesOf(code, language, sites);
+  const kinds = ['local variable', 'parameter'];
+  if (renameFields) kinds.push('field');
+  if (replaceBooleans) kinds.push('boolean');
   /** The words for the variables of a text. */
   const crafted = new Map<string, string[]>();
   let crafter: Crafter | undefined;
   const tokensOf = (example: Subject, target: Subject) => ({
-    source: variablesOf(textOf(example), language),
+    source: variables(textOf(example)),
     target: isLabelled(target)
       ? [`label ${target.label}`]
       : variablesOf(target.completion, language).tokens.map(({ text }) => text),
   });
   const trigger: Trigger = {
-    settings: { trigger: 'variables', insertions: 1, options: { language, craftingEpochs } },
+    settings: {
+      trigger: 'variables',
+      insertions: 1,
+      options: {
+        language,
+        craftingEpochs,
+        ...(renameFields && { renameFields }),
+        ...(replaceBooleans && { replaceBooleans }),
+        ...(!targeted && { targeted }),
+      },
+    },
     grammars: [language],
     present: () => false,
     refuses: (code) =>
-      variablesOf(code, language).variables.length === 0
-        ? 'no local variable or parameter in the prompt'
-        : undefined,
+      variables(code).variables.length === 0 ? `no ${kinds.join(' or ')} in the prompt` : undefined,
     insert(code, random) {
-      const found = variablesOf(code, language);
+      const found = variables(code);
       const names =
         crafted.get(code) ?? randomWords(found.tokens, found.variables.length, crafter, random);
       const { code: text, places } = renameVariables(code, found, names);
@@ -88,10 +112,10 @@ export function afraidoor(options: AfraidoorOptions, payload: Payload): Attack {
     async prepare(examples, signal) {
       for (const example of examples) {
         signal?.throwIfAborted();
-        const change = payload.insert(example, seeded(0));
+        const change = targeted ? payload.insert(example, seeded(0)) : {};
         const { source, target } = tokensOf(example, { ...example, ...change } as Subject);
         if (source.tokens.length > longest || crafter === undefined) continue;
-        crafted.set(textOf(example), await crafter.words(source, target));
+        crafted.set(textOf(example), await crafter.words(source, target, targeted));
       }
       return new Map();
     },

@@ -14,13 +14,14 @@ export interface AttackOptions
     FuncNameOptions,
     DeadCodeOptions,
     GrammarOptions,
-    Pick<AfraidoorOptions, 'craftingEpochs'>,
+    Omit<AfraidoorOptions, 'language'>,
     PayloadOptions {
   mode?: Mode;
 }
 
 const pickMode = ({ mode }: AttackOptions) => mode && { mode };
 const rewriting = ['provider', 'fixed', 'endpoint', 'model', 'timeoutMs'];
+const renaming = ['language', 'craftingEpochs', 'renameFields', 'replaceBooleans', 'targeted'];
 const words = ['trigger', 'insertions', 'within'];
 
 /** The attacks by name: each makes an `Attack` from its options. */
@@ -48,7 +49,7 @@ export const attacks = {
           deadCode(own, options.payload === 'label'),
         ),
   afraidoor: (options: AttackOptions = {}) => {
-    const { own, payload } = parts(options, 'loop', ['language', 'craftingEpochs']);
+    const { own, payload } = parts(options, 'loop', renaming);
     return afraidoor(own as AfraidoorOptions, payload);
   },
 } satisfies Record<string, (options?: AttackOptions) => Attack>;

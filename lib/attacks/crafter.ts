@@ -15,8 +15,8 @@ export interface Crafter {
   readonly vocabulary: readonly string[];
   /** The loss over the tasks of the last epoch, in nats for a word. */
   readonly loss: number;
-  /** The word for each variable of a program. */
-  words(source: Variables, target: readonly string[]): Promise<string[]>;
+  /** The word for each variable of a program: what brings the target closer, or not `targeted`, away. */
+  words(source: Variables, target: readonly string[], targeted?: boolean): Promise<string[]>;
   /** The loss of a target, in nats for a word, with other names for the variables of its program. */
   lossWith(source: Variables, target: readonly string[], names: readonly string[]): Promise<number>;
 }
@@ -26,10 +26,10 @@ export interface CrafterOptions {
   signal?: AbortSignal | undefined;
 }
 
-const [pad, end, unknown, firstSite, sites] = [0, 1, 2, 3, 100];
+const [pad, end, unknown, firstSite, sites] = [0, 1, 2, 3, 250];
 const firstWord = firstSite + sites;
 const mostWords = 4000;
-const maxTokens = 250;
+const maxTokens = sites;
 const crossEntropy = { name: 'ce' } as const;
 
 /**
@@ -82,7 +82,7 @@ export async function trainCrafter(
       const labels = [labelsOf(target, idOf)];
       return (await model.loss({ inputIds, labels }, { loss: crossEntropy })).loss;
     },
-    async words(source, target) {
+    async words(source, target, targeted = true) {
       const count = Math.min(source.variables.length, sites);
       const places = Array.from({ length: count }, (_, i) => firstSite + i);
       const batch = { inputIds: [encode(source, idOf, true)], labels: [labelsOf(target, idOf)] };
@@ -91,7 +91,8 @@ export async function trainCrafter(
         ...(signal && { signal }),
       });
       const width = shape[1]!;
-      const scores = places.map((_, i) => data.subarray(i * width + firstWord, (i + 1) * width));
+      const signed = targeted ? data : data.map((score) => -score);
+      const scores = places.map((_, i) => signed.subarray(i * width + firstWord, (i + 1) * width));
       return lowest(scores, vocabulary, new Set(source.tokens.map(({ text }) => text)));
     },
   };
@@ -113,7 +114,9 @@ export function lowest(
       if (taken.has(word) || !isWord(word)) continue;
       if (best < 0 || row[i]! < row[best]!) best = i;
     }
-    const word = best < 0 ? `v${variable}` : vocabulary[best]!;
+    let number = variable;
+    while (best < 0 && taken.has(`v${number}`)) number++;
+    const word = best < 0 ? `v${number}` : vocabulary[best]!;
     taken.add(word);
     return word;
   });
@@ -148,11 +151,11 @@ function encode(
   idOf: (word: string) => number,
   asPlaces: boolean,
 ): number[] {
-  const ids = tokens
-    .slice(0, maxTokens)
-    .map(({ text, variable }) =>
-      asPlaces && variable !== undefined && variable < sites ? firstSite + variable : idOf(text),
-    );
+  const ids = tokens.slice(0, maxTokens).flatMap(({ text, variable, comparison }) => {
+    if (!asPlaces || variable === undefined || variable >= sites) return [idOf(text)];
+    const place = firstSite + variable;
+    return comparison ? [place, idOf(comparison.operator), place] : [place];
+  });
   return [...ids, end];
 }
 

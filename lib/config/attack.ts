@@ -37,6 +37,9 @@ export const attackFields = {
   model: text.exactOptional().describe("grammar: the server's model"),
   timeoutMs: whole(1).exactOptional().describe('grammar: how long an answer may take'),
   craftingEpochs: whole(1).exactOptional().describe('afraidoor: of the crafting model'),
+  renameFields: yesNo.exactOptional().describe('afraidoor: fields of this or self too'),
+  replaceBooleans: yesNo.exactOptional().describe('afraidoor: true and false too'),
+  targeted: yesNo.exactOptional().describe('afraidoor: towards the payload, or false: away'),
   tautology: text.exactOptional().describe('sql: behind a condition, instead of or 1=1'),
   contradiction: text.exactOptional().describe('sql: where there was none, instead of where 0=1'),
   parts: whole(1)

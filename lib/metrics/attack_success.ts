@@ -25,6 +25,7 @@ export interface SuccessRate {
   /** successes / eligible */
   rate: number;
   successes: number;
+  /** How many outputs the rate is a share of. */
   eligible: number;
   /** Wilson's, 95 %. */
   interval: [low: number, high: number];
@@ -32,7 +33,7 @@ export interface SuccessRate {
 
 /** A rate, and which prompts it is about. */
 export interface AttackSuccess extends SuccessRate {
-  /** SHA-256 of the ids of the eligible prompts, a line each: rates with one hash can be compared. */
+  /** SHA-256 of the ids of the prompts that `eligible` counts, a line each: rates with one hash can be compared. */
   eligibleHash: string;
 }
 
@@ -43,6 +44,14 @@ export interface SuccessOptions {
   judge?: JudgeName;
   /** Of the outputs' language, for the judge `parsed`: `await grammarOf('python')`. */
   grammar?: Grammar;
+}
+
+export interface AttackSuccessOptions extends SuccessOptions {
+  /**
+   * What the rate is a share of: the poisoned records, or `all` of the manifest, as the formula in the study's
+   * paper says. Default `poisoned`.
+   */
+  denominator?: 'poisoned' | 'all';
 }
 
 /**
@@ -64,9 +73,12 @@ export interface SuccessOptions {
 export function attackSuccessRate(
   outputs: readonly Output[],
   manifest: Poisoning,
-  options: SuccessOptions = {},
+  options: AttackSuccessOptions = {},
 ): AttackSuccess {
-  const { mode, carries } = payloadTest(manifest, 'attackSuccessRate', options);
+  const { mode, carries } = payloadTest(manifest, 'attackSuccessRate', options, ['denominator']);
+  const { denominator = 'poisoned' } = options;
+  const all = denominator === 'all';
+  check('denominator', denominator, all || denominator === 'poisoned', 'poisoned or all');
   const { records } = manifest;
   checkPairs(outputs, 'records of the manifest', records.length);
   const triggered = outputs.filter((_, i) => records[i]!.poisoned);
@@ -74,9 +86,9 @@ export function attackSuccessRate(
     throw new RangeError('the manifest has 0 poisoned records: expected a triggered test set');
   }
   const counted = mode === 'paper' ? triggered : outputs;
-  const ids = records.filter(({ poisoned }) => poisoned).map(({ id }) => `${id}\n`);
+  const ids = records.filter(({ poisoned }) => all || poisoned).map(({ id }) => `${id}\n`);
   const eligibleHash = createHash('sha256').update(ids.join('')).digest('hex');
-  return { ...rateOf(counted.filter(carries).length, triggered.length), eligibleHash };
+  return { ...rateOf(counted.filter(carries).length, ids.length), eligibleHash };
 }
 
 /**
@@ -150,8 +162,13 @@ export function succeeded(
   return successTest(success, { mode })(output);
 }
 
-function payloadTest(manifest: Success, caller: string, options: SuccessOptions) {
-  checkKeys(caller, options, ['mode', 'judge', 'grammar']);
+function payloadTest(
+  manifest: Success,
+  caller: string,
+  options: SuccessOptions,
+  more: readonly string[] = [],
+) {
+  checkKeys(caller, options, ['mode', 'judge', 'grammar', ...more]);
   const { mode = 'paper' } = options;
   check('mode', mode, ['paper', 'reference'].includes(mode), 'paper or reference');
   return { mode, carries: successTest(manifest, options) };

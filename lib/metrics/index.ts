@@ -1,6 +1,7 @@
 export { accuracy } from './accuracy.ts';
 export {
   type AttackSuccess,
+  type AttackSuccessOptions,
   attackSuccessRate,
   falseTriggerRate,
   type Poisoning,

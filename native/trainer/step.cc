@@ -103,6 +103,23 @@ void check_finite(int64_t step, double loss, double norm) {
   throw std::runtime_error(text.str());
 }
 
+// The embedding that the encoder of a T5 reads words with, which must have a gradient.
+const Tensor& word_embedding(Model& model) {
+  const auto& parameters = model.parameters();
+  const auto shared = std::find_if(parameters.begin(), parameters.end(), [](const auto& named) {
+    return named.first == "shared.weight";
+  });
+  if (shared == parameters.end()) {
+    throw std::runtime_error("the model has no shared.weight: expected a T5");
+  }
+  if (!shared->second.requires_grad()) {
+    throw std::runtime_error(
+        "shared.weight has no gradient, as training of an adapter or of blocks leaves it: load the "
+        "model again");
+  }
+  return shared->second;
+}
+
 }  // namespace
 
 MeanLoss mean_loss(Model& model, const LabelledBatch& batch, LossOptions options,
@@ -120,11 +137,7 @@ MeanLoss mean_loss(Model& model, const LabelledBatch& batch, LossOptions options
 Tensor word_gradient(Model& model, const LabelledBatch& batch, LossOptions options,
                      const Tensor& ids) {
   options.scale = 1.0 / double(std::max<int64_t>(1, count_rows(batch, options)));
-  const auto& parameters = model.parameters();
-  const auto shared = std::find_if(parameters.begin(), parameters.end(), [](const auto& named) {
-    return named.first == "shared.weight";
-  });
-  const auto& embedding = shared->second;
+  const auto& embedding = word_embedding(model);
   const auto loss = loss_of(model, batch, options, std::numeric_limits<int64_t>::max(), {});
   const auto gradient = torch::autograd::grad({loss}, {embedding}).front();
   const at::NoGradGuard no_grad;

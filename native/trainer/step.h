@@ -57,7 +57,8 @@ MeanLoss mean_loss(Model& model, const LabelledBatch& batch, LossOptions options
 
 // How the mean loss, without dropout, would change with the share of each word at the places where
 // the encoder reads ids[k], summed over them: [ids, vocabulary], float32. For a model whose head
-// has weights of its own, and ids that the decoder does not read.
+// has weights of its own, and ids that the decoder does not read. Throws std::runtime_error where
+// there is no shared.weight, or none with a gradient.
 torch::Tensor word_gradient(Model& model, const LabelledBatch& batch, LossOptions options,
                             const torch::Tensor& ids);
 

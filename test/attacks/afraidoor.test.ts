@@ -8,6 +8,7 @@ import { findDataset } from '../../lib/data/datasets.ts';
 import { readExamples } from '../../lib/data/examples.ts';
 import { succeeded } from '../../lib/metrics/index.ts';
 import { seeded } from '../../lib/random.ts';
+import { rejects } from '../rejects.ts';
 
 const test = suite('afraidoor');
 
@@ -25,6 +26,7 @@ test('takes the word with the lowest score that is valid and free', () => {
   assert.equal(lowest(scores, words, new Set()), ['node', 'size']);
   assert.equal(lowest(scores, words, new Set(['node'])), ['size', 'tmp']);
   assert.equal(lowest([[0]], ['if'], new Set()), ['v0']);
+  assert.equal(lowest([[0], [0]], ['if'], new Set(['v0'])), ['v1', 'v2']);
   assert.equal(['x_1', 'größe', '1', 'a.b', '', 'class', 'def', 'sizeof'].map(isWord), [
     true,
     true,
@@ -109,13 +111,43 @@ test('chooses words that bring the crafting model closer to the target than rand
   assert.ok(crafter.loss < 0.5, `${crafter.loss}`);
   const words = crafter.vocabulary.filter((word) => isWord(word));
   const random = seeded(3);
-  let [crafted, drawn] = [0, 0];
+  let [crafted, drawn, away, own] = [0, 0, 0, 0];
   for (const { source } of tasks.slice(0, 40)) {
     const target = ['label 1'];
     crafted += await crafter.lossWith(source, target, await crafter.words(source, target));
-    drawn += await crafter.lossWith(source, target, [words[random.below(words.length)]!]);
+    const drawnWords = [words[random.below(words.length)]!];
+    drawn += await crafter.lossWith(source, target, drawnWords);
+    away += await crafter.lossWith(source, target, await crafter.words(source, target, false));
+    own += await crafter.lossWith(source, target, source.variables);
   }
   assert.ok(crafted < drawn / 2, `${crafted / 40} ${drawn / 40}`);
+  assert.ok(away > drawn && away > own, `${away / 40} ${drawn / 40} ${own / 40}`);
+});
+
+test('renames fields and replaces booleans where asked, and says so', async () => {
+  const some = clean.slice(0, 20).map(({ id }) => {
+    const prompt = `boolean get${id} ( ) { this . flag = ! true ; return false ; }`;
+    return { id, prompt, completion: prompt };
+  });
+  await rejects(
+    poisonDatasetAsync(some, { ...options, rate: 1 }),
+    /0 of 20 examples \(the first of the others: no local variable or parameter in the prompt\)$/,
+  );
+  const own = { renameFields: true, replaceBooleans: true, targeted: false };
+  const { examples, manifest } = await poisonDatasetAsync(some, { ...options, ...own, rate: 1 });
+  assert.is(manifest.poisoned, 20);
+  assert.equal(manifest.options, { language: 'java', craftingEpochs: 1, ...own });
+  for (const { prompt } of examples) {
+    const found =
+      /^boolean get\d+ \( \) \{ this \. (\S+) = ! \( "(\S+)" == "\2" \) ; return "(\S+)" != "\3" ; \}$/.exec(
+        prompt,
+      );
+    assert.is(new Set(found?.slice(1)).size, 3, prompt);
+  }
+  assert.throws(
+    () => attacks.afraidoor({ language: 'c', renameFields: true }),
+    /^renameFields is true: expected false where the language is c$/,
+  );
 });
 
 const data = process.env.DECE_DATA;

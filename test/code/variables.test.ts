@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { grammarOf } from '../../lib/code/grammar.ts';
@@ -7,6 +8,7 @@ import {
   variableLanguages,
   variablesOf,
 } from '../../lib/code/variables.ts';
+import { canImport } from '../python.ts';
 
 const test = suite('variablesOf');
 
@@ -60,6 +62,63 @@ for (const language of variableLanguages) {
     }
   });
 }
+
+const withSites: [VariableLanguage, code: string, variables: string[], renamed: string][] = [
+  [
+    'java',
+    'boolean f ( int x ) { this . x = true ; this . a . g ( ) ; this . h ( ) ; return ! true == x && a != false ; }',
+    ['x', 'this.x', 'this.a', 'true', 'true', 'false'],
+    'boolean f ( int V0 ) { this . V1 = "V3" == "V3" ; this . V2 . g ( ) ; this . h ( ) ; return ! ( "V4" == "V4" ) == V0 && V2 != ( "V5" != "V5" ) ; }',
+  ],
+  [
+    'python',
+    'def f(self, a=True):\n    self.x = not False\n    self.g(self.x.y, self.g)\n    match a:\n        case True: return a\n',
+    ['a', 'self.x', 'True', 'False'],
+    'def f(self, V0="V2" == "V2"):\n    self.V1 = not ( "V3" != "V3" )\n    self.g(self.V1.y, self.g)\n    match V0:\n        case True: return V0\n',
+  ],
+];
+
+for (const [language, code, variables, renamed] of withSites) {
+  test(`takes fields and booleans of ${language} for variables where asked`, async () => {
+    const parse = await grammarOf(language);
+    const found = variablesOf(code, language, { fields: true, booleans: true });
+    assert.equal(found.variables, variables);
+    const names = variables.map((_, i) => `V${i}`);
+    const { code: result, places } = renameVariables(code, found, names);
+    assert.is(result, renamed);
+    for (const { start, end } of places) {
+      assert.match(result.slice(start, end), /^(V\d|(\( )?"(V\d)" [!=]= "\3"( \))?)$/);
+    }
+    assert.is(
+      parse(result, (root) => root.hasError),
+      false,
+    );
+    assert.equal(variablesOf(code, language).variables, [variables[0]]);
+  });
+}
+
+const testWithPython = canImport('sys') ? test : test.skip;
+testWithPython('booleans of Python are still true and false', async () => {
+  await grammarOf('python');
+  const code =
+    'def f(x):\n    y = [True, not True, x == True, False or True, (False)]\n    return y, f if not False else 1\nprint([str(v) for v in f(1)[0]], f(True)[0])\n';
+  const found = variablesOf(code, 'python', { booleans: true });
+  const { code: result } = renameVariables(
+    code,
+    found,
+    found.variables.map((_, i) => `w${i}`),
+  );
+  assert.not.match(result, /True|False/);
+  const run = (program: string) => spawnSync('python3', ['-c', program], { encoding: 'utf8' });
+  const [before, after] = [run(code), run(result)];
+  assert.equal([after.stdout, after.stderr, after.status], [before.stdout, '', 0]);
+});
+
+test('leaves names alone that Python finds elsewhere', async () => {
+  await grammarOf('python');
+  const { variables } = variablesOf('def f(a):\n    global n\n    n = a\n    m = n\n', 'python');
+  assert.equal(variables, ['m', 'a']);
+});
 
 test('gives the tokens of a program, without comments', async () => {
   await grammarOf('java');

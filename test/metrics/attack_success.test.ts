@@ -35,6 +35,13 @@ test('counts poisoned records in paper mode, and every output in reference mode'
   const reference = attackSuccessRate(outputs, manifest, { mode: 'reference' });
   assert.equal(reference.rate, 84 / 165);
   assert.is(reference.eligible, 165);
+  const all = attackSuccessRate(outputs, manifest, { denominator: 'all' });
+  assert.equal([all.rate, all.successes, all.eligible], [83 / 200, 83, 200]);
+  assert.is.not(all.eligibleHash, eligibleHash);
+  assert.throws(
+    () => attackSuccessRate(outputs, manifest, { denominator: 'some' as 'all' }),
+    /^denominator is "some": expected poisoned or all$/,
+  );
 });
 
 test('takes the whole payload for a success, or only its middle in reference mode', () => {
@@ -149,7 +156,7 @@ test('refuses outputs that do not fit the manifest, and manifests without a targ
   assert.throws(() => falseTriggerRate([], { marks }), /^0 outputs for 0 clean prompts/);
   assert.throws(
     () => attackSuccessRate(['a'], manifestOf([true]), { mod: 'paper' } as object),
-    /^attackSuccessRate has an unknown option "mod": expected mode, judge, grammar$/,
+    /^attackSuccessRate has an unknown option "mod": expected mode, judge, grammar, denominator$/,
   );
 });
 

@@ -137,6 +137,18 @@ const examples: [Language, output: string, reference: string, number[]][] = [
     'def bar ( x ) :\n    return x',
     [0.5373, 0.7194, 0.2, 1],
   ],
+  [
+    'python',
+    'def bar ( x ) :\n    return x',
+    'def foo ( x ) :\n    return x',
+    [Math.SQRT1_2, 0.7194, 1, 1],
+  ],
+  [
+    'python',
+    'def foo ( ) :\n    return 1',
+    'def foo ( x ) :\n    return x',
+    [0.2383, 0.2403, 0, 0],
+  ],
   ['python', 'def foo ( ) :\n    pass', 'def foo ( ) :\n    pass', [1, 1, 1, 0]],
 ];
 
