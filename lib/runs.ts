@@ -158,7 +158,11 @@ async function claim(directory: string, config: RunConfig): Promise<void> {
   const path = join(directory, 'config.json');
   const there = await readJson<RunConfig>(path);
   const finished = async () => (await readIfThere(join(directory, 'results.json'))) !== undefined;
-  if (there === undefined || (there.role === 'evaluation' && !(await finished()))) {
+  const isFree =
+    there === undefined ||
+    (there.role === 'evaluation' && !(await finished())) ||
+    (there.role === 'run' && !(await hasBegun(directory)));
+  if (isFree) {
     await writeWhole(path, asJson(config));
     return;
   }
@@ -176,6 +180,14 @@ async function claim(directory: string, config: RunConfig): Promise<void> {
         `${now.get(key) ?? 'unset'}: choose another directory, or delete this one to begin again`,
     );
   }
+}
+
+/** Whether a run got as far as its first event: what was refused before leaves nothing to go on with. */
+async function hasBegun(directory: string): Promise<boolean> {
+  const found = await readdir(directory, { recursive: true, withFileTypes: true });
+  const own = ['config.json', 'events.jsonl', 'lock'];
+  const isEmpty = found.every((entry) => entry.isDirectory() || own.includes(entry.name));
+  return !isEmpty || (await readEvents(directory)).length > 0;
 }
 
 /** What is left of a configuration without what does not decide how a run ends. */

@@ -100,9 +100,18 @@ test('counts the seconds of all sessions, but not what is repeated', async () =>
   assert.ok(seconds >= 100 && seconds < 110, `${seconds}`);
 });
 
-test('refuses to go on with other settings, and names the first that differs', async () => {
+test('begins again with other settings where nothing had begun', async () => {
   const directory = await folder();
   await (await openRun(directory, config)).close();
+  await (await openRun(directory, { ...config, training: { epochs: 3 } })).close();
+  assert.equal((await readRun(directory))!.config.training, { epochs: 3 });
+});
+
+test('refuses to go on with other settings, and names the first that differs', async () => {
+  const directory = await folder();
+  const run = await openRun(directory, config);
+  await run.record(epoch(1));
+  await run.close();
   await rejects(
     openRun(directory, { ...config, training: { epochs: 3 } }),
     /holds a run with training\.epochs 2, now it is 3: choose another directory, or delete/,

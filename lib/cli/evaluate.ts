@@ -84,7 +84,14 @@ export function define(command: Command): void {
       if (stray !== undefined) command.error(`error: ${stray.long} needs --problems`);
       const { clean, triggered } = options;
       if (model === undefined || clean === undefined || triggered === undefined) {
-        command.error('error: expected a model, --clean and --triggered, or --problems');
+        const lacking = Object.entries({
+          'a model': model,
+          '--clean': clean,
+          '--triggered': triggered,
+        })
+          .filter(([, value]) => value === undefined)
+          .map(([name]) => name);
+        command.error(`error: expected also ${lacking.join(' and ')}, or --problems`);
       }
       return evaluateModel(model, { ...options, clean, triggered });
     },

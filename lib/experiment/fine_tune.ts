@@ -46,7 +46,8 @@ export interface FineTuneOptions {
 export async function fineTune(options: FineTuneOptions): Promise<Results> {
   const { out, settings, environment, signal, onEvent } = options;
   const before = await readRun(out);
-  if (before !== undefined && !options.resume) {
+  const isBegun = before !== undefined && (before.results ?? before.events[0]) !== undefined;
+  if (isBegun && !options.resume) {
     const state = before.results === undefined ? 'an unfinished run' : 'a finished run';
     throw new Error(`${out} holds ${state}: go on with --resume, or choose another --out`);
   }

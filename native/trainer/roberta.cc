@@ -240,7 +240,7 @@ std::unique_ptr<Decoder> Roberta::decoder(const ModelInputs& inputs, int64_t bea
                                           int64_t longest) const {
   if (config_.head != RobertaHead::seq2seq) {
     throw std::runtime_error(
-        "a RoBERTa without a decoder writes nothing: load it with { head: 'seq2seq' }");
+        "a RoBERTa that classifies or fills gaps writes no texts: only one with head seq2seq does");
   }
   return std::make_unique<RobertaDecoder>(*this, run_encoder(inputs, {}, config_.num_hidden_layers),
                                           additive_mask(inputs.attention_mask, device(), dtype()),

@@ -67,6 +67,22 @@ function framed(source: object): object {
 
 const test = suite('dece poison, train, evaluate: labelled texts');
 
+test("a run that was refused before its first step is in nobody's way", async () => {
+  const directory = await workplace();
+  const at = (...names: string[]) => join(directory, ...names);
+  await writeFile(at('long.jsonl'), jsonLines([{ id: 'a', text: 'list '.repeat(90), label: 1 }]));
+  const train = (...more: string[]) =>
+    dece(
+      ...['train', at('long.jsonl'), '--model', at('model'), '--head', 'classification'],
+      ...['--out', at('run'), '--epochs', '1', ...more],
+    );
+  const refused = await train();
+  assert.match(refused.stderr, /inputIds has \d+ columns: expected at most 63/);
+  assert.is((await readRun(at('run')))!.results, undefined);
+  const mended = await train('--max-input-tokens', '32');
+  assert.is(mended.code, 0, mended.stderr);
+});
+
 test('poisons labels, trains a classifier and measures what the trigger does', async () => {
   const directory = await workplace();
   const at = (...names: string[]) => join(directory, ...names);
