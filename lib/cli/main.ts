@@ -65,7 +65,7 @@ const commands: Record<string, { summary: string; load: () => Promise<CommandMod
 async function main(argv: readonly string[]): Promise<void> {
   const program = new Command('dece')
     .description('Train code models on data you do not trust.')
-    .version(await version(), '-V, --version')
+    .version(await (await import('../environment.ts')).packageVersion(), '-V, --version')
     .exitOverride()
     .showHelpAfterError('(add --help for what there is)')
     .addHelpText('after', '\nDECE_DEBUG=1 shows where an error comes from.');
@@ -80,12 +80,6 @@ async function main(argv: readonly string[]): Promise<void> {
   }
   if (argv.length === 0) program.help();
   await program.parseAsync(argv, { from: 'user' });
-}
-
-async function version(): Promise<string> {
-  const { readFile } = await import('node:fs/promises');
-  const text = await readFile(new URL('../../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(text) as { version: string }).version;
 }
 
 const upper = (text: string) => text.slice(0, 1).toUpperCase() + text.slice(1);

@@ -47,7 +47,7 @@ export async function encodeExamples(
   if (examples.length === 0)
     throw new RangeError(`${what} is empty: expected at least one example`);
   const encode = encoderOf(model, options);
-  const cache = IdCache.for(examples, model, options);
+  const cache = await IdCache.for(examples, model, options);
   const cached = await cache?.read();
   if (cached !== undefined && agrees(cached, examples, encode)) return cached;
   const encoded = await encodeAll(what, examples, encode, options.signal);
