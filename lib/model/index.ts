@@ -329,6 +329,15 @@ export class Model {
     return prompts.map((prompt) => texts.prompt(prompt, maxInputTokens).value);
   }
 
+  /** What a classifier reads of each text, or pair of texts; otherwise as promptIds. */
+  textIds(
+    examples: readonly Pick<LabelledExample, 'text' | 'pair'>[],
+    maxInputTokens = Number.POSITIVE_INFINITY,
+  ): number[][] {
+    const texts = new Texts(tokenizerOf(this), this.resolved);
+    return examples.map((example) => texts.labelled(example, maxInputTokens).value);
+  }
+
   /**
    * What the model writes for each prompt, in their order. Prompts of like length share a batch.
    *
@@ -382,11 +391,7 @@ export class Model {
     if (this.classes === undefined) {
       throw new TypeError("the model is no classifier: load it with { head: 'classification' }");
     }
-    const texts = new Texts(tokenizerOf(this), this.resolved);
-    const encoded = examples.map((example, index) => ({
-      index,
-      ids: texts.labelled(example, maxInputTokens).value,
-    }));
+    const encoded = this.textIds(examples, maxInputTokens).map((ids, index) => ({ index, ids }));
     encoded.sort((a, b) => b.ids.length - a.ids.length); // as in generate
 
     const found = new Array<number>(examples.length);

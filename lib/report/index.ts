@@ -33,9 +33,7 @@ export async function writeReport(directory: string, path: string): Promise<Repo
   const groups = groupRuns(records);
   if (groups.length === 0) {
     throw new Error(
-      records.some(({ config }) => config.task === 'classification')
-        ? `${directory} holds classifiers only: \`dece evaluate\` prints what it measures of each`
-        : `${directory} holds no run with an attack: a report compares those of \`dece run\``,
+      `${directory} holds no run with an attack: a report compares those of \`dece run\``,
     );
   }
   await compare(groups);

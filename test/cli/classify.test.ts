@@ -135,7 +135,12 @@ test('poisons labels, trains a classifier and measures what the trigger does', a
   const stray = await dece('evaluate', at('run', 'model'), ...files, '--language', 'java');
   assert.match(stray.stderr, /language is "java": expected none, as a classifier answers with/);
   const report = await dece('report', at('run'));
-  assert.match(report.stderr, /run holds classifiers only: `dece evaluate` prints/);
+  assert.match(report.stdout, /^BadPre at 20 % on poisoned\.jsonl$/m);
+  const row = new RegExp(
+    `^Cross-entropy .* ${found} of 20 +${(100 * metrics.accuracy).toFixed(2)} %`,
+    'm',
+  );
+  assert.match(report.stdout, row);
   await rm(directory, { recursive: true });
 });
 
