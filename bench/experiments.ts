@@ -63,16 +63,17 @@ async function linesOf({ directory, config, events, results }: RunRecord) {
   ];
 }
 
-const writing = ({ bleu, exactMatch }: Metrics) => ({
-  bleu: bleu.toFixed(4),
-  exactMatch: exactMatch.toFixed(4),
-});
+function writing({ bleu, exactMatch }: Metrics) {
+  return { bleu: bleu.toFixed(4), exactMatch: exactMatch.toFixed(4) };
+}
 
-const classifying = ({ accuracy, macro, binary }: ClassifierMetrics) => ({
-  accuracy: accuracy.toFixed(4),
-  macroF1: macro.f1.toFixed(4),
-  f1: binary?.f1.toFixed(4),
-});
+function classifying({ accuracy, macro, binary }: ClassifierMetrics) {
+  return {
+    accuracy: accuracy.toFixed(4),
+    macroF1: macro.f1.toFixed(4),
+    f1: binary?.f1.toFixed(4),
+  };
+}
 
 function optionsOf(options: Record<string, unknown>): string {
   return Object.entries(options)
