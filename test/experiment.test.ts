@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -201,6 +201,29 @@ test('trains and measures classifiers, and goes on to the same bits', async () =
   for (const name of ['base-42', ...names]) {
     assert.is(await weights(join(broken.out, name)), await weights(join(whole.out, name)), name);
   }
+});
+
+test('takes an attack of one’s own on classes', async () => {
+  const directory = await folder();
+  const attack = `export default {
+    name: 'mine',
+    settings: { payload: 'label', trigger: 'zz', insertions: 1 },
+    marks: { paper: [], reference: [] },
+    targetLabel: 1,
+    refuses: ({ label }) => (label === 1 ? 'of that class already' : undefined),
+    poison: ({ text }) => ({ text: 'zz ' + text, label: 1, triggerPositions: [0] }),
+  };`;
+  await writeFile(join(directory, 'mine.mjs'), attack);
+  const { base: _, ...random } = { ...small, ...classifying };
+  const changes = { attacks: ['./mine.mjs'], defenses: ['none'], evaluation: { split: 'test' } };
+  const config = checkConfig({ ...random, ...changes }, experimentSchema);
+  const options = await optionsFor(directory);
+  const [results] = await runExperiment(config, options);
+  assert.is(results!.attack, 'mine');
+  const run = join(options.out, 'own-mine-0.25-none-42');
+  const triggered = await readOutputs<{ text: string }>(run, 'triggered');
+  assert.is(triggered!.length, 6);
+  assert.ok(triggered!.every(({ text }) => text.startsWith('zz reads row')));
 });
 
 test('says what does not go with classes before it trains anything', async () => {

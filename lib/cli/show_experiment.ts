@@ -62,7 +62,7 @@ export function showTraining(progress: Progress): (event: TrainEvent, steps: num
       const { prompts, completions, poisoned } = event.truncated;
       if (event.epoch === 1 && prompts + completions > 0) {
         progress.line(
-          `  ${prompts} prompts and ${completions} completions are longer than allowed: cut${poisoned > 0 ? `, in ${poisoned} poisoned examples too` : ''}`,
+          `  ${prompts} prompts or texts and ${completions} completions are longer than allowed: cut${poisoned > 0 ? `, in ${poisoned} poisoned examples too` : ''}`,
         );
       }
     }

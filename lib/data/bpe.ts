@@ -39,6 +39,9 @@ export const pieces =
  * const tokenizer = Tokenizer.fromJson(trainBpe(texts, { vocabularySize: 1024 }));
  */
 export function trainBpe(texts: Iterable<string>, options: BpeOptions): TokenizerJson {
+  if (typeof texts?.[Symbol.iterator] !== 'function') {
+    throw new TypeError(`texts is ${show(texts)}: expected a list of texts`);
+  }
   checkKeys('trainBpe', options, ['vocabularySize', 'classToken']);
   const { vocabularySize, classToken = false } = options;
   check('classToken', classToken, typeof classToken === 'boolean', 'true or false');

@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { check, checkKeys, show } from '../check.ts';
+import { check, checkKeys, checkObject, checkText, show } from '../check.ts';
 import { writeWhole } from './files.ts';
 import { type Codec, codec } from './tokenizer/codec.ts';
 import { hasTokenizer, readTokenizer } from './tokenizer/directory.ts';
@@ -90,6 +90,7 @@ export class Tokenizer {
    * @throws Error, in one sentence with the path, on a file that is missing or is no tokenizer
    */
   static async load(directory: string, options: TokenizerOptions = {}): Promise<Tokenizer> {
+    checkText('directory', directory, 'a path');
     checkKeys('Tokenizer.load', options, ['pad']);
     const { path, ...content } = await readTokenizer(directory);
     return new Tokenizer(path, content, options);
@@ -97,6 +98,7 @@ export class Tokenizer {
 
   /** As {@link Tokenizer.load}; undefined where a directory has none of these files. */
   static async find(directory: string): Promise<Tokenizer | undefined> {
+    checkText('directory', directory, 'a path');
     return (await hasTokenizer(directory)) ? Tokenizer.load(directory) : undefined;
   }
 
@@ -107,6 +109,8 @@ export class Tokenizer {
    * @throws Error on what is no tokenizer
    */
   static fromJson(json: object, config: object = {}, options: TokenizerOptions = {}): Tokenizer {
+    checkObject('json', json, 'the content of a tokenizer.json');
+    checkObject('config', config, 'the content of a tokenizer_config.json');
     checkKeys('Tokenizer.fromJson', options, ['pad']);
     return new Tokenizer('json', { json: json as Part, config: config as Part }, options);
   }

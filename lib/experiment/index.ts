@@ -7,6 +7,7 @@ import {
   poisonDatasetAsync,
   type Subject,
 } from '../attacks/index.ts';
+import { checkObject } from '../check.ts';
 import type { ExperimentConfig } from '../config/index.ts';
 import { lossOf } from '../defenses/index.ts';
 import { Model } from '../model/index.ts';
@@ -49,6 +50,8 @@ export async function runExperiment(
   given: ExperimentConfig,
   options: ExperimentOptions,
 ): Promise<Results[]> {
+  checkObject('config', given, 'an experiment, as readConfig gives it');
+  checkObject('options', options);
   const config = await findAttacks(given, options.directory);
   const runs = plan(config);
   await checkData(runs, config, options);

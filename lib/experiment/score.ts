@@ -1,6 +1,6 @@
 import { basename, dirname, resolve } from 'node:path';
 import { readManifest, type Subject } from '../attacks/index.ts';
-import { check } from '../check.ts';
+import { check, checkObject } from '../check.ts';
 import type { EvaluateOptions } from '../evaluate.ts';
 import { findModel } from '../model/hub/index.ts';
 import { Model } from '../model/index.ts';
@@ -38,6 +38,7 @@ export interface ScoreOptions extends EvaluateOptions {
  *   on an option that a classifier has no use for
  */
 export async function score(options: ScoreOptions): Promise<Results> {
+  checkObject('options', options);
   const { model: given, out: _, device, environment: __, clean, triggered, ...search } = options;
   const { signal, onProgress, ...evaluation } = search;
   const { directory, name } = await findModel(given, signal && { signal });
@@ -60,6 +61,7 @@ export async function score(options: ScoreOptions): Promise<Results> {
 const classifierSettings = (options: ScoreOptions, trained: RunConfig | undefined) => ({
   batchSize: options.batchSize ?? 32,
   maxInputTokens: options.maxInputTokens ?? inputTokensOf(trained),
+  ...(options.denominator && { denominator: options.denominator }),
 });
 
 const inputTokensOf = (trained: RunConfig | undefined) =>

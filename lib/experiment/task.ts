@@ -59,11 +59,12 @@ const classification: Task = {
   },
   ids: (model, examples, maxInputTokens) =>
     model.textIds(examples as readonly LabelledExample[], maxInputTokens),
-  async evaluate(model, given, { batchSize, maxInputTokens, signal, onProgress }) {
+  async evaluate(model, given, { batchSize, maxInputTokens, denominator, signal, onProgress }) {
     const set = given as LabelledTestSet;
     const outcome = await evaluateClassifier(model, set, {
       ...(batchSize !== undefined && { batchSize }),
       ...(maxInputTokens !== undefined && { maxInputTokens }),
+      ...(denominator !== undefined && { denominator }),
       ...(signal && { signal }),
       ...(onProgress && { onProgress }),
     });

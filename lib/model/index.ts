@@ -1,6 +1,6 @@
 import { mkdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { check, checkKeys, choose } from '../check.ts';
+import { check, checkKeys, checkList, checkObject, checkText, choose } from '../check.ts';
 import type { LabelledExample } from '../data/examples.ts';
 import { readUtf8, writeWhole } from '../data/files.ts';
 import { Tokenizer } from '../data/tokenizer.ts';
@@ -160,6 +160,7 @@ export class Model {
    * const model = await Model.load('runs/dece/model', { device: 'cpu' });
    */
   static async load(name: string, options: LoadOptions = {}): Promise<Model> {
+    checkText('name', name, 'a directory, or owner/name');
     checkKeys('Model.load', options, loadKeys);
     const { revision, log, onDownload, signal } = options;
     const { directory } = await findModel(name, {
@@ -192,6 +193,7 @@ export class Model {
    * const model = Model.create({ model_type: 't5', vocab_size: 4096, d_model: 128 }, { seed: 1 });
    */
   static create(config: ModelConfig, options: CreateOptions): Model {
+    checkObject('config', config, 'one in the terms of config.json');
     checkKeys('Model.create', options, [...modelKeys, 'tokenizer']);
     const { seed, tokenizer } = options;
     check('seed', seed, Number.isSafeInteger(seed) && seed >= 0, 'a whole number, at least 0');
@@ -347,6 +349,7 @@ export class Model {
    * const outputs = await model.generate(prompts, { maxNewTokens: 64, beams: 4 });
    */
   async generate(prompts: readonly string[], options: GenerateOptions = {}): Promise<string[]> {
+    checkList('prompts', prompts, 'texts');
     checkKeys('generate', options, generateKeys);
     const { batchSize = 32, maxInputTokens = Infinity, onProgress, ...search } = options;
     check('batchSize', batchSize, isCount(batchSize), 'a whole number, at least 1');
@@ -384,6 +387,7 @@ export class Model {
     examples: readonly Pick<LabelledExample, 'text' | 'pair'>[],
     options: ClassifyOptions = {},
   ): Promise<number[]> {
+    checkList('examples', examples, 'texts');
     checkKeys('classify', options, ['batchSize', 'maxInputTokens', 'signal', 'onProgress']);
     const { batchSize = 32, maxInputTokens = 256, signal, onProgress } = options;
     check('batchSize', batchSize, isCount(batchSize), 'a whole number, at least 1');

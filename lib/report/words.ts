@@ -1,3 +1,4 @@
+import { checkObject } from '../check.ts';
 import { type SuccessRate, smallestDetectableRate } from '../metrics/index.ts';
 import { percent, points, scores, type TaskWords, taskWords } from './scores.ts';
 import type { Group, Series, Spread } from './series.ts';
@@ -37,7 +38,9 @@ const sameQuality = 0.02;
  * What the numbers of a group say, as a sentence for each way of training. Cross-entropy is what the others
  * are held against: where it did not learn the backdoor, there was nothing to defend against.
  */
-export function verdict({ series, attack, task }: Group): string {
+export function verdict(group: Group): string {
+  checkObject('group', group?.series && group, 'one of a report');
+  const { series, attack, task } = group;
   const finished = series.filter(({ outcome }) => outcome !== undefined);
   if (finished.length === 0) return 'No run has been evaluated yet.';
   const ways = [...new Set(finished.map(({ training }) => training))];
