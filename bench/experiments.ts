@@ -55,12 +55,17 @@ async function linesOf({ directory, config, events, results }: RunRecord) {
   };
 
   const curve = events.flatMap(({ type, epoch, split, metrics }) =>
-    type === 'metrics' ? [line(split as string, epoch, metrics as AnyMetrics)] : [],
+    type === 'metrics' ? [line(curveOf(split), epoch, metrics as AnyMetrics)] : [],
   );
   return [
     ...curve,
     line('test', events.at(-1)?.epoch ?? 0, results.metrics as unknown as AnyMetrics),
   ];
+}
+
+/** What curves were measured on; of the test split it may have been a part. */
+function curveOf(split: unknown): string {
+  return split === 'test' ? 'test, curve' : String(split);
 }
 
 function writing({ bleu, exactMatch }: Metrics) {
