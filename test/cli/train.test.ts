@@ -141,7 +141,7 @@ test('stops on Ctrl-C, says how to go on, and ends with the same bits', async ()
   child.kill('SIGINT');
   const { code, stderr } = await ended;
   assert.is(code, 130, stderr);
-  const command = /go on with\n {2}dece (.*--resume)\n$/.exec(stderr)?.[1];
+  const command = /go on with\n {2}npx dece (.*--resume)\n$/.exec(stderr)?.[1];
   assert.ok(command, stderr);
   const resumed = await dece(...command.split(' '));
   assert.is(resumed.code, 0, resumed.stderr);
