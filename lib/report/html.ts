@@ -105,9 +105,15 @@ function cells(series: Series, outcome: Outcome, measured: readonly ScoreName[])
     `<td><strong>${percent(rate.rate)}</strong> <small>${interval(rate)} · ${rate.successes} of ${rate.eligible}</small>${bar}</td>`,
     ...measured.map((name, i) => {
       const found = outcome.scores[name];
-      const text = found === undefined ? '' : spreadText(found, scores[name].format);
-      if (name === 'exactMatch') return two(text, copiesText(outcome));
-      return i === 0 ? `<td><strong>${text}</strong></td>` : `<td>${text}</td>`;
+      if (found === undefined) return '<td></td>';
+      const { format } = scores[name];
+      const [mean, low, high] = [found.mean, found.low, found.high].map(format);
+      const notes = [
+        ...(low === high ? [] : [`${low}–${high}`]),
+        ...(name === 'exactMatch' ? [copiesText(outcome)] : []),
+      ].filter((note) => note !== '');
+      const small = notes.map((note) => `<small>${note}</small>`).join('');
+      return `<td>${i === 0 ? `<strong>${mean}</strong>` : mean}${small}</td>`;
     }),
     right === undefined
       ? '<td></td>'

@@ -108,12 +108,14 @@ export function notes({ series, task }: Group): string[] {
   const words = taskWords[task];
   const counts = series.flatMap(({ outcome }) => outcome?.attackSuccessRate.eligible ?? []);
   const smallest = [...new Set(counts)].map(
-    (count) => `${percent(smallestDetectableRate(count))} with ${count} ${words.inputs}`,
+    (count) => `${smallText(smallestDetectableRate(count))} with ${count} ${words.inputs}`,
   );
   const limit = `Rates that this test cannot tell from zero: below ${and(smallest)} (95 %).`;
   const compared = series.flatMap((one) => comparisonText(one, words));
   return [...(smallest.length > 0 ? [limit] : []), ...compared];
 }
+
+const smallText = (share: number) => percent(share, share < 0.001 ? 2 : 1);
 
 function comparisonText({ label, comparison }: Series, words: TaskWords): string[] {
   if (comparison === undefined) return [];
