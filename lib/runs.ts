@@ -106,6 +106,8 @@ export interface RunRecord {
   results?: Results;
   /** Of `dece evaluate` on the run's model, where that was left in its usual place. */
   evaluation?: Results;
+  /** How that was measured. */
+  evaluated?: RunConfig;
 }
 
 /** The run in `directory`, or undefined where there is none. */
@@ -114,7 +116,9 @@ export async function readRun(directory: string): Promise<RunRecord | undefined>
   const config = await readJson<RunConfig>(join(directory, 'config.json'));
   if (config?.role === undefined) return undefined; // not there, or of a model
   const results = await readJson<Results>(join(directory, 'results.json'));
-  const evaluation = await readJson<Results>(join(directory, 'model-evaluation', 'results.json'));
+  const beside = join(directory, 'model-evaluation');
+  const evaluation = await readJson<Results>(join(beside, 'results.json'));
+  const evaluated = evaluation && (await readJson<RunConfig>(join(beside, 'config.json')));
   return {
     name: basename(directory),
     directory,
@@ -122,6 +126,7 @@ export async function readRun(directory: string): Promise<RunRecord | undefined>
     events: await readEvents(directory),
     ...(results !== undefined && { results }),
     ...(evaluation !== undefined && { evaluation }),
+    ...(evaluated !== undefined && { evaluated }),
   };
 }
 

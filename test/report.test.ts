@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
@@ -191,6 +191,32 @@ test('shows what dece evaluate measured of a run that dece train made', async ()
   await mkdir(join(run!.directory, 'model-evaluation'));
   await write(join(run!.directory, 'model-evaluation'), results.metrics);
   assert.is((await outcome())!.attackSuccessRate.successes, 18);
+});
+
+test('pools no runs that were measured differently, and none twice', async () => {
+  const directory = await experiment(
+    { ...plain, successes: 10, seed: 1 },
+    { ...plain, successes: 20, seed: 2 },
+    { ...plain, successes: 5, seed: 3 },
+  );
+  const [first, second, third] = await findRuns(directory);
+  await cp(third!.directory, `${third!.directory}-again`, { recursive: true });
+  assert.is((await findRuns(directory)).length, 4);
+  for (const [{ directory: of, config }, denominator] of [
+    [first!, 'poisoned'],
+    [second!, 'all'],
+  ] as const) {
+    const folder = join(of, 'model-evaluation');
+    await mkdir(folder);
+    const evaluated = { ...config, role: 'evaluation', evaluation: { denominator } };
+    await writeFile(join(folder, 'config.json'), JSON.stringify(evaluated));
+    await writeFile(join(folder, 'results.json'), await readFile(join(of, 'results.json')));
+  }
+  const groups = groupRuns(await findRuns(directory));
+  assert.is(groups.length, 2);
+  assert.match(groups[1]!.title, /, measured\.evaluation\.denominator all$/);
+  const seeds = groups.map(({ series: [one] }) => one!.runs.map(({ config }) => config.seed));
+  assert.equal(seeds, [[1, 3], [2]]);
 });
 
 test('pools the prompts of several seeds and takes the mean of scores', async () => {

@@ -68,6 +68,7 @@ const otherNames: Record<string, string> = { poisonRate: 'rate' };
  */
 export function flagOf(command: Command, path: readonly PropertyKey[]): string | undefined {
   const names = path.map(String).filter((name) => name !== 'name');
+  if (names.length === 0) return undefined;
   const [first = '', ...inner] = names;
   const name = first === 'lora' ? first : names.at(-1)!;
   const flag = `--${kebab(otherNames[name] ?? name)}`;

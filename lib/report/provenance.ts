@@ -6,33 +6,36 @@ import { bytes, duration } from './words.ts';
 /** What was run, so that it can be run again: settings, versions, machine, data and seeds, as HTML. */
 export function provenance(groups: readonly Group[]): string {
   const runs = groups.flatMap(({ series }) => series.flatMap((one) => one.runs));
-  const first = runs[0]!.config;
-  const { versions, machine, threads, commit } = first.environment;
   const distinct = (of: (config: RunConfig) => unknown) =>
-    [...new Set(runs.map(({ config }) => String(of(config) ?? '')))].join('; ');
+    [...new Set(runs.map(({ config }) => String(of(config) ?? '')))].filter(Boolean).join('; ');
   const facts: [string, string][] = [
     ['Model', [...new Set(groups.map(({ model }) => model))].join(', ')],
     ['Seeds', distinct(({ seed }) => seed).replaceAll('; ', ', ')],
-    ['Poisoning', [...new Set(runs.map(({ config }) => poisoning(config)))].join('; ')],
+    ['Poisoning', distinct(poisoning)],
     ['Training', distinct(({ training }) => options(training))],
     ['Evaluation', distinct(({ evaluation }) => options(evaluation))],
     ['Mode', distinct((config) => config.mode)],
-    ['Base', base(first)],
+    ['Base', distinct(base)],
     [
       'Device',
       [...new Set(runs.map((run) => run.results?.device ?? run.config.device))].join(', '),
     ],
     [
       'Machine',
-      `${machine.processor}, ${machine.cores} cores, ${threads} threads, ${bytes(machine.memoryBytes)}, ${machine.system}`,
+      distinct(
+        ({ environment: { machine, threads } }) =>
+          `${machine.processor}, ${machine.cores} cores, ${threads} threads, ${bytes(machine.memoryBytes)}, ${machine.system}`,
+      ),
     ],
     [
       'Versions',
-      Object.entries(versions)
-        .map(([name, version]) => `${name} ${version}`)
-        .join(' · '),
+      distinct(({ environment }) =>
+        Object.entries(environment.versions)
+          .map(([name, version]) => `${name} ${version}`)
+          .join(' · '),
+      ),
     ],
-    ...(commit === undefined ? [] : ([['Commit', commit]] as [string, string][])),
+    ['Commit', distinct(({ environment }) => environment.commit)],
   ];
   return `<section>
 <h2>What was run</h2>

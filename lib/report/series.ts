@@ -73,10 +73,10 @@ export function groupRuns(records: readonly RunRecord[]): Group[] {
       role === 'run' && attack !== null && defense !== null,
   );
   const byConditions = groupBy(attacked, ({ config }) => JSON.stringify(conditionsOf(config)));
-  const groups = [...byConditions.values()];
+  const groups = [...byConditions.values()].flatMap(byMeasurement);
   const titles = tellApart(
     groups.map(([first]) => titleOf(first!.config)),
-    groups.map(([first]) => conditionsOf(first!.config)),
+    groups.map(([first]) => ({ ...conditionsOf(first!.config), measured: measurementOf(first!) })),
   );
   return groups.map((members, i) => {
     const { dataset, attack, poisonRate, evaluation, task, model } = members[0]!.config;
@@ -118,6 +118,26 @@ function conditionsOf(config: RunConfig): Record<string, unknown> {
   return { ...about, poisoning, base, data };
 }
 
+/** Runs that `dece evaluate` has measured alike; those that it has not yet stand beside the first of them. */
+function byMeasurement(runs: readonly RunRecord[]): RunRecord[][] {
+  const [measured, others] = [
+    runs.filter(measurementOf),
+    runs.filter((run) => !measurementOf(run)),
+  ];
+  if (measured.length === 0) return [others];
+  const [first, ...rest] = groupBy(measured, (run) => JSON.stringify(measurementOf(run))).values();
+  return [[...first!, ...others], ...rest];
+}
+
+/** How `dece evaluate` has measured a run; triggers may be drawn by the seed. */
+const measurementOf = ({ evaluated }: RunRecord) =>
+  evaluated && {
+    mode: evaluated.mode,
+    evaluation: evaluated.evaluation,
+    marks: evaluated.marks,
+    data: evaluated.data.clean,
+  };
+
 /** What may differ between the runs of a group besides the defense. */
 const trainingOf = ({ training, head }: RunConfig) => ({ ...objectOf(training), head });
 
@@ -140,7 +160,8 @@ function toSeries(members: readonly RunRecord[]): Series[] {
   const names = Object.keys(defenses);
   const keyOf = ({ config }: RunRecord) =>
     JSON.stringify([config.label, config.defense, trainingOf(config)]);
-  const found = [...groupBy(members, keyOf).values()].map((runs) => {
+  const found = [...groupBy(members, keyOf).values()].map((alike) => {
+    const runs = oncePerSeed(alike);
     const { config } = runs[0]!;
     const { name } = config.defense!;
     const own = String(config.label ?? name);
@@ -172,6 +193,12 @@ function toSeries(members: readonly RunRecord[]): Series[] {
       ...(outcome && { outcome }),
     };
   });
+}
+
+/** A run that was made twice says nothing new: of each seed one, measured where one is. */
+function oncePerSeed(runs: readonly RunRecord[]): RunRecord[] {
+  const bySeed = groupBy(runs, ({ config }) => String(config.seed));
+  return [...bySeed.values()].map((same) => same.find(metricsOf) ?? same[0]!);
 }
 
 function toCurve(runs: readonly RunRecord[]): Point[] {
