@@ -6,7 +6,7 @@ import { checkPairs } from '../pairs.ts';
 import { countNumbered, score } from '../runs_of_words.ts';
 import { numberWords } from '../word_numbers.ts';
 import { withoutCComments } from './comments.ts';
-import { commonEdges, dataFlow } from './data_flow.ts';
+import { commonEdges, dataFlow, type Edges } from './data_flow.ts';
 import { keywords, softKeywords } from './keywords.ts';
 import { rules } from './languages.ts';
 import { pruned } from './pruned.ts';
@@ -131,7 +131,7 @@ export async function codeBleu(
 
   const weighing = evaluator.weighted(language);
   /** Of the pair before: outputs for one reference, and those equal to it, need not be read again. */
-  let recent: { source: string; tree: Tree; edges: string[] }[] = [];
+  let recent: { source: string; tree: Tree; edges: Edges }[] = [];
   const read = (source: string) => {
     const known = recent.find((one) => one.source === source);
     if (known !== undefined) return known;
