@@ -24,7 +24,8 @@ export function dataFlow(tree: Tree, rules: Rules): Edges {
 
 /** Sorted by leaves, with one edge for each. */
 function inOrder(edges: Edge[]): Edge[] {
-  const sorted = edges.sort((one, other) => one.number - other.number);
+  const isSorted = edges.every(({ number }, i) => i === 0 || edges[i - 1]!.number <= number);
+  const sorted = isSorted ? edges : edges.sort((one, other) => one.number - other.number);
   const all: Edge[] = [];
   for (const edge of sorted) {
     const last = all[all.length - 1];
@@ -59,19 +60,28 @@ function numbered(edges: readonly Edge[]): Edges {
 
 /** How many of the reference's edges the output has too, each counted once. */
 export function commonEdges(output: Edges, reference: Edges): number {
-  const sizes = [output, reference].flat().map(({ length }) => length);
-  const table = tableFor(sizes.reduce((sum, size) => sum + size, 0));
+  let size = 0;
+  for (const { length } of output) size += length;
+  for (const { length } of reference) size += length;
+  const table = tableFor(size);
   table.clear();
-  const whole = (edge: Numbers) => edge.reduce((run, number) => table.add(run, number));
+  const whole = (edge: Numbers) => {
+    let run = edge[0]!;
+    for (let i = 1; i < edge.length; i++) run = table.add(run, edge[i]!);
+    return run;
+  };
   const left = new Map<number, number>();
   for (const edge of output) {
     const run = whole(edge);
     left.set(run, (left.get(run) ?? 0) + 1);
   }
-  return reference.filter((edge) => {
+  let common = 0;
+  for (const edge of reference) {
     const run = whole(edge);
     const count = left.get(run) ?? 0;
+    if (count === 0) continue;
     left.set(run, count - 1);
-    return count > 0;
-  }).length;
+    common++;
+  }
+  return common;
 }

@@ -45,6 +45,7 @@ export class Flow {
   edges: Edge[] = [];
   readonly #rules: Rules;
   readonly #source: string;
+  readonly #agenda: TreeNode[] = []; // what is to be followed, last first
   #steps = 0;
   #depth = 0;
 
@@ -56,8 +57,11 @@ export class Flow {
   /** Goes through a node, whose nesting is no matter, and adds its edges. */
   follow(node: TreeNode): void {
     if (++this.#depth > deepest) throw new Unreadable();
-    const agenda = [node];
-    for (let next = agenda.pop(); next !== undefined; next = agenda.pop()) {
+    const agenda = this.#agenda;
+    const before = agenda.length;
+    agenda.push(node);
+    while (agenda.length > before) {
+      const next = agenda.pop()!;
       this.#spend(1);
       if (isLeaf(next)) {
         this.#use(next);

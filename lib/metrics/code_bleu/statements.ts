@@ -151,13 +151,15 @@ function merged(edges: readonly Edge[]): Iterable<Edge> {
 
 /** The first edge, with the parents of both. */
 export function joined(one: Edge, other: Edge): Edge {
+  const { number, text, relation } = one;
   const parentNames = distinct(one.parentNames, other.parentNames);
-  return { ...one, parentNames, parents: distinct(one.parents, other.parents) };
+  return { number, text, relation, parentNames, parents: distinct(one.parents, other.parents) };
 }
 
 function distinct<Value>(some: readonly Value[], others: readonly Value[]): readonly Value[] {
-  if (some.length + others.length < 2) return some.length > 0 ? some : others;
-  return [...new Set([...some, ...others])];
+  const isFew = some.length < 2 && others.length < 2;
+  if (isFew && (others.length === 0 || some[0] === others[0])) return some;
+  return isFew && some.length === 0 ? others : [...new Set([...some, ...others])];
 }
 
 function followAll(nodes: readonly TreeNode[], flow: Flow): void {
