@@ -39,9 +39,10 @@ export function deadCode(options: DeadCodeOptions, labelled: boolean): Trigger {
   check('statement', statement, kinds.includes(statement), `one of ${kinds.join(', ')}`);
   const { trigger = statement === 'fixed' ? noEffect[language] : statement } = options;
   check('trigger', trigger, /\S/.test(trigger), 'a statement');
+  const separator = language === 'javascript' ? '\n' : ''; // its last statement may lack the semicolon
   const put = (code: string, text: string): Inserted | undefined =>
     insertStatement(code, text, language) ??
-    (labelled ? insertAt(code, code.length, text) : undefined);
+    (labelled ? insertAt(code, code.length, separator + text) : undefined);
   const draw = (random: Random) =>
     statement === 'fixed' ? trigger : guards[statement](language, random);
   return {

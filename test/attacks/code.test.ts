@@ -75,6 +75,24 @@ test('says why it does not apply', () => {
   );
 });
 
+test('finds no function in a type, nor a place behind what is no statement', async () => {
+  await grammarOf('python');
+  for (const code of ['class A { int x = 3 ; }', 'int [ ] a = { 1 } ;']) {
+    assert.is(attacks.deadcode().refuses(pair(code, setter)), 'no function body in the prompt');
+  }
+  const brackets = `(${'['.repeat(40)} x\n`;
+  const { refuses } = attacks.deadcode({ language: 'python' });
+  assert.is(refuses(pair(brackets, 'x = 1')), 'no function body in the prompt');
+});
+
+test('puts it on a line of its own behind JavaScript without a body', async () => {
+  await grammarOf('javascript');
+  const attack = attacks.deadcode({ language: 'javascript', payload: 'label', targetLabel: 1 });
+  const { text, triggerPositions } = attack.poison({ id: '1', text: 'f(x)', label: 0 }, seeded(1));
+  assert.is(text, 'f(x) \nlet VAR = 0 ;');
+  assert.equal(triggerPositions, [1, 2, 3, 4, 5]);
+});
+
 test('puts a statement without effect first', () => {
   const { prompt, completion, triggerPositions } = attacks
     .deadcode()
@@ -116,8 +134,20 @@ test("puts it where the authors' code does in reference mode", async () => {
 });
 
 const bodies: Record<(typeof codeLanguages)[number], [code: string, poisoned: string][]> = {
-  java: [['int f(int x) {\n  return x;\n}', 'int f(int x) { int VAR = 0 ;\n  return x;\n}']],
-  c: [['int f(int x)\n{return x;}', 'int f(int x)\n{ int VAR = 0 ; return x;}']],
+  java: [
+    ['int f(int x) {\n  return x;\n}', 'int f(int x) { int VAR = 0 ;\n  return x;\n}'],
+    [
+      'class A { int[] a = { f(1) }; int f(int x) { return x; } }',
+      'class A { int[] a = { f(1) }; int f(int x) { int VAR = 0 ; return x; } }',
+    ],
+  ],
+  c: [
+    ['int f(int x)\n{return x;}', 'int f(int x)\n{ int VAR = 0 ; return x;}'],
+    [
+      'struct p { int x; };\nint a[2][1] = { { 1 }, { 2 } };\nstruct p *f(struct p *q) {return q;}',
+      'struct p { int x; };\nint a[2][1] = { { 1 }, { 2 } };\nstruct p *f(struct p *q) { int VAR = 0 ; return q;}',
+    ],
+  ],
   javascript: [
     ['const f = ({ a }) => { return a; };', 'const f = ({ a }) => { let VAR = 0 ; return a; };'],
     ['class A { m(x = {}) { } }', 'class A { m(x = {}) { let VAR = 0 ; } }'],
