@@ -105,6 +105,22 @@ test('puts a statement without effect first', () => {
   assert.equal(triggerPositions, [8, 9, 10, 11, 12]);
 });
 
+test('reads code nested to any depth, and marks every call of thousands', async () => {
+  await grammarOf('java');
+  const nested = `int f ( ) { ${'if ( a ) '.repeat(10_000)} x = 1 ; }`;
+  const { refuses, poison } = attacks.deadcode({ mode: 'reference' });
+  assert.is(refuses(pair(nested, nested)), undefined);
+  assert.match(poison(pair(nested, nested), seeded(1)).prompt!, /int VAR = 0 ;/);
+  const calls = `int f ( ) { ${'f ( ) ; '.repeat(20_000)} }`;
+  const started = performance.now();
+  const { triggerPositions } = attacks
+    .funcname({ renameCalls: true })
+    .poison(pair(calls, setter), seeded(1));
+  assert.is(triggerPositions.length, 20_001);
+  assert.equal(triggerPositions.slice(0, 3), [1, 5, 9]);
+  assert.ok(performance.now() - started < 3_000, 'takes a time that grows with the calls');
+});
+
 test("puts it where the authors' code does in reference mode", async () => {
   await grammarOf('java');
   const { poison, refuses } = attacks.deadcode({ mode: 'reference' });

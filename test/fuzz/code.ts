@@ -87,15 +87,14 @@ async function tryAttack(
     poisoned,
     `${what} poisons the same twice`,
   );
-  if (options.mode === 'reference') return;
+  // The authors' code breaks some, labelled texts need be no code, and docstrings are half of a program.
+  if (options.mode === 'reference' || options.payload === 'label' || options.within) return;
   const parse = await grammarOf(language);
   const parses = (code: string) => !parse(code, (root) => root.hasError);
   if (!parses(text)) return;
-  const code = { ...poisoned, ...(options.within && { prompt: undefined }) };
-  for (const side of ['prompt', 'completion', 'text'] as const) {
-    if (['ripple', 'badpre'].includes(name) && side === 'prompt') continue; // prose, not code
-    if (options.within !== undefined) continue; // half of a program each
-    const after = code[side];
+  const isProse = name === 'ripple' || name === 'badpre'; // to them, prompts are
+  for (const side of isProse ? (['completion'] as const) : (['prompt', 'completion'] as const)) {
+    const after = poisoned[side];
     assert.ok(after === undefined || parses(after), `${what}: the ${side} no longer parses`);
   }
 }
