@@ -40,7 +40,7 @@ export interface Tree {
  * root.children[0]!.type; // 'expression_statement'
  */
 export function readTree(parse: Grammar, source: string): Tree {
-  return parse(source, (root) => ({ source, ...copy(root, source), hasError: root.hasError }));
+  return parse(source, (root) => copy(root, source));
 }
 
 /**
@@ -48,7 +48,7 @@ export function readTree(parse: Grammar, source: string): Tree {
  * and punctuation are found in the source behind the token before, where the code has no errors; of
  * them only `;` has a field that says something, as an empty body.
  */
-function copy(root: Node, source: string): Pick<Tree, 'root' | 'size'> {
+function copy(root: Node, source: string): Tree {
   const types = typesOf(root.tree.language);
   const { hasError } = root;
   const cursor = cursorAt(root);
@@ -88,7 +88,7 @@ function copy(root: Node, source: string): Pick<Tree, 'root' | 'size'> {
       before = node.end;
       while (!cursor.gotoNextSibling()) {
         const parent = open.pop();
-        if (parent === undefined) return { root: found[0]!, size: count };
+        if (parent === undefined) return { source, root: found[0]!, size: count, hasError };
         const first = firsts.pop()!;
         parent.children = found.slice(first, size);
         size = first;

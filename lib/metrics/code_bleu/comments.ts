@@ -59,8 +59,10 @@ export function closingsOf(text: string, quote: string): Int32Array {
 
 const aWord = new RegExp(`(?!${whitespace})[^]`);
 
-export const withoutBlankLines = (text: string) =>
-  text
+export function withoutBlankLines(text: string): string {
+  if (!text.includes('\n')) return aWord.test(text) ? text : '';
+  return text
     .split('\n')
     .filter((line) => aWord.test(line))
     .join('\n');
+}

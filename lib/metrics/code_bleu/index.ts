@@ -177,7 +177,8 @@ function checkWeights(weights: readonly number[]): void {
 function weighted(parts: readonly (number | undefined)[], weights: readonly number[]): number {
   let total = 0;
   let weight = 0;
-  for (const [i, part] of parts.entries()) {
+  for (let i = 0; i < parts.length; i++) {
+    const part = parts[i];
     if (part === undefined) continue;
     total += weights[i]! * part;
     weight += weights[i]!;

@@ -21,9 +21,11 @@ function subtrees(nodes: readonly TreeNode[], { source, size }: Tree, shapes: Sh
   const found: number[] = [];
   for (let i = nodes.length; i-- > 0; ) {
     const node = nodes[i]!;
-    const number = withChildren(ownName(node, source), node, numbers, shapes);
+    const name = ownName(node, source);
+    const isLeaf = node.children.length === 0;
+    const number = isLeaf ? name : withChildren(name, node, numbers, shapes);
     numbers[node.number] = number;
-    if (i === 0 || node.children.length > 0) found.push(number);
+    if (i === 0 || !isLeaf) found.push(number);
   }
   return found;
 }
