@@ -83,6 +83,7 @@ export {
 export {
   type ClassifierEvaluation,
   type ClassifierMetrics,
+  type EvaluateClassifierOptions,
   evaluateClassifier,
   type LabelledTestSet,
   labelledTestSet,
