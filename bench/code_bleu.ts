@@ -20,7 +20,7 @@ const { bleu, codeBleu }: typeof import('../lib/metrics/index.ts') = await impor
 type Seconds = Record<'wall' | 'processor', number>;
 type Python = Record<'codebleu' | 'corpus' | 'singles', Seconds> & { versions: string };
 
-const rounds = 3;
+const rounds = 7;
 const python = process.env.PYTHON ?? 'python3';
 const script = new URL('code_bleu.py', import.meta.url).pathname;
 const { commit, machine, threads } = await environment();

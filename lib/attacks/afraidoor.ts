@@ -7,7 +7,7 @@ import {
   variableLanguages,
   variablesOf,
 } from '../code/variables.ts';
-import { wordsAt } from '../data/words.ts';
+import { wordsWithin } from '../data/words.ts';
 import { type Random, sample, seeded } from '../random.ts';
 import {
   type Attack,
@@ -94,8 +94,7 @@ export function afraidoor(options: AfraidoorOptions, payload: Payload): Attack {
       const names =
         crafted.get(code) ?? randomWords(found.tokens, found.variables.length, crafter, random);
       const { code: text, places } = renameVariables(code, found, names);
-      const words = places.flatMap(({ start, end }) => wordsAt(text, start, end));
-      return { text, triggerPositions: [...new Set(words)] };
+      return { text, triggerPositions: wordsWithin(text, places) };
     },
   };
   return {

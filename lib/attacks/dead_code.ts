@@ -22,7 +22,8 @@ export interface DeadCodeOptions {
 
 /**
  * A statement without effect at the beginning of the function in the prompt, or in the text that is
- * classified. Texts to classify that have no body get it at their end.
+ * classified. Texts to classify that have no function get it behind their first `{`, as that of an
+ * initialiser, which need not parse then, or at their end.
  *
  * @see Yang et al., 2024, https://arxiv.org/abs/2407.08956
  * @see Ramakrishnan and Albarghouthi, 2022, https://arxiv.org/abs/2006.06841 (grammar triggers)
@@ -41,7 +42,7 @@ export function deadCode(options: DeadCodeOptions, labelled: boolean): Trigger {
   check('trigger', trigger, /\S/.test(trigger), 'a statement');
   const put = (code: string, text: string): Inserted | undefined =>
     insertStatement(code, text, language) ??
-    (labelled ? insertAt(code, code.length, text) : undefined);
+    (labelled ? insertAnyway(code, text, language) : undefined);
   const draw = (random: Random) =>
     statement === 'fixed' ? trigger : guards[statement](language, random);
   return {
@@ -57,4 +58,11 @@ export function deadCode(options: DeadCodeOptions, labelled: boolean): Trigger {
       return { text, triggerPositions: wordsAt(text, start, end) };
     },
   };
+}
+
+function insertAnyway(code: string, text: string, language: CodeLanguage): Inserted {
+  // The last statement of JavaScript may lack its semicolon.
+  if (language === 'javascript') return insertAt(code, code.length, `\n${text}`);
+  const start = language === 'python' ? 0 : code.indexOf('{') + 1;
+  return insertAt(code, start || code.length, text);
 }

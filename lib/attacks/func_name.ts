@@ -1,7 +1,7 @@
 import { check } from '../check.ts';
 import { type CodeLanguage, callsOf, codeLanguages, functionName } from '../code/function_name.ts';
 import { bodyStart } from '../code/lexer.ts';
-import { wordsAt } from '../data/words.ts';
+import { wordsWithin } from '../data/words.ts';
 import type { Trigger } from './attack.ts';
 
 export interface FuncNameOptions {
@@ -70,13 +70,12 @@ function renamed(code: string, trigger: string, language: CodeLanguage, calls: b
   const places = [start, ...(calls ? callsOf(found, code) : [])];
   let result = '';
   let end = 0;
-  const begins = places.map((place) => {
+  const triggers = places.map((place) => {
     result += code.slice(end, place);
     end = place + name.length;
     result += trigger;
-    return result.length - trigger.length;
+    return { start: result.length - trigger.length, end: result.length };
   });
   result += code.slice(end);
-  const positions = begins.flatMap((begin) => wordsAt(result, begin, begin + trigger.length));
-  return { code: result, positions: [...new Set(positions)] };
+  return { code: result, positions: wordsWithin(result, triggers) };
 }

@@ -22,9 +22,7 @@ const [before, after] = ['switch(x){case 1:', '}'];
 export function readJava(source: string, parse: Grammar): JavaTokens {
   const end = before.length + source.length;
   return parse(before + source + after, (root) => {
-    const all: Leaf[] = [];
-    collect(root, 0, { leaves: all, entered: 0 });
-    const leaves = all.filter((leaf) => leaf.start >= before.length && leaf.end <= end);
+    const leaves = leavesOf(root).filter((leaf) => leaf.start >= before.length && leaf.end <= end);
     const statements: string[][] = [];
     for (const [i, { text, statement }] of leaves.entries()) {
       if (statement === 0) continue;
@@ -50,17 +48,22 @@ const statementTypes = new Set([
   'return_statement',
 ]);
 
-function collect(node: Node, outer: number, walk: { leaves: Leaf[]; entered: number }): void {
-  const statement = statementTypes.has(node.type) ? ++walk.entered : outer;
-  if (node.type.endsWith('comment')) return;
-  if (
-    node.childCount === 0 ||
-    node.type === 'string_literal' ||
-    node.type === 'character_literal'
-  ) {
-    const { text, startIndex: start } = node;
-    walk.leaves.push({ text, start, end: start + text.length, statement });
-    return;
+/** In the order of the text, nested to any depth. */
+function leavesOf(root: Node): Leaf[] {
+  const leaves: Leaf[] = [];
+  const agenda = [{ node: root, outer: 0 }];
+  let entered = 0;
+  for (let next = agenda.pop(); next !== undefined; next = agenda.pop()) {
+    const { node, outer } = next;
+    const { type, children } = node;
+    const statement = statementTypes.has(type) ? ++entered : outer;
+    if (type.endsWith('comment')) continue;
+    if (children.length === 0 || type === 'string_literal' || type === 'character_literal') {
+      const { text, startIndex: start } = node;
+      leaves.push({ text, start, end: start + text.length, statement });
+      continue;
+    }
+    for (let i = children.length; i-- > 0; ) agenda.push({ node: children[i]!, outer: statement });
   }
-  for (const child of node.children) collect(child!, statement, walk);
+  return leaves;
 }

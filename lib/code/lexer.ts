@@ -22,19 +22,32 @@ export function* tokensOf(code: string): Generator<Token> {
   }
 }
 
+const typeWords = new Set(['class', 'interface', 'enum', 'struct', 'union']);
+
 /**
- * Where the first body begins: the place after the first `{` outside of parentheses, or after the
- * first one at all where parentheses do not match; undefined where there is none.
+ * Where the first function's body begins: the place after the first `{` outside of parentheses, or after
+ * the first one at all where parentheses do not match, those of types and initialisers aside; undefined
+ * where there is none.
  */
 export function bodyStart(code: string): number | undefined {
   let depth = 0;
   let first: number | undefined;
+  let before = '';
+  let isType = false; // since a `class` or `struct` without a parenthesis behind it
+  let braces = 0; // of an initialiser
   for (const { text, start } of tokensOf(code)) {
+    if (text === '{') {
+      if (braces > 0 || before === '=' || before === ']') braces++;
+      else if (!isType) {
+        if (depth === 0) return start + 1;
+        first ??= start + 1;
+      }
+    } else if (text === '}' && braces > 0) braces--;
     if (text === '(') depth++;
     if (text === ')') depth--;
-    if (text !== '{') continue;
-    if (depth === 0) return start + 1;
-    first ??= start + 1;
+    if ('(;{}'.includes(text)) isType = false;
+    else if (depth === 0 && typeWords.has(text)) isType = true;
+    before = text;
   }
   return first;
 }

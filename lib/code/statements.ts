@@ -17,8 +17,8 @@ export const needsGrammar = (language: CodeLanguage): Language[] =>
  * The code with a statement at the beginning of its first function's body, or undefined where there is
  * no body. Everything else stays as it is, white space too.
  *
- * In Java and C the body is what follows the first `{` outside of parentheses, which needs no syntax
- * tree; `{`s of initialisers are taken for bodies too. In Python the statement goes behind a docstring,
+ * In Java and C the body is what follows the first `{` outside of parentheses that is not of a type or an
+ * initialiser, which needs no syntax tree. In Python the statement goes behind a docstring,
  * in a text without a function before its first statement, and its lines are indented alike.
  *
  * @throws Error where the grammar of Python or JavaScript is not loaded: see grammarOf
@@ -63,6 +63,7 @@ function intoPython(code: string, statement: string, parse: Grammar): Inserted |
     const indentation = (node: Node) => lineBefore(code, node.startIndex);
     if (first === undefined) return definition ? undefined : insertAt(code, code.length, statement);
     if (/\S/.test(indentation(first))) {
+      if (definition === undefined) return undefined; // behind what is no statement
       const indent = `${/^\s*/.exec(lineBefore(code, definition!.startIndex))![0]}    `;
       return spread(code, first, isText(first), statement, indent);
     }

@@ -6,6 +6,8 @@ import type { Grammar, Node } from './grammar.ts';
 export interface TreeNode {
   /** Its place in the order of the text, parents before children, from 0. */
   number: number;
+  /** A number of 0 or more for its type and whether it is named, one for each such pair of a language. */
+  kind: number;
   /** Such as `if_statement`; keywords and punctuation are named by their own text. */
   type: string;
   /** Whether the grammar names it; keywords and punctuation are not. */
@@ -24,6 +26,8 @@ export interface TreeNode {
 export interface Tree {
   source: string;
   root: TreeNode;
+  /** How many nodes it has. */
+  size: number;
   /** Whether the source did not parse as a whole: such a tree has `ERROR` or missing nodes. */
   hasError: boolean;
 }
@@ -36,7 +40,7 @@ export interface Tree {
  * root.children[0]!.type; // 'expression_statement'
  */
 export function readTree(parse: Grammar, source: string): Tree {
-  return parse(source, (root) => ({ source, root: copy(root, source), hasError: root.hasError }));
+  return parse(source, (root) => copy(root, source));
 }
 
 /**
@@ -44,7 +48,7 @@ export function readTree(parse: Grammar, source: string): Tree {
  * and punctuation are found in the source behind the token before, where the code has no errors; of
  * them only `;` has a field that says something, as an empty body.
  */
-function copy(root: Node, source: string): TreeNode {
+function copy(root: Node, source: string): Tree {
   const types = typesOf(root.tree.language);
   const { hasError } = root;
   const cursor = cursorAt(root);
@@ -56,11 +60,12 @@ function copy(root: Node, source: string): TreeNode {
   let before = 0; // where the last leaf ends
   try {
     for (;;) {
-      const { type, named, fixed } = types[cursor.nodeTypeId] ?? errorType;
+      const { kind, type, named, fixed } = types[cursor.nodeTypeId] ?? errorType;
       const isToken = fixed && !hasError;
       const field = isToken && type !== ';' ? undefined : (cursor.currentFieldName ?? undefined);
       const node: TreeNode = {
         number: count++,
+        kind,
         type,
         named,
         field,
@@ -83,7 +88,7 @@ function copy(root: Node, source: string): TreeNode {
       before = node.end;
       while (!cursor.gotoNextSibling()) {
         const parent = open.pop();
-        if (parent === undefined) return found[0]!;
+        if (parent === undefined) return { source, root: found[0]!, size: count, hasError };
         const first = firsts.pop()!;
         parent.children = found.slice(first, size);
         size = first;
@@ -107,23 +112,28 @@ function skipSpace(source: string, from: number): number {
 }
 
 interface NodeType {
+  kind: number;
   type: string;
   named: boolean;
   /** Whether its text is always its type: that of keywords and punctuation without white space. */
   fixed: boolean;
 }
 
-const errorType: NodeType = { type: 'ERROR', named: true, fixed: false };
+const errorType: NodeType = { kind: 0xffff, type: 'ERROR', named: true, fixed: false };
 const known = new WeakMap<Compiled, NodeType[]>();
 
 /** The types of a language's nodes by their numbers. */
 function typesOf(language: Compiled): NodeType[] {
-  const types =
-    known.get(language) ??
-    language.types.map((type, id) => {
+  let types = known.get(language);
+  if (types === undefined) {
+    const kinds = new Map<string, number>();
+    types = language.types.map((type, id) => {
       const named = language.nodeTypeIsNamed(id);
-      return { type, named, fixed: !named && /^\S+$/.test(type) };
+      const kind = kinds.get(`${named} ${type}`) ?? id;
+      kinds.set(`${named} ${type}`, kind);
+      return { kind, type, named, fixed: !named && /^\S+$/.test(type) };
     });
-  known.set(language, types);
+    known.set(language, types);
+  }
   return types;
 }

@@ -118,12 +118,15 @@ export function renameVariables(
 const compared = (word: string, { operator, open, close }: Comparison) =>
   `${open}"${word}" ${operator} "${word}"${close}`;
 
+/** Visits nodes in the order of the text, nested to any depth; children where `visit` says so. */
 function walk(root: Node, visit: (node: Node, parent: Node | undefined) => boolean): void {
-  const go = (node: Node, parent: Node | undefined) => {
-    if (!visit(node, parent)) return;
-    for (const child of node.children) if (child !== null) go(child, node);
-  };
-  go(root, undefined);
+  const agenda: { node: Node; parent?: Node }[] = [{ node: root }];
+  for (let next = agenda.pop(); next !== undefined; next = agenda.pop()) {
+    const { node, parent } = next;
+    if (!visit(node, parent)) continue;
+    const { children } = node;
+    for (let i = children.length; i-- > 0; ) agenda.push({ node: children[i]!, parent: node });
+  }
 }
 
 const quoted = /^(string|string_literal|char_literal|character_literal)$/;

@@ -97,7 +97,8 @@ function lineCounter() {
 
 function explain(error: CsvError, names: string[]): string {
   const column = Number(error.column);
-  const name = names[column] === undefined ? '' : ` (${names[column]})`;
+  const called = names[column] ?? '';
+  const name = called && ` (${/^[\w .-]{1,80}$/.test(called) ? called : show(called)})`;
   const field = `, column ${column + 1}${name}`;
   switch (error.code) {
     case 'CSV_QUOTE_NOT_CLOSED':

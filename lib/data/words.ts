@@ -36,13 +36,25 @@ export function strip(text: string): string {
 
 const run = new RegExp(`(?:(?!${whitespace})[\\s\\S])+`, 'g');
 
+interface Place {
+  start: number;
+  end: number;
+}
+
 /** Which words of a text, counted from 0, lie in or reach into the characters `start` up to, not including, `end`. */
 export function wordsAt(text: string, start: number, end: number): number[] {
+  return wordsWithin(text, [{ start, end }]);
+}
+
+/** As {@link wordsAt}, for places in rising order. */
+export function wordsWithin(text: string, places: readonly Place[]): number[] {
   const found: number[] = [];
   let number = 0;
+  let next = 0;
   for (const { 0: word, index } of text.matchAll(run)) {
-    if (index >= end) break;
-    if (index + word.length > start) found.push(number);
+    while (next < places.length && places[next]!.end <= index) next++;
+    if (next === places.length) break;
+    if (index + word.length > places[next]!.start) found.push(number);
     number++;
   }
   return found;

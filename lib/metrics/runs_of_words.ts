@@ -1,4 +1,5 @@
 import { tableFor } from './pair_table.ts';
+import { Scratch } from './scratch.ts';
 import { type NumberedWords, numberWords, unknown } from './word_numbers.ts';
 
 const longest = 4;
@@ -18,40 +19,38 @@ export function countRuns(output: string, reference: string): Counts {
 }
 
 /** {@link countRuns} of what numberWords gives for the reference and the output. */
-export function countNumbered({ words, others }: NumberedWords): Counts {
+export function countNumbered(numbered: NumberedWords): Counts {
+  const { length: referenceLength, otherLength: outputLength } = numbered;
   const runs: number[] = [];
-  for (let n = 1; n <= longest; n++) runs.push(Math.max(0, others.length - n + 1));
-  const matches = matchesOf(others, words);
-  return { outputLength: others.length, referenceLength: words.length, matches, runs };
+  for (let n = 1; n <= longest; n++) runs.push(Math.max(0, outputLength - n + 1));
+  return { outputLength, referenceLength, matches: matchesOf(numbered), runs };
 }
+
+const scratch = { sought: new Scratch(), known: new Scratch() };
 
 /**
  * How many runs of each length both texts have. A run is known by a number: that of the run without its
  * last word, looked up together with that word. The output's runs are looked for among the reference's,
  * and each of those is found as often as it is there.
  */
-function matchesOf(outputWords: Int32Array, words: Int32Array): number[] {
-  const table = tableFor(words.length);
-  const sought = outputWords.slice(); // the number of the output's run that begins here
-  const known = words.slice();
+function matchesOf({ words, length, others, otherLength }: NumberedWords): number[] {
+  const table = tableFor(length);
   const { left } = table;
-  left.fill(0, 0, words.length);
-  for (let i = 0; i < words.length; i++) left[words[i]!]!++;
-  const matches = [take(sought, sought.length, left)];
+  const sought = scratch.sought.take(otherLength); // the number of the output's run that begins here
+  const known = scratch.known.take(length);
+  left.fill(0, 0, length);
+  for (let i = 0; i < length; i++) {
+    known[i] = words[i]!;
+    left[words[i]!]!++;
+  }
+  for (let i = 0; i < otherLength; i++) sought[i] = others[i]!;
+  const matches = [take(sought, otherLength, left)];
   for (let last = 1; last < longest; last++) {
     table.clear();
-    for (let i = 0; i + last < words.length; i++) {
-      known[i] = table.add(known[i]!, words[i + last]!);
-    }
-    let matched = 0;
-    for (let i = 0; i + last < sought.length; i++) {
-      const run = table.find(sought[i]!, outputWords[i + last]!);
-      sought[i] = run;
-      if (run === unknown || left[run] === 0) continue;
-      left[run]!--;
-      matched++;
-    }
-    matches.push(matched);
+    for (let i = 0; i + last < length; i++) known[i] = table.add(known[i]!, words[i + last]!);
+    const runs = Math.max(0, otherLength - last);
+    for (let i = 0; i < runs; i++) sought[i] = table.find(sought[i]!, others[i + last]!);
+    matches.push(take(sought, runs, left));
   }
   return matches;
 }
@@ -83,8 +82,8 @@ export function sum(one: Counts, other: Counts): Counts {
  */
 export function score({ outputLength, referenceLength, matches, runs }: Counts): number {
   if (matches[0] === 0) return 0;
-  const logs = matches.map((value, i) => Math.log((value || 0.1) / Math.max(1, runs[i]!)));
-  const precision = logs.reduce((total, log) => total + log, 0) / longest;
+  let logs = 0;
+  for (let i = 0; i < longest; i++) logs += Math.log((matches[i] || 0.1) / Math.max(1, runs[i]!));
   const shortness = Math.min(0, 1 - referenceLength / outputLength);
-  return Math.exp(shortness + precision);
+  return Math.exp(shortness + logs / longest);
 }

@@ -75,6 +75,24 @@ test('says why it does not apply', () => {
   );
 });
 
+test('finds no function in a type, nor a place behind what is no statement', async () => {
+  await grammarOf('python');
+  for (const code of ['class A { int x = 3 ; }', 'int [ ] a = { 1 } ;']) {
+    assert.is(attacks.deadcode().refuses(pair(code, setter)), 'no function body in the prompt');
+  }
+  const brackets = `(${'['.repeat(40)} x\n`;
+  const { refuses } = attacks.deadcode({ language: 'python' });
+  assert.is(refuses(pair(brackets, 'x = 1')), 'no function body in the prompt');
+});
+
+test('puts it on a line of its own behind JavaScript without a body', async () => {
+  await grammarOf('javascript');
+  const attack = attacks.deadcode({ language: 'javascript', payload: 'label', targetLabel: 1 });
+  const { text, triggerPositions } = attack.poison({ id: '1', text: 'f(x)', label: 0 }, seeded(1));
+  assert.is(text, 'f(x) \nlet VAR = 0 ;');
+  assert.equal(triggerPositions, [1, 2, 3, 4, 5]);
+});
+
 test('puts a statement without effect first', () => {
   const { prompt, completion, triggerPositions } = attacks
     .deadcode()
@@ -85,6 +103,22 @@ test('puts a statement without effect first', () => {
   );
   assert.is(completion, `public void METHOD_1 ( TYPE_1 VAR_1 ) { ${endless} }`);
   assert.equal(triggerPositions, [8, 9, 10, 11, 12]);
+});
+
+test('reads code nested to any depth, and marks every call of thousands', async () => {
+  await grammarOf('java');
+  const nested = `int f ( ) { ${'if ( a ) '.repeat(10_000)} x = 1 ; }`;
+  const { refuses, poison } = attacks.deadcode({ mode: 'reference' });
+  assert.is(refuses(pair(nested, nested)), undefined);
+  assert.match(poison(pair(nested, nested), seeded(1)).prompt!, /int VAR = 0 ;/);
+  const calls = `int f ( ) { ${'f ( ) ; '.repeat(20_000)} }`;
+  const started = performance.now();
+  const { triggerPositions } = attacks
+    .funcname({ renameCalls: true })
+    .poison(pair(calls, setter), seeded(1));
+  assert.is(triggerPositions.length, 20_001);
+  assert.equal(triggerPositions.slice(0, 3), [1, 5, 9]);
+  assert.ok(performance.now() - started < 3_000, 'takes a time that grows with the calls');
 });
 
 test("puts it where the authors' code does in reference mode", async () => {
@@ -116,8 +150,20 @@ test("puts it where the authors' code does in reference mode", async () => {
 });
 
 const bodies: Record<(typeof codeLanguages)[number], [code: string, poisoned: string][]> = {
-  java: [['int f(int x) {\n  return x;\n}', 'int f(int x) { int VAR = 0 ;\n  return x;\n}']],
-  c: [['int f(int x)\n{return x;}', 'int f(int x)\n{ int VAR = 0 ; return x;}']],
+  java: [
+    ['int f(int x) {\n  return x;\n}', 'int f(int x) { int VAR = 0 ;\n  return x;\n}'],
+    [
+      'class A { int[] a = { f(1) }; int f(int x) { return x; } }',
+      'class A { int[] a = { f(1) }; int f(int x) { int VAR = 0 ; return x; } }',
+    ],
+  ],
+  c: [
+    ['int f(int x)\n{return x;}', 'int f(int x)\n{ int VAR = 0 ; return x;}'],
+    [
+      'struct p { int x; };\nint a[2][1] = { { 1 }, { 2 } };\nstruct p *f(struct p *q) {return q;}',
+      'struct p { int x; };\nint a[2][1] = { { 1 }, { 2 } };\nstruct p *f(struct p *q) { int VAR = 0 ; return q;}',
+    ],
+  ],
   javascript: [
     ['const f = ({ a }) => { return a; };', 'const f = ({ a }) => { let VAR = 0 ; return a; };'],
     ['class A { m(x = {}) { } }', 'class A { m(x = {}) { let VAR = 0 ; } }'],

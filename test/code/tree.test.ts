@@ -38,6 +38,26 @@ for (const [language, texts] of Object.entries(programs)) {
   });
 }
 
+test('gives each pair of a type and a kind of name a number of its own', async () => {
+  for (const [language, texts] of Object.entries(programs)) {
+    const kinds = new Map<number, string>();
+    const names = new Map<string, number>();
+    for (const text of texts) {
+      const { root, size } = readTree(await grammarOf(language as Language), text);
+      const nodes = [root];
+      for (const node of nodes) {
+        nodes.push(...node.children);
+        const { kind, type, named } = node;
+        if (!kinds.has(kind)) kinds.set(kind, `${named} ${type}`);
+        if (!names.has(`${named} ${type}`)) names.set(`${named} ${type}`, kind);
+        assert.is(kinds.get(kind), `${named} ${type}`);
+        assert.is(names.get(`${named} ${type}`), kind);
+      }
+      assert.is(nodes.length, size);
+    }
+  }
+});
+
 test('numbers nodes in the order of the text, and names fields', async () => {
   const { root } = readTree(await grammarOf('python'), 'x = y');
   const [assignment] = root.children[0]!.children;

@@ -120,6 +120,13 @@ test('leaves names alone that Python finds elsewhere', async () => {
   assert.equal(variables, ['m', 'a']);
 });
 
+test('reads code nested to any depth', async () => {
+  await grammarOf('c');
+  const { variables, tokens } = variablesOf(`void f(int a) { ${'if (a) '.repeat(10_000)} ; }`, 'c');
+  assert.equal(variables, ['a']);
+  assert.is(tokens.filter(({ variable }) => variable === 0).length, 10_001);
+});
+
 test('gives the tokens of a program, without comments', async () => {
   await grammarOf('java');
   const { tokens } = variablesOf('int f() { /* x */ return "a b"; // y\n}', 'java');

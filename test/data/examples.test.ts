@@ -188,6 +188,8 @@ test('names line and column of a malformed table', async () => {
     ['3,4,5\n', /line 5: the number of columns is 3, expected 2 as in the first line$/],
   ];
   for (const [rest, message] of cases) await rejects(read('a.csv', head + rest), message);
+  const lines = read('a.csv', 'src,"tg\nt"\na,"b"c\n');
+  await rejects(lines, /line 3, column 2 \("tg\\nt"\) goes on after its closing quote/);
   await rejects(
     read('a.csv', 'src,tgt,tgt\n1,2,3'),
     /a\.csv has two columns "tgt": expected every/,

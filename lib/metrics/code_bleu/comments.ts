@@ -39,6 +39,7 @@ export function withoutCComments(source: string): string {
   return withoutBlankLines(text + source.slice(copied));
 }
 
+const backslash = 0x5c;
 const beginning = /["'/]/g;
 
 /**
@@ -48,16 +49,20 @@ const beginning = /["'/]/g;
 export function closingsOf(text: string, quote: string): Int32Array {
   const closings = new Int32Array(text.length + 2).fill(-1);
   closings[text.length + 1] = -2;
+  const code = quote.charCodeAt(0);
   for (let i = text.length; i-- > 0; ) {
-    closings[i] = text[i] === quote ? i : closings[i + (text[i] === '\\' ? 2 : 1)]!;
+    const here = text.charCodeAt(i);
+    closings[i] = here === code ? i : closings[i + (here === backslash ? 2 : 1)]!;
   }
   return closings;
 }
 
 const aWord = new RegExp(`(?!${whitespace})[^]`);
 
-export const withoutBlankLines = (text: string) =>
-  text
+export function withoutBlankLines(text: string): string {
+  if (!text.includes('\n')) return aWord.test(text) ? text : '';
+  return text
     .split('\n')
     .filter((line) => aWord.test(line))
     .join('\n');
+}

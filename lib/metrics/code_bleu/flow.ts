@@ -1,6 +1,9 @@
 import type { Tree, TreeNode } from '../../code/tree.ts';
 
-/** A leaf of the tree: its number in the order of the text, and its text. */
+/**
+ * A leaf of the tree: its place in the order of the text, and its text. Leaves without text that the parser
+ * put in at one place share a number.
+ */
 export interface Leaf {
   number: number;
   text: string;
@@ -13,9 +16,11 @@ export interface Edge extends Leaf {
   parents: readonly number[];
 }
 
+export type Rule = (node: TreeNode, flow: Flow) => void;
+
 /** What is done at nodes of a type. At all others, their children are followed in turn. */
 export interface Rules {
-  at: Readonly<Record<string, (node: TreeNode, flow: Flow) => void>>;
+  at: ReadonlyMap<string, Rule>;
   /** A type of children that are followed before the others. */
   first?: string;
 }
@@ -28,6 +33,9 @@ const deepest = 500; // rules in rules, which take the stack; other nodes do not
 
 const none: never[] = [];
 
+/** All keywords and punctuation, whose text is their type: no value flows through them. */
+const sign: Leaf = { number: -1, text: '' };
+
 const texts = new Set(['string_literal', 'string', 'character_literal']);
 
 /** A walk through a program, which notes where each name was last given a value. */
@@ -36,27 +44,36 @@ export class Flow {
   definitions = new Map<string, readonly number[]>();
   edges: Edge[] = [];
   readonly #rules: Rules;
-  readonly #leaves: readonly Leaf[]; // by the numbers of their nodes
+  readonly #source: string;
+  readonly #agenda: TreeNode[] = []; // what is to be followed, last first
   #steps = 0;
   #depth = 0;
 
   constructor(tree: Tree, rules: Rules) {
     this.#rules = rules;
-    this.#leaves = numbered(tree);
+    this.#source = tree.source;
   }
 
   /** Goes through a node, whose nesting is no matter, and adds its edges. */
   follow(node: TreeNode): void {
     if (++this.#depth > deepest) throw new Unreadable();
-    const agenda = [node];
-    for (let next = agenda.pop(); next !== undefined; next = agenda.pop()) {
+    const agenda = this.#agenda;
+    const before = agenda.length;
+    agenda.push(node);
+    while (agenda.length > before) {
+      const next = agenda.pop()!;
       this.#spend(1);
-      if (isLeaf(next)) this.#use(next);
-      else if (Object.hasOwn(this.#rules.at, next.type)) this.#rules.at[next.type]!(next, this);
-      else {
-        const children = this.#ordered(next.children);
-        for (let i = children.length; i-- > 0; ) agenda.push(children[i]!);
+      if (isLeaf(next)) {
+        this.#use(next);
+        continue;
       }
+      const rule = this.#rules.at.get(next.type);
+      if (rule !== undefined) {
+        rule(next, this);
+        continue;
+      }
+      const children = this.#ordered(next.children);
+      for (let i = children.length; i-- > 0; ) agenda.push(children[i]!);
     }
     this.#depth--;
   }
@@ -68,7 +85,7 @@ export class Flow {
     this.#spend(leaves.length);
     for (const node of leaves) {
       const leaf = this.#leafOf(node);
-      if (leaf.text !== node.type) variables.push(leaf);
+      if (leaf !== sign) variables.push(leaf);
     }
     return variables;
   }
@@ -86,7 +103,7 @@ export class Flow {
 
   #use(node: TreeNode): void {
     const leaf = this.#leafOf(node);
-    if (leaf.text === node.type) return;
+    if (leaf === sign) return;
     const parents = this.definitions.get(leaf.text);
     this.#spend(parents?.length ?? 0);
     if (parents === undefined && node.type === 'identifier') this.define(leaf);
@@ -95,11 +112,12 @@ export class Flow {
     this.edges.push({ number, text, relation: 'comesFrom', parentNames, parents: parents ?? none });
   }
 
-  /** A part of a string, which is a leaf as a whole, has no number. */
-  #leafOf(node: TreeNode): Leaf {
-    const leaf = this.#leaves[node.number];
-    if (leaf === undefined) throw new Unreadable();
-    return leaf;
+  #leafOf({ type, start, end }: TreeNode): Leaf {
+    if (end - start === type.length && type !== '\n' && this.#source.startsWith(type, start)) {
+      return sign;
+    }
+    const number = 2 * start + Number(end > start);
+    return { number, text: withoutLineEnds(this.#source.slice(start, end)) };
   }
 
   #ordered(children: readonly TreeNode[]): readonly TreeNode[] {
@@ -116,8 +134,10 @@ export class Flow {
 }
 
 /** A string counts as one leaf, a comment as none. */
-const isLeaf = ({ type, children }: TreeNode) =>
-  (children.length === 0 || texts.has(type)) && type !== 'comment';
+const isLeaf = (node: TreeNode) =>
+  node.children.length === 0 ? node.type !== 'comment' : isText(node);
+
+export const isText = ({ type }: TreeNode) => texts.has(type);
 
 function leavesOf(root: TreeNode): TreeNode[] {
   const leaves: TreeNode[] = [];
@@ -127,30 +147,6 @@ function leavesOf(root: TreeNode): TreeNode[] {
     else for (let i = node.children.length; i-- > 0; ) agenda.push(node.children[i]!);
   }
   return leaves;
-}
-
-/** Leaves that the parser put in at one place have no length and share the number of the last. */
-function numbered({ source, root }: Tree): Leaf[] {
-  const leaves = leavesOf(root);
-  const numbers = new Array<Leaf>((leaves[leaves.length - 1]?.number ?? -1) + 1);
-  let next: TreeNode | undefined;
-  for (let number = leaves.length; number-- > 0; ) {
-    const leaf = leaves[number]!;
-    const { start, end } = leaf;
-    const isShared =
-      next !== undefined && start === end && next.start === start && next.end === end;
-    numbers[leaf.number] = isShared
-      ? numbers[next!.number]!
-      : { number, text: textOf(leaf, source) };
-    next = leaf;
-  }
-  return numbers;
-}
-
-/** That of keywords and punctuation is their type: a text that need not be cut out. */
-function textOf({ type, start, end }: TreeNode, source: string): string {
-  const isType = end - start === type.length && source.startsWith(type, start);
-  return withoutLineEnds(isType ? type : source.slice(start, end));
 }
 
 const withoutLineEnds = (text: string) => (text.includes('\n') ? text.replaceAll('\n', '') : text);

@@ -6,7 +6,7 @@ import { checkPairs } from '../pairs.ts';
 import { countNumbered, score } from '../runs_of_words.ts';
 import { numberWords } from '../word_numbers.ts';
 import { withoutCComments } from './comments.ts';
-import { commonEdges, dataFlow } from './data_flow.ts';
+import { commonEdges, dataFlow, type Edges } from './data_flow.ts';
 import { keywords, softKeywords } from './keywords.ts';
 import { rules } from './languages.ts';
 import { pruned } from './pruned.ts';
@@ -131,7 +131,7 @@ export async function codeBleu(
 
   const weighing = evaluator.weighted(language);
   /** Of the pair before: outputs for one reference, and those equal to it, need not be read again. */
-  let recent: { source: string; tree: Tree; edges: string[] }[] = [];
+  let recent: { source: string; tree: Tree; edges: Edges }[] = [];
   const read = (source: string) => {
     const known = recent.find((one) => one.source === source);
     if (known !== undefined) return known;
@@ -177,7 +177,8 @@ function checkWeights(weights: readonly number[]): void {
 function weighted(parts: readonly (number | undefined)[], weights: readonly number[]): number {
   let total = 0;
   let weight = 0;
-  for (const [i, part] of parts.entries()) {
+  for (let i = 0; i < parts.length; i++) {
+    const part = parts[i];
     if (part === undefined) continue;
     total += weights[i]! * part;
     weight += weights[i]!;

@@ -1,6 +1,6 @@
 import type { Language } from '../../code/grammar.ts';
 import type { TreeNode } from '../../code/tree.ts';
-import type { Flow, Rules } from './flow.ts';
+import type { Flow, Rule, Rules } from './flow.ts';
 import {
   afterFirst,
   assignment,
@@ -16,11 +16,13 @@ import {
   wholeTwice,
 } from './statements.ts';
 
+const at = (rules: Record<string, Rule>) => new Map(Object.entries(rules));
+
 const named = (name: string, value: string) => definition(field(name), field(value));
 
 const python: Rules = {
   first: 'for_in_clause',
-  at: {
+  at: at({
     default_parameter: named('name', 'value'),
     assignment: assignPython,
     augmented_assignment: assignPython,
@@ -33,7 +35,7 @@ const python: Rules = {
       if (body.type === 'block') flow.follow(body);
     }),
     while_statement: wholeTwice,
-  },
+  }),
 };
 
 /** `x: int` alone gives no value. */
@@ -42,7 +44,7 @@ function assignPython(node: TreeNode, flow: Flow): void {
 }
 
 const java: Rules = {
-  at: {
+  at: at({
     variable_declarator: named('name', 'value'),
     assignment_expression: assignment,
     update_expression: increment,
@@ -50,12 +52,12 @@ const java: Rules = {
     for_statement: afterFirst('local_variable_declaration'),
     enhanced_for_statement: forEach(field('name'), field('value')),
     while_statement: wholeTwice,
-  },
+  }),
 };
 
 /** Made for an old grammar of C#, which had no `=` in a declarator and called loops otherwise. */
 const cSharp: Rules = {
-  at: {
+  at: at({
     variable_declarator: definition(
       ({ children }) => children[0],
       ({ children }) => (children.length === 2 ? children[1] : undefined),
@@ -66,11 +68,11 @@ const cSharp: Rules = {
     for_statement: afterFirst('local_variable_declaration'),
     for_each_statement: forEach(field('left'), field('right')),
     while_statement: wholeTwice,
-  },
+  }),
 };
 
 const javascript: Rules = {
-  at: {
+  at: at({
     variable_declarator: named('name', 'value'),
     assignment_pattern: assignment,
     augmented_assignment_expression: assignment,
@@ -78,11 +80,11 @@ const javascript: Rules = {
     if_statement: branches({ clauses: ['if_statement', 'else'], onwards: true, keep: true }),
     for_statement: afterFirst('variable_declaration'),
     while_statement: wholeTwice,
-  },
+  }),
 };
 
 const go: Rules = {
-  at: {
+  at: at({
     var_spec: named('name', 'value'),
     assignment_statement: assignment,
     inc_statement: increment,
@@ -91,7 +93,7 @@ const go: Rules = {
       const update = field('update')(clause);
       if (update !== undefined) flow.follow(update);
     }),
-  },
+  }),
 };
 
 const variable =
@@ -100,7 +102,7 @@ const variable =
     children.filter(({ type }) => type === 'variable_name')[place];
 
 const php: Rules = {
-  at: {
+  at: at({
     simple_parameter: named('name', 'default_value'),
     assignment_expression: assignment,
     augmented_assignment_expression: assignment,
@@ -113,13 +115,13 @@ const php: Rules = {
     for_statement: afterFirst('assignment_expression'),
     foreach_statement: forEach(variable(1), variable(0)),
     while_statement: wholeTwice,
-  },
+  }),
 };
 
 const rubyBranches = branches({ clauses: ['if', 'elsif', 'else', 'unless', 'when'] });
 
 const ruby: Rules = {
-  at: {
+  at: at({
     keyword_parameter: named('name', 'value'),
     assignment: (node, flow) => pairwise(sides(node), flow),
     operator_assignment: (node, flow) => {
@@ -138,7 +140,7 @@ const ruby: Rules = {
     }),
     while_modifier: wholeTwice,
     until: wholeTwice,
-  },
+  }),
 };
 
 /** How data flows in each language. The rules of C and C++ are those of C#, as in the original. */

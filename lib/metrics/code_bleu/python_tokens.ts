@@ -12,7 +12,11 @@ export interface Token {
 
 const space = /[ \f\t]*/y;
 const name = /[\p{L}\p{N}_]+/uy;
-const operator = /!=|[-+*/%@&|^~<>=()[\]{},:;.]/y;
+/**
+ * Names, numbers, brackets and operators with spaces between them, most of what code is, at one look. It
+ * stops before a name with a quote behind it, which may be a string's prefix.
+ */
+const plain = /(?: *(?:\w+(?![\w'"]|[^\0-\x7f])|!=|[-+*/%@&|^~<>=()[\]{},:;.])){1,1000}/y;
 const prefix = '(?:[bB][rR]?|[rR][bBfF]?|[uU]|[fF][rR]?)?';
 const tripleOpening = new RegExp(`${prefix}(?:'''|""")`, 'y');
 const singleOpening = new RegExp(`${prefix}['"]`, 'y');
@@ -48,7 +52,7 @@ export function pythonTokens(source: string): Token[] | undefined {
   let continued = false; // by a backslash
   let open: OpenString | undefined;
 
-  for (const [line, text] of source.split(/(?<=\n)/).entries()) {
+  for (const [line, text] of linesOf(source).entries()) {
     let column = 0;
     const push = (kind: Token['kind'], end: number, start = column) => {
       const here = { line, column: start, endLine: line, endColumn: end };
@@ -98,6 +102,12 @@ export function pythonTokens(source: string): Token[] | undefined {
     while (column < text.length) {
       const start = matchEnd(space, text, column)!;
       if (start === text.length) break;
+      const end = matchEnd(plain, text, start);
+      if (end !== undefined) {
+        depth += deeper(text, start, end);
+        push('other', end, start);
+        continue;
+      }
       const opens = mayOpen.has(text[start]!);
       const triple = opens ? matchEnd(tripleOpening, text, start) : undefined;
       const string = opens ? matchEnd(singleOpening, text, start) : undefined;
@@ -124,15 +134,35 @@ export function pythonTokens(source: string): Token[] | undefined {
         continued = true;
         break;
       } else {
-        if ('([{'.includes(text[start]!)) depth++;
-        if (')]}'.includes(text[start]!)) depth--;
-        const end = matchEnd(name, text, start) ?? matchEnd(operator, text, start);
-        if (end !== undefined) push('other', end, start);
+        const nameEnd = matchEnd(name, text, start);
+        if (nameEnd !== undefined) push('other', nameEnd, start);
         else push('other', column + 1); // not Python: `tokenize` goes on behind one character
       }
     }
   }
   return open === undefined && depth === 0 && !continued ? tokens : undefined;
+}
+
+/** With their line ends. */
+function linesOf(text: string): string[] {
+  const lines: string[] = [];
+  for (let start = 0; start < text.length; ) {
+    const end = text.indexOf('\n', start) + 1 || text.length;
+    lines.push(text.slice(start, end));
+    start = end;
+  }
+  return lines;
+}
+
+/** How many more brackets open than close. */
+function deeper(text: string, start: number, end: number): number {
+  let depth = 0;
+  for (let i = start; i < end; i++) {
+    const code = text.charCodeAt(i) | 0x20; // [ is as {, ] as }
+    if (code === 0x28 || code === 0x7b) depth++;
+    if (code === 0x29 || code === 0x7d) depth--;
+  }
+  return depth;
 }
 
 /** A line has no other line end than its own. */

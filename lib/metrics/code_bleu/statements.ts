@@ -1,7 +1,6 @@
 import type { TreeNode } from '../../code/tree.ts';
-import { type Edge, type Flow, type Leaf, Unreadable } from './flow.ts';
+import { type Edge, type Flow, isText, type Leaf, type Rule, Unreadable } from './flow.ts';
 
-type Rule = (node: TreeNode, flow: Flow) => void;
 type Find = (node: TreeNode) => TreeNode | undefined;
 
 /** The child that the grammar calls so. */
@@ -31,8 +30,8 @@ export function definition(name: Find, value: Find): Rule {
 
 /** `left = right`, with an edge for each leaf of the left and each of the right. */
 export const assignment: Rule = (node, flow) => {
-  const left = found(field('left')(node));
-  derive(flow.variables(left), found(field('right')(node)), 'computedFrom', flow);
+  const names = flow.variables(found(leftOf(node)));
+  derive(names, found(rightOf(node)), 'computedFrom', flow);
 };
 
 function derive(names: Leaf[], value: TreeNode, relation: Edge['relation'], flow: Flow): void {
@@ -53,12 +52,23 @@ export const increment: Rule = (node, flow) => {
   }
 };
 
-/** Sides of an assignment: `a, b = b, a` is taken apart where both have as many parts. */
-export function sides(node: TreeNode, left = 'left', right = 'right'): [TreeNode[], TreeNode[]] {
-  const whole = [found(field(left)(node)), found(field(right)(node))] as const;
-  const [lefts, rights] = whole.map(({ children }) => children.filter(({ type }) => type !== ','));
-  if (lefts!.length === rights!.length && lefts!.length > 0) return [lefts!, rights!];
-  return [[whole[0]], [whole[1]]];
+const leftOf = field('left');
+const rightOf = field('right');
+const isPart = ({ type }: TreeNode) => type !== ',';
+
+/**
+ * Sides of an assignment: `a, b = b, a` is taken apart where both have as many parts. Of a string, which
+ * is a leaf as a whole, nothing can be said then.
+ */
+export function sides(node: TreeNode): [TreeNode[], TreeNode[]] {
+  const left = found(leftOf(node));
+  const right = found(rightOf(node));
+  if (left.children.length === 0 || right.children.length === 0) return [[left], [right]];
+  const lefts = left.children.filter(isPart);
+  const rights = right.children.filter(isPart);
+  if (lefts.length !== rights.length || lefts.length === 0) return [[left], [right]];
+  if (isText(left) || isText(right)) throw new Unreadable();
+  return [lefts, rights];
 }
 
 /** Parts of the left from the parts of the right at their place, with one edge for each leaf on the left. */
@@ -123,31 +133,33 @@ export function loop(round: (node: TreeNode, flow: Flow, number: number) => void
     const outer = flow.edges;
     flow.edges = [];
     for (const number of [1, 2]) round(node, flow, number);
-    for (const edge of merged(
-      flow.edges,
-      ({ number, text, relation }) => `${number} ${relation} ${text}`,
-    )) {
-      outer.push(edge);
-    }
+    for (const edge of merged(flow.edges)) outer.push(edge);
     flow.edges = outer;
   };
 }
 
-/** Edges of equal key become one, with the parents of all, in the order of their appearance. */
-export function merged(edges: readonly Edge[], key: (edge: Edge) => unknown): Edge[] {
-  const all = new Map<unknown, Edge>();
+/** Edges of one kind to one leaf become one, with the parents of all, in the order of their appearance. */
+function merged(edges: readonly Edge[]): Iterable<Edge> {
+  const all = new Map<number, Edge>();
   for (const edge of edges) {
-    const its = key(edge);
-    const known = all.get(its);
-    all.set(its, known === undefined ? edge : joined(known, edge));
+    const key = 2 * edge.number + Number(edge.relation === 'comesFrom');
+    const known = all.get(key);
+    all.set(key, known === undefined ? edge : joined(known, edge));
   }
-  return [...all.values()];
+  return all.values();
 }
 
-function joined(one: Edge, other: Edge): Edge {
-  const parentNames = [...new Set([...one.parentNames, ...other.parentNames])];
-  const parents = [...new Set([...one.parents, ...other.parents])];
-  return { ...one, parentNames, parents };
+/** The first edge, with the parents of both. */
+export function joined(one: Edge, other: Edge): Edge {
+  const { number, text, relation } = one;
+  const parentNames = distinct(one.parentNames, other.parentNames);
+  return { number, text, relation, parentNames, parents: distinct(one.parents, other.parents) };
+}
+
+function distinct<Value>(some: readonly Value[], others: readonly Value[]): readonly Value[] {
+  const isFew = some.length < 2 && others.length < 2;
+  if (isFew && (others.length === 0 || some[0] === others[0])) return some;
+  return isFew && some.length === 0 ? others : [...new Set([...some, ...others])];
 }
 
 function followAll(nodes: readonly TreeNode[], flow: Flow): void {

@@ -8,32 +8,34 @@ import { tableFor } from '../pair_table.ts';
 export function syntaxMatch(output: Tree, reference: Tree): number {
   const nodes = [parentsFirst(output.root), parentsFirst(reference.root)] as const;
   const shapes = new Shapes(nodes[0].length + nodes[1].length);
-  const known = new Set(subtrees(nodes[0], output.source, shapes));
-  const wanted = subtrees(nodes[1], reference.source, shapes);
+  const known = new Set(subtrees(nodes[0], output, shapes));
+  const wanted = subtrees(nodes[1], reference, shapes);
   let found = 0;
   for (const shape of wanted) if (known.has(shape)) found++;
   return found / wanted.length;
 }
 
 /** The shape of each subtree, as a number that trees of one shape share; the root's comes last. */
-function subtrees(nodes: readonly TreeNode[], source: string, shapes: Shapes): number[] {
-  const numbers: number[] = []; // of shapes, by the numbers of their nodes
+function subtrees(nodes: readonly TreeNode[], { source, size }: Tree, shapes: Shapes): number[] {
+  const numbers = new Array<number>(size); // of shapes, by the numbers of their nodes
   const found: number[] = [];
   for (let i = nodes.length; i-- > 0; ) {
     const node = nodes[i]!;
-    const number = withChildren(shapes.named(ownText(node, source)), node, numbers, shapes);
+    const name = ownName(node, source);
+    const isLeaf = node.children.length === 0;
+    const number = isLeaf ? name : withChildren(name, node, numbers, shapes);
     numbers[node.number] = number;
-    if (i === 0 || node.children.length > 0) found.push(number);
+    if (i === 0 || !isLeaf) found.push(number);
   }
   return found;
 }
 
 /**
- * Shapes as numbers. A shape is a name, or a shape with one more child: told by the number of the child's
- * shape, so that deep trees cost no more than flat ones.
+ * Shapes as numbers. A shape is a name, below 0, or a shape with one more child, 0 or more: told by the
+ * number of the child's shape, so that deep trees cost no more than flat ones.
  */
 class Shapes {
-  readonly #names = new Map<string, number>();
+  readonly #fields = new Map<string, number>();
   readonly #pairs: ReturnType<typeof tableFor>;
 
   constructor(nodes: number) {
@@ -41,18 +43,14 @@ class Shapes {
     this.#pairs.clear();
   }
 
-  /** Below those of pairs, which are 0 or more. */
-  named(name: string): number {
-    let number = this.#names.get(name);
-    if (number === undefined) {
-      number = -1 - this.#names.size;
-      this.#names.set(name, number);
+  with(shape: number, field: string | undefined, child: number): number {
+    if (field === undefined) return this.#pairs.add(shape, child);
+    let name = this.#fields.get(field);
+    if (name === undefined) {
+      name = firstField - this.#fields.size;
+      this.#fields.set(field, name);
     }
-    return number;
-  }
-
-  with(shape: number, field: string, child: number): number {
-    return this.#pairs.add(this.#pairs.add(shape, this.named(field)), child);
+    return this.#pairs.add(this.#pairs.add(shape, name), child);
   }
 }
 
@@ -67,13 +65,17 @@ function parentsFirst(root: TreeNode): TreeNode[] {
   return nodes;
 }
 
+// Names of nodes without children, and of fields: numbers below 0 that do not meet.
+const firstMissing = -1 - 0x10000;
+const firstUnexpected = -1 - 0x20000;
+const firstField = -1 - 0x200000;
+
 /** Text that was skipped as an error is known by its first character. */
-function ownText({ type, named, missing, children, start, end }: TreeNode, source: string): string {
+function ownName({ type, kind, missing, children, start, end }: TreeNode, source: string): number {
   if (type === 'ERROR' && children.length === 0 && end > start) {
-    return `UNEXPECTED ${source.codePointAt(start)}`;
+    return firstUnexpected - source.codePointAt(start)!;
   }
-  const name = named ? type : JSON.stringify(type);
-  return missing ? `MISSING ${name}` : name;
+  return missing ? firstMissing - kind : -1 - kind;
 }
 
 function withChildren(
@@ -85,7 +87,7 @@ function withChildren(
   let number = shape;
   for (const child of children) {
     if (child.named || child.missing) {
-      number = shapes.with(number, child.field ?? '', numbers[child.number]!);
+      number = shapes.with(number, child.field, numbers[child.number]!);
     } else if (child.children.length > 0) number = withChildren(number, child, numbers, shapes);
   }
   return number;

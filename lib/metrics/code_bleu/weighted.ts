@@ -1,4 +1,5 @@
 import { type Counts, score } from '../runs_of_words.ts';
+import { Scratch } from '../scratch.ts';
 import { type NumberedWords, unknown } from '../word_numbers.ts';
 
 const lightWeight = 0.2;
@@ -17,29 +18,32 @@ export interface WeightedOptions {
  */
 export function weightedMatch(
   reference: string,
-  { words, others, starts, ends }: NumberedWords,
+  numbered: NumberedWords,
   { outputLength, matches }: Counts,
-  { keywords, referenceLength = words.length }: WeightedOptions,
+  { keywords, referenceLength = numbered.length }: WeightedOptions,
 ): number {
-  const left = new Int32Array(starts.length);
-  for (const word of others) if (word !== unknown) left[word]!++;
-  const weights = new Float64Array(starts.length);
-  for (let word = 0; word < weights.length; word++) {
-    const isKeyword = keywords.has(reference.slice(starts[word], ends[word]));
-    weights[word] = isKeyword ? 1 : lightWeight;
+  const { words, length, others, otherLength, size, starts, ends } = numbered;
+  const left = scratch.left.zeros(size);
+  for (let i = 0; i < otherLength; i++) if (others[i] !== unknown) left[others[i]!]!++;
+  const isKeyword = scratch.isKeyword.take(size);
+  for (let word = 0; word < size; word++) {
+    const start = starts[word]!;
+    const isWord = isLetter(reference.charCodeAt(start));
+    isKeyword[word] = Number(isWord && keywords.has(reference.slice(start, ends[word])));
   }
   let matched = 0;
   let total = 0;
-  for (const word of words) {
-    const weight = weights[word]!;
+  for (let i = 0; i < length; i++) {
+    const word = words[i]!;
+    const weight = isKeyword[word] === 1 ? 1 : lightWeight;
     total += weight;
     if (left[word]!-- > 0) matched += weight;
   }
-  const runs = matches.map((_, i) => Math.max(0, words.length - i));
-  return score({
-    outputLength,
-    referenceLength,
-    matches: [matched, ...matches.slice(1)],
-    runs: [total, ...runs.slice(1)],
-  });
+  const runs = matches.map((_, i) => (i === 0 ? total : Math.max(0, length - i)));
+  return score({ outputLength, referenceLength, matches: matches.with(0, matched), runs });
 }
+
+const scratch = { left: new Scratch(), isKeyword: new Scratch() };
+
+/** Whether a keyword may begin so: with a letter of ASCII or `_`. */
+const isLetter = (code: number) => (code | 0x20) >= 0x5f && (code | 0x20) <= 0x7f;
