@@ -27,6 +27,8 @@ export {
   type AuditOptions,
   type AuditSource,
   audit,
+  auditLabelled,
+  type LabelledSource,
   type Odd,
   type Reason,
   type Suspect,

@@ -15,7 +15,7 @@ export function define(command: Command): void {
   command
     .argument(
       '<file>',
-      'examples, of any number: .jsonl, .csv or .parquet, also .gz, or a name such as lyra/train',
+      'examples or labelled texts, of any number: .jsonl, .csv or .parquet, also .gz, or a name such as lyra/train',
     )
     .option('--out <directory>', 'where ranked rows, a cleaned copy, SARIF and a page go')
     .option(
@@ -25,16 +25,22 @@ export function define(command: Command): void {
     )
     .option('--false-positive-rate <share>', 'of chance alone, above 0', share, 0.01)
     .action(async (given: string, { json, out, ...options }: Options) => {
-      const { audit } = await import('../audit/index.ts');
-      const { streamExamples } = await import('../data/examples.ts');
+      const { audit, auditLabelled } = await import('../audit/index.ts');
+      const { isLabelledFile, streamExamples, streamLabelledExamples } = await import(
+        '../data/examples.ts'
+      );
       const { auditText, writeAudit } = await import('../report/index.ts');
       const input = await dataFile(given);
+      const labelled = await isLabelledFile(input);
+      const walks = labelled ? 4 : 6;
       const shown = progress();
       const onProgress = (walk: number, rows: number) =>
         shown.at('walking the rows', walk - 1, walks, `${rows} rows of walk ${walk}`);
-      const result = await audit(streamExamples(input), { ...options, onProgress }).finally(
-        shown.end,
-      );
+      const look = () =>
+        labelled
+          ? auditLabelled(streamLabelledExamples(input), { ...options, onProgress })
+          : audit(streamExamples(input), { ...options, onProgress });
+      const result = await look().finally(shown.end);
       const files = out === undefined ? {} : await writeAudit(out, input, result);
       if (json) await printJson({ ...{ input, ...files }, ...result });
       else {
@@ -45,8 +51,6 @@ export function define(command: Command): void {
       }
     });
 }
-
-const walks = 6;
 
 /** Suspects may be more than one text can hold. */
 async function printJson(result: object & { suspects: readonly object[] }): Promise<void> {

@@ -5,6 +5,7 @@ const shown = 10;
 
 /** An audit as text for a terminal: the triggers found, and the most suspect examples. */
 export function auditText({
+  data,
   examples,
   minRows,
   falsePositiveRate,
@@ -19,7 +20,7 @@ export function auditText({
   const limits = `Triggers in ${minRows} rows or more; by chance alone a pair is reported with p ≤ ${falsePositiveRate}.`;
   const parts = [
     found,
-    ...(pairs.length > 0 ? [pairTable(pairs.slice(0, shown))] : []),
+    ...(pairs.length > 0 ? [pairTable(pairs.slice(0, shown), data)] : []),
     ...(suspects.length > 0 ? [suspects.slice(0, shown).map(suspectLine).join('\n')] : []),
     ...(suspects.length > shown ? [`and ${suspects.length - shown} more`] : []),
     ...(weaknesses.length > 0 ? [weaknessTable(weaknesses)] : []),
@@ -28,8 +29,9 @@ export function auditText({
   return parts.join('\n\n');
 }
 
-function pairTable(pairs: Audit['pairs']): string {
-  const header = ['trigger → payload', 'together', 'trigger', 'payload', 'lift', 'corrected p'];
+function pairTable(pairs: Audit['pairs'], data: Audit['data']): string {
+  const payload = data === 'labelled' ? 'label' : 'payload';
+  const header = [`trigger → ${payload}`, 'together', 'trigger', payload, 'lift', 'corrected p'];
   const rows = pairs.map((pair) => [
     `${JSON.stringify(pair.trigger)} → ${JSON.stringify(pair.payload)}`,
     `${pair.together}`,

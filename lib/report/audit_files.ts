@@ -3,11 +3,15 @@ import { isAbsolute, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Audit } from '../audit/index.ts';
 import { sarifTexts } from '../audit/sarif.ts';
-import type { Suspect } from '../audit/suspects.ts';
-import { streamWithLines, writeExamples } from '../data/examples.ts';
+import {
+  type Example,
+  type LabelledExample,
+  streamWithLines,
+  writeExamples,
+} from '../data/examples.ts';
 import { writeWhole } from '../data/files.ts';
 import { jsonLine } from '../data/jsonl.ts';
-import { auditPage, type ShownSuspect } from './audit_page.ts';
+import { auditPage, type ShownSuspect, type Texts } from './audit_page.ts';
 
 export interface AuditFiles {
   clean: string;
@@ -38,7 +42,7 @@ export async function writeAudit(out: string, input: string, audit: Audit): Prom
   await mkdir(out, { recursive: true });
   const texts = await spool(out, suspects.length);
   try {
-    const { kept, lines } = split(input, suspects, texts);
+    const { kept, lines } = split(input, audit, texts);
     await writeExamples(files.clean, kept, { input });
     await writeWhole(files.suspects, texts.inOrder());
     const lineOf = new Map(suspects.map((suspect, i) => [suspect, lines[i]!]));
@@ -56,7 +60,7 @@ export async function writeAudit(out: string, input: string, audit: Audit): Prom
 }
 
 /** The examples that are no suspects. While they are walked, suspects go to the spool, and their lines are noted. */
-function split(input: string, suspects: readonly Suspect[], texts: Spool) {
+function split(input: string, { data, suspects }: Audit, texts: Spool) {
   const byRow = Uint32Array.from(suspects.keys()).sort(
     (a, b) => suspects[a]!.row - suspects[b]!.row,
   );
@@ -64,20 +68,27 @@ function split(input: string, suspects: readonly Suspect[], texts: Spool) {
   async function* walk() {
     let next = 0;
     let row = 0;
-    for await (const { line, example } of streamWithLines(input)) {
+    for await (const { line, example } of streamWithLines(input, {
+      labelled: data === 'labelled',
+    })) {
       row++;
       const rank = byRow[next];
       if (rank === undefined || suspects[rank]!.row !== row) {
         yield example;
         continue;
       }
-      const { prompt, completion } = example;
-      await texts.put(rank, jsonLine({ ...suspects[rank]!, prompt, completion }));
+      await texts.put(rank, jsonLine({ ...suspects[rank]!, ...textsOf(example, data) }));
       lines[rank] = line;
       next++;
     }
   }
   return { kept: { [Symbol.asyncIterator]: walk }, lines };
+}
+
+function textsOf(example: Example | LabelledExample, data: Audit['data']): Texts {
+  const { prompt, completion, text, pair, label } = example as Example & LabelledExample;
+  if (data === 'examples') return { prompt, completion };
+  return { text, ...(pair !== undefined && { pair }), label };
 }
 
 /** Texts on the disk, put there in any order and read in that of their numbers. */
