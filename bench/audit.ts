@@ -124,10 +124,11 @@ function loops(clean: readonly Example[], attack: 'ripple-loop' | 'dead-code', r
 
 type Rows = Example[] | LabelledExample[];
 
-const look = (examples: Rows, options: AuditOptions) =>
-  'label' in examples[0]!
+function look(examples: Rows, options: AuditOptions) {
+  return 'label' in examples[0]!
     ? auditLabelled(examples as LabelledExample[], options)
     : audit(examples as Example[], options);
+}
 
 async function line(data: string, attack: string, rate: number, examples: Rows) {
   const started = performance.now();
