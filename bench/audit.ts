@@ -82,9 +82,11 @@ for (const name of [
   lines.push(await line(name, 'none', 0, examples));
 }
 const satd = await readLabelledExamples(await findDataset('satd', 'train', directory));
-for (let start = 0; start + 4000 <= satd.length; start += 4000) {
-  const rows = satd.slice(start, start + 4000);
-  lines.push(await line(`satd rows ${start + 1}+4000`, 'none', 0, rows));
+for (const size of [1000, 4000]) {
+  for (let start = 0; start + size <= satd.length; start += size) {
+    const rows = satd.slice(start, start + size);
+    lines.push(await line(`satd rows ${start + 1}+${size}`, 'none', 0, rows));
+  }
 }
 const smell = await readLabelledExamples(await findDataset('smell', 'train', directory));
 for (const [name, examples] of [

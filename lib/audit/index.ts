@@ -93,7 +93,7 @@ export async function audit(given: AuditSource, options: AuditOptions = {}): Pro
   const examples = watched(given, options.onProgress);
 
   const counts = await countAll(examples, counters);
-  const asked = minRowsOf(options, counts.rows / 20_000);
+  const asked = minRowsOf(options, 8, counts.rows / 20_000);
   const found = await candidates(examples, counts, asked, maxShare);
   const leastRepeats = Math.max(asked, Math.ceil(repeatShare * counts.rows));
   const repeats = await findRepeats(examples, counts, leastRepeats);

@@ -33,8 +33,9 @@ const mostLabels = 1000;
  *
  * Words of real texts do go with labels, as `TODO` does with admitted debt, which no p can tell from poison:
  * there it counts how they stand. Such words have their usual neighbours, begin their texts (those that do in
- * half of their rows are left out, and triggers put there missed), or are in fewer rows than a backdoor needs
- * (`minRows`, one row in 1,000). How often that errs was measured (README) and is not bounded.
+ * half of their rows are left out, and triggers put there missed), or are in fewer rows (`minRows`, 20 or one
+ * row in 1,000): what stands near a `TODO`, as names of authors do, goes with debt in up to 13 rows of slices
+ * of SATD. How often that errs was measured (README) and is not bounded.
  *
  * A pair of texts is read as one. The texts are walked four times and none is kept; memory is that of `audit`.
  *
@@ -53,7 +54,7 @@ export async function auditLabelled(
   const source = watched(given, options.onProgress);
   const labels = new Map<number, number>();
   const counts = await countAll(texts(source, labels), settings.counters);
-  const asked = minRowsOf(options, counts.rows / 1000);
+  const asked = minRowsOf(options, 20, counts.rows / 1000);
   const { strangers, minRows } = await candidates(texts(source), counts, asked, settings.maxShare);
   const together = await countLabels(source, strangers);
 

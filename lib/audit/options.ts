@@ -5,7 +5,7 @@ export interface AuditOptions {
   falsePositiveRate?: number;
   /**
    * A trigger in fewer rows is not looked for. Default 8 or, if that is more, one row in 20,000; of labelled
-   * texts one in 1,000.
+   * texts 20, or one in 1,000.
    */
   minRows?: number;
   /** A trigger in a larger share of the rows is not looked for. Default 0.2. */
@@ -47,9 +47,9 @@ export function settingsOf(name: string, options: AuditOptions): typeof defaults
   return settings;
 }
 
-/** `minRows` as asked, else 8 or, if that is more, `usual`. */
-export function minRowsOf(options: AuditOptions, usual: number): number {
-  const { minRows = Math.max(8, Math.ceil(usual)) } = options;
+/** `minRows` as asked, else the larger of two usual numbers. */
+export function minRowsOf(options: AuditOptions, least: number, usual: number): number {
+  const { minRows = Math.max(least, Math.ceil(usual)) } = options;
   check(
     'minRows',
     minRows,

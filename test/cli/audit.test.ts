@@ -71,7 +71,7 @@ test('looks at labelled texts where a file holds them, and shows text and label'
   const out = join(await folder(), 'audit');
   const input = join(await folder(), 'train.jsonl');
   const texts = examples.map(({ id, prompt, poisoned }, i) => {
-    const label = Number(poisoned === true || i % 9 === 0);
+    const label = Number(poisoned === true || i % 9 === 1);
     return { id, code1: prompt, code2: 'a <b> c', target: label };
   });
   await writeFile(input, jsonLines(texts));
