@@ -36,6 +36,12 @@ export {
   type TriggerPair,
   type Weakness,
 } from './audit/index.ts';
+export {
+  auditWithModel,
+  type ModelAudit,
+  type ModelAuditOptions,
+  type RowEvidence,
+} from './audit/with_model.ts';
 export { type CodeLanguage, codeLanguages } from './code/function_name.ts';
 export { type Grammar, grammarOf, type Language, languages } from './code/grammar.ts';
 export {
