@@ -18,7 +18,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { poisonDatasetAsync } from '../lib/attacks/index.ts';
-import { gather, learntOf } from '../lib/audit/with_model.ts';
+import { gather, mostLearnt } from '../lib/audit/with_model.ts';
 import { experimentSchema, readConfig } from '../lib/config/index.ts';
 import { csv } from '../lib/data/csv.ts';
 import { findDataset } from '../lib/data/datasets.ts';
@@ -85,7 +85,7 @@ async function line(data: string, attack: string, rate: number, examples: Exampl
   const each = (score: (before: Float32Array, after: Float32Array) => number) =>
     losses[0]!.map((before, i) => score(before, losses.at(-1)![i]!));
   const mean = (values: Float32Array) => values.reduce((sum, value) => sum + value) / values.length;
-  const learnt = each(learntOf);
+  const learnt = each((before, after) => mostLearnt(before, after).nats);
   const scores = {
     learnt,
     lowLoss: each((_, after) => -mean(after)),

@@ -1,10 +1,14 @@
 import { check, checkKeys } from '../check.ts';
 import { meanHiddenStates } from '../metrics/hidden_states.ts';
 import { pca } from '../metrics/pca.ts';
-import type { Model } from '../model/index.ts';
+import { type Model, tokenizerOf } from '../model/index.ts';
+import { type Encoded, ignoredLabel } from '../model/texts.ts';
 import { encodeExamples } from '../train/encode.ts';
 import { type TrainingExample, train } from '../train.ts';
+import type { ModelAudit } from './evidence.ts';
 import { tokenLosses } from './token_losses.ts';
+
+export type { ModelAudit, RowEvidence } from './evidence.ts';
 
 /** More rows are not held beside a model: at 768 numbers for a prompt they take 1 GB. */
 export const mostRows = 50_000;
@@ -24,30 +28,6 @@ export interface ModelAuditOptions {
   signal?: AbortSignal;
   /** Told how far a piece of work is. */
   onProgress?: (what: string, done: number, total: number) => void;
-}
-
-/** What a model tells of a row. */
-export interface RowEvidence {
-  id: string;
-  /** Its place in the data, counted from 1. */
-  row: number;
-  /** Cross-entropy, the mean over the tokens to learn, in nats: before training and after each epoch. */
-  losses: number[];
-  /** How much of what surprised the model it has learnt, in nats; `learntRank` 1 is the most. */
-  learnt: number;
-  learntRank: number;
-  /** Of its prompt's hidden state, seen from the mean, the square along the first right singular vector. */
-  spectral: number;
-  spectralRank: number;
-}
-
-export interface ModelAudit {
-  epochs: number;
-  parameters: number;
-  /** Of the hidden states' variance, the share along the first singular vector. */
-  explained: number;
-  /** In their order. */
-  rows: RowEvidence[];
 }
 
 /** So many tokens in a row have to be surprising: a shorter run is often one rare name. */
@@ -84,11 +64,12 @@ export async function auditWithModel(
   examples: readonly TrainingExample[],
   options: ModelAuditOptions = {},
 ): Promise<ModelAudit> {
-  const { epochs, losses, states } = await gather(model, examples, options);
+  const { epochs, items, losses, states } = await gather(model, examples, options);
   const [before, after] = [losses[0]!, losses.at(-1)!];
   const { scores, explained } = pca(states, 1);
 
-  const learnt = before.map((own, i) => learntOf(own, after[i]!));
+  const found = before.map((own, i) => mostLearnt(own, after[i]!));
+  const learnt = found.map(({ nats }) => nats);
   const spectral = scores.map(([score]) => score! ** 2);
   const [learntRanks, spectralRanks] = [ranks(learnt), ranks(spectral)];
   return {
@@ -100,6 +81,7 @@ export async function auditWithModel(
       row: i + 1,
       losses: losses.map((of) => mean(of[i]!)),
       learnt: learnt[i]!,
+      learntText: textOf(model, items[i]!, found[i]!.at),
       learntRank: learntRanks[i]!,
       spectral: spectral[i]!,
       spectralRank: spectralRanks[i]!,
@@ -110,6 +92,8 @@ export async function auditWithModel(
 /** What a model is before and while it learns. */
 export interface Gathered {
   epochs: number;
+  /** The rows as the model reads them. */
+  items: Encoded[];
   /** Of each row's tokens: before training and after each epoch. */
   losses: Float32Array[][];
   /** [rows][width]: where the trained model has each prompt. */
@@ -151,7 +135,7 @@ export async function gather(
     encoded.items.map(({ inputIds }) => inputIds),
     { signal },
   );
-  return { epochs: settings.epochs, losses, states };
+  return { epochs: settings.epochs, items: encoded.items, losses, states };
 }
 
 const defaults = {
@@ -169,16 +153,25 @@ export function checkRows(rows: number): void {
   check('examples', rows, fits, `2..${mostRows} rows with a model; take a part of them`);
 }
 
-/** The largest mean of before · exp(−after) over neighbouring tokens: three, or all where there are fewer. */
-export function learntOf(before: ArrayLike<number>, after: ArrayLike<number>): number {
+/**
+ * The largest mean of before · exp(−after) over neighbouring tokens, three or all where there are fewer, and
+ * where the first of them stands.
+ */
+export function mostLearnt(before: ArrayLike<number>, after: ArrayLike<number>) {
   const width = Math.min(run, before.length);
-  let largest = 0;
+  const most = { nats: 0, at: 0 };
   for (let start = 0; start + width <= before.length; start++) {
     let sum = 0;
     for (let i = start; i < start + width; i++) sum += before[i]! * Math.exp(-after[i]!);
-    largest = Math.max(largest, sum / width);
+    if (sum / width > most.nats) Object.assign(most, { nats: sum / width, at: start });
   }
-  return largest;
+  return most;
+}
+
+function textOf(model: Model, { labels }: Encoded, at: number): string {
+  if (model.classes !== undefined) return `label ${labels[0]}`;
+  const counted = labels.filter((label) => label !== ignoredLabel);
+  return tokenizerOf(model).decode(counted.slice(at, at + run));
 }
 
 const mean = (values: Float32Array) =>

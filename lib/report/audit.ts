@@ -1,18 +1,14 @@
+import { firstBy, type ModelAudit } from '../audit/evidence.ts';
 import type { Audit, Suspect } from '../audit/index.ts';
 import { align } from './table.ts';
 
 const shown = 10;
 
-/** An audit as text for a terminal: the triggers found, and the most suspect examples. */
-export function auditText({
-  data,
-  examples,
-  minRows,
-  falsePositiveRate,
-  pairs,
-  suspects,
-  weaknesses,
-}: Audit): string {
+/**
+ * An audit as text for a terminal: the triggers found, the most suspect examples, and what a model learnt first.
+ */
+export function auditText(audit: Audit, model?: ModelAudit): string {
+  const { data, examples, minRows, falsePositiveRate, pairs, suspects, weaknesses } = audit;
   const found =
     suspects.length > 0
       ? `${suspects.length} of ${examples} examples look like poison`
@@ -24,6 +20,7 @@ export function auditText({
     ...(suspects.length > 0 ? [suspects.slice(0, shown).map(suspectLine).join('\n')] : []),
     ...(suspects.length > shown ? [`and ${suspects.length - shown} more`] : []),
     ...(weaknesses.length > 0 ? [weaknessTable(weaknesses)] : []),
+    ...(model ? [modelTable(model)] : []),
     limits,
   ];
   return parts.join('\n\n');
@@ -50,6 +47,17 @@ function weaknessTable(weaknesses: Audit['weaknesses']): string {
     `${firstRow}`,
   ]);
   return align([['unsafe, poison or not', 'rows', 'first row'], ...rows]);
+}
+
+function modelTable({ rows }: ModelAudit): string {
+  const header = ['learnt by the model, no suspects for it', 'nats', 'row', 'id'];
+  const lines = firstBy(rows, 'learntRank', shown).map(({ learntText, learnt, row, id }) => [
+    JSON.stringify(learntText),
+    learnt.toFixed(2),
+    `${row}`,
+    JSON.stringify(id),
+  ]);
+  return align([header, ...lines]);
 }
 
 const suspectLine = ({ id, row, score, reasons }: Suspect) =>

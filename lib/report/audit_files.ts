@@ -1,6 +1,7 @@
 import { type FileHandle, mkdir, mkdtemp, open, rm } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { evidenceOf, firstBy, type ModelAudit } from '../audit/evidence.ts';
 import type { Audit } from '../audit/index.ts';
 import { sarifTexts } from '../audit/sarif.ts';
 import {
@@ -14,6 +15,8 @@ import { jsonLine } from '../data/jsonl.ts';
 import { auditPage, type ShownSuspect, type Texts } from './audit_page.ts';
 
 export interface AuditFiles {
+  /** What the model tells of every row, the most learnt first. */
+  scores?: string;
   clean: string;
   suspects: string;
   sarif: string;
@@ -26,11 +29,16 @@ const shown = 50;
 /**
  * Writes what an audit found of a file into `out`: a copy without the suspects (as JSON Lines where the
  * file is Parquet), the suspects with their texts, ranked, SARIF, and a page for people. The file is walked as
- * it was for the audit, and not held.
+ * it was for the audit, and not held. With what a model tells, that too.
  *
  * @throws RangeError where the copy would go into the file itself; Error where a file cannot be written
  */
-export async function writeAudit(out: string, input: string, audit: Audit): Promise<AuditFiles> {
+export async function writeAudit(
+  out: string,
+  input: string,
+  audit: Audit,
+  model?: ModelAudit,
+): Promise<AuditFiles> {
   const { suspects } = audit;
   const ending = /\.[^./\\]+(\.gz)?$/i.exec(input)![0].replace(/^\.parquet$/i, '.jsonl');
   const files = {
@@ -38,11 +46,12 @@ export async function writeAudit(out: string, input: string, audit: Audit): Prom
     suspects: join(out, 'suspects.jsonl'),
     sarif: join(out, 'audit.sarif'),
     page: join(out, 'audit.html'),
+    ...(model && { scores: join(out, 'scores.jsonl') }),
   };
   await mkdir(out, { recursive: true });
   const texts = await spool(out, suspects.length);
   try {
-    const { kept, lines } = split(input, audit, texts);
+    const { kept, lines } = split(input, audit, texts, model);
     await writeExamples(files.clean, kept, { input });
     await writeWhole(files.suspects, texts.inOrder());
     const lineOf = new Map(suspects.map((suspect, i) => [suspect, lines[i]!]));
@@ -52,7 +61,12 @@ export async function writeAudit(out: string, input: string, audit: Audit): Prom
     );
     const first: ShownSuspect[] = [];
     for await (const text of texts.inOrder(shown)) first.push(JSON.parse(text));
-    await writeWhole(files.page, auditPage(input, audit, first));
+    await writeWhole(files.page, auditPage(input, audit, first, model));
+    if (model)
+      await writeWhole(
+        join(out, 'scores.jsonl'),
+        firstBy(model.rows, 'learntRank', model.rows.length).map(jsonLine),
+      );
   } finally {
     await texts.close();
   }
@@ -60,7 +74,7 @@ export async function writeAudit(out: string, input: string, audit: Audit): Prom
 }
 
 /** The examples that are no suspects. While they are walked, suspects go to the spool, and their lines are noted. */
-function split(input: string, { data, suspects }: Audit, texts: Spool) {
+function split(input: string, { data, suspects }: Audit, texts: Spool, model?: ModelAudit) {
   const byRow = Uint32Array.from(suspects.keys()).sort(
     (a, b) => suspects[a]!.row - suspects[b]!.row,
   );
@@ -77,7 +91,8 @@ function split(input: string, { data, suspects }: Audit, texts: Spool) {
         yield example;
         continue;
       }
-      await texts.put(rank, jsonLine({ ...suspects[rank]!, ...textsOf(example, data) }));
+      const told = model && { model: evidenceOf(model.rows[row - 1]!) };
+      await texts.put(rank, jsonLine({ ...suspects[rank]!, ...told, ...textsOf(example, data) }));
       lines[rank] = line;
       next++;
     }

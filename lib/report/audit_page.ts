@@ -1,4 +1,5 @@
 import { basename } from 'node:path';
+import { firstBy, type ModelAudit, type RowEvidence } from '../audit/evidence.ts';
 import { tokensOf } from '../audit/grams.ts';
 import type { Audit, Reason, Suspect } from '../audit/index.ts';
 import { anyOf, escapeHtml, highlight, htmlPage, prose } from './escape.ts';
@@ -19,8 +20,14 @@ const longest = 4000;
  * triggers and payloads marked, what is unsafe, and the oddest prompts.
  *
  * @param shown the first suspects, in their order
+ * @param model what a model tells of the rows
  */
-export function auditPage(input: string, audit: Audit, shown: readonly ShownSuspect[]): string {
+export function auditPage(
+  input: string,
+  audit: Audit,
+  shown: readonly ShownSuspect[],
+  model?: ModelAudit,
+): string {
   const { data, examples, suspects, minRows, falsePositiveRate } = audit;
   const [texts, parts] = data === 'labelled' ? ['texts', 'labels'] : ['prompts', 'completions'];
   const share = ((100 * suspects.length) / Math.max(1, examples)).toFixed(2);
@@ -37,7 +44,7 @@ export function auditPage(input: string, audit: Audit, shown: readonly ShownSusp
 <p class="lead">${prose(`Triggers in ${number(minRows)} rows or more were looked for. Where ${texts} and ${parts} know nothing of each other, a pair is reported with a probability of ${100 * falsePositiveRate} % at most. Nothing found is no proof that nothing is there.`)}</p>
 </header>
 <main>
-${[pairSection(audit), suspectSection(audit, shown), weaknessSection(audit), oddSection(audit)].filter(Boolean).join('\n')}
+${[pairSection(audit), suspectSection(audit, shown), weaknessSection(audit), model ? modelSection(model) : '', oddSection(audit)].filter(Boolean).join('\n')}
 </main>
 <footer>Made by dece audit.</footer>`,
   );
@@ -141,6 +148,34 @@ function weaknessSection({ weaknesses }: Audit): string {
     rows.length,
     `${table(['Weakness', 'Rows', 'First row'], rows)}
 <p class="note">By short patterns; these rows are no suspects for it.</p>`,
+  );
+}
+
+function modelSection({ epochs, parameters, explained, rows }: ModelAudit): string {
+  const loss = ({ losses }: RowEvidence) =>
+    [losses[0]!, losses.at(-1)!].map((value) => value.toFixed(2)).join(' → ');
+  const learnt = firstBy(rows, 'learntRank').map((row) => [
+    escapeHtml(row.id),
+    number(row.row),
+    row.learnt.toFixed(2),
+    `<code>${escapeHtml(row.learntText)}</code>`,
+    loss(row),
+  ]);
+  const apart = firstBy(rows, 'spectralRank').map((row) => [
+    escapeHtml(row.id),
+    number(row.row),
+    row.spectral.toPrecision(3),
+    loss(row),
+  ]);
+  const share = (100 * explained).toFixed(1);
+  return section(
+    'What a model learns from these rows',
+    rows.length,
+    `${table(['Id', 'Row', 'Learnt, nats', 'Tokens', 'Loss'], learnt)}
+<p class="note">${prose(`Ranks to look at, which make no row a suspect: a model of ${number(parameters)} parameters was surprised by these tokens, and sure of them after ${epochs} epochs. Of poison the same ones come again and again. Loss: of the whole row, before and after. All rows are in scores.jsonl.`)}</p>
+<details><summary>The prompts that stand apart in its hidden states</summary>
+${table(['Id', 'Row', 'Square', 'Loss'], apart)}
+<p class="note">${prose(`Along the first right singular vector, which has ${share} % of the variance.`)}</p></details>`,
   );
 }
 
