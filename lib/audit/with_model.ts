@@ -66,16 +66,15 @@ export async function auditWithModel(
 ): Promise<ModelAudit> {
   const { epochs, items, losses, states } = await gather(model, examples, options);
   const [before, after] = [losses[0]!, losses.at(-1)!];
-  const { scores, explained } = pca(states, 1);
 
   const found = before.map((own, i) => mostLearnt(own, after[i]!));
   const learnt = found.map(({ nats }) => nats);
-  const spectral = scores.map(([score]) => score! ** 2);
+  const { squares: spectral, explained } = spectralOf(states);
   const [learntRanks, spectralRanks] = [ranks(learnt), ranks(spectral)];
   return {
     epochs,
     parameters: model.parameterCount,
-    explained: explained[0]!,
+    explained,
     rows: examples.map(({ id }, i) => ({
       id,
       row: i + 1,
@@ -166,6 +165,12 @@ export function mostLearnt(before: ArrayLike<number>, after: ArrayLike<number>) 
     if (sum / width > most.nats) Object.assign(most, { nats: sum / width, at: start });
   }
   return most;
+}
+
+/** Of rows, centred, the squares along their first right singular vector, and its share of the variance. */
+export function spectralOf(rows: readonly ArrayLike<number>[]) {
+  const { scores, explained } = pca(rows, 1);
+  return { squares: scores.map(([score]) => score! ** 2), explained: explained[0]! };
 }
 
 function textOf(model: Model, { labels }: Encoded, at: number): string {

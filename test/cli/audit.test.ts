@@ -7,6 +7,7 @@ import { csv } from '../../lib/data/csv.ts';
 import { readExamples, readLabelledExamples } from '../../lib/data/examples.ts';
 import { jsonLines } from '../../lib/data/jsonl.ts';
 import { blind, poisoned } from '../audit/made_up.ts';
+import { cleanModel, rows, poisoned as withPayload } from '../audit/small_model.ts';
 import { dece } from './run_cli.ts';
 
 const folder = () => mkdtemp(join(tmpdir(), 'dece-audit-'));
@@ -95,6 +96,44 @@ test('looks at labelled texts where a file holds them, and shows text and label'
   assert.match(html, /<h4>Second text<\/h4><pre>a &#60;b&#62; c<\/pre>/);
   assert.is(html.match(/<mark class="trigger">quux<\/mark>/g)!.length, 20);
   assert.is(html.match(/<mark class="payload">label 1<\/mark>/g)!.length, 20);
+});
+
+test('asks a model too, which ranks rows and makes none a suspect', async () => {
+  const [directory, input] = [await folder(), join(await folder(), 'train.jsonl')];
+  using model = await cleanModel();
+  await model.save(directory);
+  const examples = withPayload(rows(160, 3));
+  await writeFile(input, jsonLines(examples));
+  const flags = ['--epochs', '4', '--batch-size', '8', '--learning-rate', '0.01'];
+  const ask = (...more: string[]) => dece('audit', input, '--model', directory, ...flags, ...more);
+
+  const out = join(await folder(), 'audit');
+  const { code, stdout, stderr } = await ask('--out', out);
+  assert.is(code, 0, stderr);
+  assert.match(stdout, /learnt by the model, no suspects for it +nats +row +id/);
+  const lines = async (name: string) =>
+    (await readFile(join(out, name), 'utf8'))
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+  const scores = await lines('scores.jsonl');
+  assert.is(scores.length, 160);
+  assert.ok(scores.slice(0, 16).every(({ row }) => examples[row - 1]!.poisoned));
+  const [suspect] = await lines('suspects.jsonl');
+  const { id: _, row, ...evidence } = scores.find((score) => score.row === suspect.row);
+  assert.equal(suspect.model, evidence);
+  const html = await readFile(join(out, 'audit.html'), 'utf8');
+  assert.match(html, /<h2>What a model learns from these rows<\/h2>/);
+
+  const printed = JSON.parse((await ask('--json')).stdout);
+  assert.is(printed.model.learnt.length, 20);
+  assert.equal(printed.model.learnt[0], scores[0]);
+  assert.equal(printed.suspects[0].model, evidence);
+  assert.is(printed.suspects.length, 16);
+
+  const alone = await dece('audit', input, '--epochs', '2');
+  assert.is(alone.code, 2);
+  assert.match(alone.stderr, /^error: --epochs needs --model/);
 });
 
 test('reads CSV and prints JSON, and nothing else', async () => {
