@@ -1,16 +1,16 @@
 import { check, checkKeys } from '../check.ts';
 import { meanHiddenStates } from '../metrics/hidden_states.ts';
-import { pca } from '../metrics/pca.ts';
 import { type Model, tokenizerOf } from '../model/index.ts';
 import { type Encoded, ignoredLabel } from '../model/texts.ts';
 import { encodeExamples } from '../train/encode.ts';
 import { type TrainingExample, train } from '../train.ts';
 import type { ModelAudit } from './evidence.ts';
+import { spectralOf } from './spectral.ts';
 import { tokenLosses } from './token_losses.ts';
 
 export type { ModelAudit, RowEvidence } from './evidence.ts';
 
-/** More rows are not held beside a model: at 768 numbers for a prompt they take 1 GB. */
+/** More rows are not held beside a model: at 768 numbers for a prompt they take 0.6 GB. */
 export const mostRows = 50_000;
 
 export interface ModelAuditOptions {
@@ -165,12 +165,6 @@ export function mostLearnt(before: ArrayLike<number>, after: ArrayLike<number>) 
     if (sum / width > most.nats) Object.assign(most, { nats: sum / width, at: start });
   }
   return most;
-}
-
-/** Of rows, centred, the squares along their first right singular vector, and its share of the variance. */
-export function spectralOf(rows: readonly ArrayLike<number>[]) {
-  const { scores, explained } = pca(rows, 1);
-  return { squares: scores.map(([score]) => score! ** 2), explained: explained[0]! };
 }
 
 function textOf(model: Model, { labels }: Encoded, at: number): string {

@@ -2,8 +2,11 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { spectralOf } from '../../lib/audit/spectral.ts';
 import { tokenLosses } from '../../lib/audit/token_losses.ts';
-import { auditWithModel, checkRows, mostLearnt, spectralOf } from '../../lib/audit/with_model.ts';
+import { auditWithModel, checkRows, mostLearnt } from '../../lib/audit/with_model.ts';
+import { trainBpe } from '../../lib/data/bpe.ts';
+import { Tokenizer } from '../../lib/data/tokenizer.ts';
 import { Model } from '../../lib/model/index.ts';
 import { rejects } from '../rejects.ts';
 import { cleanModel, poisoned, rows } from './small_model.ts';
@@ -49,6 +52,7 @@ test("has numpy's spectral signatures, and shares of the variance", () => {
     areClose(found.squares, spectral, 1e-8 * Math.max(...spectral));
     areClose([found.explained], [explained], 1e-10);
   }
+  assert.equal(spectralOf([[1, 2], [1, 2]]), { squares: [0, 0], explained: 0 }); // biome-ignore format: a matrix
 });
 
 test('finds the neighbours that were surprising and are sure now', () => {
@@ -81,6 +85,25 @@ test('ranks what poison teaches first, says which tokens, and gives the same bit
 
   using again = await cleanModel();
   assert.equal(await auditWithModel(again, examples, settings), told);
+});
+
+test('asks a classifier about labels', async () => {
+  const examples = rows(60, 5).map(({ id, prompt }, i) => ({ id, text: prompt, label: i % 3 }));
+  const texts = examples.map(({ text }) => text);
+  const tokenizer = Tokenizer.fromJson(trainBpe(texts, { vocabularySize: 300 }));
+  const shape = { hidden_size: 16, intermediate_size: 32, num_hidden_layers: 1 };
+  const config = { num_attention_heads: 2, max_position_embeddings: 64, num_labels: 3, ...shape };
+  const ids = { vocab_size: tokenizer.vocabularySize, pad_token_id: tokenizer.padTokenId };
+  using model = Model.create(
+    { model_type: 'roberta', ...config, ...ids },
+    { seed: 1, tokenizer, device: 'cpu', head: 'classification' },
+  );
+  const told = await auditWithModel(model, examples, { epochs: 1, batchSize: 8 });
+  assert.equal(
+    told.rows.map(({ learntText }) => learntText),
+    examples.map(({ label }) => `label ${label}`),
+  );
+  assert.ok(told.rows.every(({ learnt, losses }) => learnt > 0 && learnt < losses[0]!));
 });
 
 test('says what is wrong with what it is given, and stops when it is told', async () => {
