@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { check, checkKeys, show } from '../check.ts';
@@ -64,6 +65,7 @@ export class Tokenizer {
   readonly #config: Part;
   /** What it was read from. */
   readonly #files: ReadonlyMap<string, Buffer> | undefined;
+  #fingerprint: string | undefined;
 
   private constructor(what: string, { json, config, files }: Content, { pad }: TokenizerOptions) {
     this.#codec = codecOf(what, json, config);
@@ -165,6 +167,14 @@ export class Tokenizer {
       ),
       ...this.#config,
     });
+  }
+
+  /** SHA-256 of what decides which ids a text gets. */
+  get fingerprint(): string {
+    this.#fingerprint ??= createHash('sha256')
+      .update(JSON.stringify([this.#json, this.#config]))
+      .digest('hex');
+    return this.#fingerprint;
   }
 
   #padWith(role: TokenizerOptions['pad']): number | undefined {

@@ -4,6 +4,7 @@ import { check } from '../check.ts';
 import type { Example, LabelledExample } from '../data/examples.ts';
 import { type Model, tokenizerOf } from '../model/index.ts';
 import { type Cut, type Encoded, Texts } from '../model/texts.ts';
+import { IdCache, numbersOf } from './id_cache.ts';
 
 /** How many texts were longer than allowed. */
 export interface Truncated {
@@ -30,7 +31,8 @@ export interface EncodeOptions {
 export type TrainingExample = Example | LabelledExample;
 
 /**
- * Token ids of the examples, as the model's architecture reads them, cut to the longest that is allowed.
+ * Token ids of the examples, as the model's architecture reads them, cut to the longest that is allowed. Of
+ * many texts they are kept on the disk, for the next run.
  *
  * @param what the name of the examples in errors
  * @throws RangeError where there are no examples, or a class is out of range; TypeError where they are not
@@ -45,22 +47,52 @@ export async function encodeExamples(
   if (examples.length === 0)
     throw new RangeError(`${what} is empty: expected at least one example`);
   const encode = encoderOf(model, options);
+  const cache = IdCache.for(examples, model, options);
+  const cached = await cache?.read();
+  if (cached !== undefined && agrees(cached, examples, encode)) return cached;
+  const encoded = await encodeAll(what, examples, encode, options.signal);
+  await cache?.write(encoded);
+  return encoded;
+}
+
+async function encodeAll(
+  what: string,
+  examples: readonly TrainingExample[],
+  encode: Encode,
+  signal: AbortSignal | undefined,
+): Promise<EncodedExamples> {
   const truncated = { prompts: 0, completions: 0, poisoned: 0 };
   const hash = createHash('sha256');
   const items: Encoded[] = [];
   for (const [i, example] of examples.entries()) {
     // Tokenizing is the event loop's own work: now and then it lets others have their turn.
     if (i % 256 === 255) await setImmediate();
-    options.signal?.throwIfAborted();
+    signal?.throwIfAborted();
     const { item, prompt, completion } = encode(example, `${what} ${example.id}`);
     truncated.prompts += Number(prompt);
     truncated.completions += Number(completion);
     truncated.poisoned += Number(example.poisoned === true && (prompt || completion));
-    for (const ids of [item.inputIds, item.labels]) hash.update(Int32Array.of(ids.length, ...ids));
+    hash.update(numbersOf(item));
     items.push(item);
   }
   return { items, truncated, sha256: hash.digest('hex') };
 }
+
+/** Whether some examples, here and there, have the ids still that another version may have given them. */
+function agrees({ items }: EncodedExamples, examples: readonly TrainingExample[], encode: Encode) {
+  const step = Math.ceil(examples.length / 32);
+  return (
+    items.length === examples.length &&
+    items.every((item, i) => {
+      if (i % step !== 0) return true;
+      const { inputIds, labels } = encode(examples[i]!, 'an example').item;
+      return isSame(item.inputIds, inputIds) && isSame(item.labels, labels);
+    })
+  );
+}
+
+const isSame = (one: readonly number[], other: readonly number[]) =>
+  one.length === other.length && one.every((id, i) => id === other[i]);
 
 /** An example, and which of its texts were cut. */
 interface EncodedExample {

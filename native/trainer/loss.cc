@@ -90,30 +90,30 @@ struct LossSum : torch::autograd::Function<LossSum> {
   }
 };
 
-// hidden [rows, d] x weight^T, as float32, into `logits`.
+// hidden [rows, d] x weight^T into `logits`
 void multiply_matrices(const Tensor& hidden, const Tensor& weight, Tensor logits) {
-  if (hidden.scalar_type() == torch::kFloat) {
+  if (logits.scalar_type() == hidden.scalar_type()) {
     at::mm_out(logits, hidden, weight.t());
-  } else if (hidden.is_cuda()) {
-    at::mm_out(logits, hidden, weight.t(), torch::kFloat);
   } else {
-    // On the CPU a product of bfloat16 is bfloat16: a few classes at a time are widened instead.
-    constexpr int64_t step = 4096;
-    const auto wide = hidden.to(torch::kFloat);
-    for (int64_t begin = 0; begin < weight.size(0); begin += step) {
-      const auto some = weight.slice(0, begin, begin + step).to(torch::kFloat);
-      logits.slice(1, begin, begin + step).copy_(at::mm(wide, some.t()));
-    }
+    at::mm_out(logits, hidden, weight.t(), logits.scalar_type());
   }
 }
 
-// sum += gradient^T x hidden, in float32; `rounded` is the gradient in the dtype of hidden
-void add_weight_gradient(Tensor& sum, const Tensor& gradient, const Tensor& rounded,
-                         const Tensor& hidden) {
-  if (hidden.is_cuda() && hidden.scalar_type() != torch::kFloat) {
-    at::addmm_out(sum, sum, rounded.t(), hidden, torch::kFloat);
+// sum = beta * sum + gradient^T x hidden, beta 0 or 1; the sum is float32, the others have the
+// dtype of the model
+void add_weight_gradient(Tensor& sum, int beta, const Tensor& gradient, const Tensor& hidden) {
+  if (hidden.scalar_type() == torch::kFloat) {
+    at::addmm_out(sum, sum, gradient.t(), hidden, beta);
+  } else if (hidden.is_cuda()) {
+    at::addmm_out(sum, sum, gradient.t(), hidden, torch::kFloat, beta);
   } else {
-    sum.addmm_(gradient.t(), hidden.to(torch::kFloat));
+    // A few classes at a time: their product is added from the cache.
+    constexpr int64_t step = 2048;
+    for (int64_t begin = 0; begin < sum.size(0); begin += step) {
+      auto some = sum.slice(0, begin, begin + step);
+      const auto product = at::mm(gradient.slice(1, begin, begin + step).t(), hidden);
+      beta == 0 ? some.copy_(product) : some.add_(product);
+    }
   }
 }
 
@@ -126,15 +126,18 @@ struct LinearLossSum : torch::autograd::Function<LinearLossSum> {
     const auto targets = labels.reshape(-1).contiguous();
     const auto rows = source.size(0), classes = matrix.size(0);
     const auto in_float = source.options().dtype(torch::kFloat);
+    // A processor's product of bfloat16 is bfloat16.
+    const auto of_logits = source.is_cpu() ? source.options() : in_float;
+    const auto bytes = rows * classes * int64_t(of_logits.dtype().itemsize());
     const auto chunks = std::clamp<int64_t>(
-        (rows * classes * 4 + logits_bytes - 1) / std::max<int64_t>(1, logits_bytes), 1, rows);
+        (bytes + logits_bytes - 1) / std::max<int64_t>(1, logits_bytes), 1, rows);
     const auto chunk = (rows + chunks - 1) / chunks;
 
     const bool weight_learns = weight.requires_grad();
     auto losses = at::empty({rows}, in_float);
-    auto logits = at::empty({chunk, classes}, in_float);
+    auto logits = at::empty({chunk, classes}, of_logits);
     auto hidden_gradient = learns ? at::empty_like(source) : Tensor();
-    auto weight_gradient = weight_learns ? at::zeros(matrix.sizes(), in_float) : Tensor();
+    auto weight_gradient = weight_learns ? at::empty(matrix.sizes(), in_float) : Tensor();
     auto bias_gradient = bias && bias->requires_grad() ? at::zeros({classes}, in_float) : Tensor();
     for (int64_t begin = 0; begin < rows; begin += chunk) {
       const auto end = std::min(begin + chunk, rows);
@@ -149,8 +152,8 @@ struct LinearLossSum : torch::autograd::Function<LinearLossSum> {
       const auto rounded = own.to(source.scalar_type());
       auto own_gradient = hidden_gradient.slice(0, begin, end);
       at::mm_out(own_gradient, rounded, matrix);
-      if (weight_learns) add_weight_gradient(weight_gradient, own, rounded, some);
-      if (bias_gradient.defined()) bias_gradient.add_(own.sum(0));
+      if (weight_learns) add_weight_gradient(weight_gradient, begin > 0, rounded, some);
+      if (bias_gradient.defined()) bias_gradient.add_(own.sum(0, false, torch::kFloat));
     }
     if (learns) {
       context->saved_data["hidden"] = hidden_gradient.view(hidden.sizes());

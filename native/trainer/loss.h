@@ -27,8 +27,8 @@ torch::Tensor loss_sum(const torch::Tensor& logits, const torch::Tensor& labels,
                        const LossOptions& options, Logits fate);
 
 // loss_sum of the logits hidden x weight^T + bias, which never are there as a whole: rows are taken
-// in chunks whose float32 logits have at most `logits_bytes` (or one row), and the gradients of
-// hidden and weight are computed along with the loss, that of the weight added up in float32.
+// in chunks whose logits have at most `logits_bytes` (or one row), and the gradients of hidden and
+// weight are computed along with the loss, that of the weight added up in float32.
 //
 // hidden  [..., d]        float32 or bfloat16
 // weight  [classes, d]    of the same dtype and device
@@ -36,9 +36,11 @@ torch::Tensor loss_sum(const torch::Tensor& logits, const torch::Tensor& labels,
 // labels  [...]           int64, on the same device; the caller has checked them
 // options                 without weights and upstream
 //
-// The logits of a bfloat16 model are float32 here: DeCE's gradient is a difference of terms that
-// are nearly equal, which rounded logits would spoil
-// (https://github.com/linkedin/Liger-Kernel/issues/1432).
+// On a CUDA device the logits of a bfloat16 model are float32: DeCE's gradient is a difference of
+// terms that are nearly equal, which rounded logits would spoil
+// (https://github.com/linkedin/Liger-Kernel/issues/1432). On a CPU libtorch's product of bfloat16
+// is bfloat16, as in loss_sum; to widen both first takes a processor that multiplies bfloat16
+// itself more than twice the time of the step.
 torch::Tensor linear_loss_sum(const torch::Tensor& hidden, const torch::Tensor& weight,
                               const torch::Tensor& bias, const torch::Tensor& labels,
                               const LossOptions& options, int64_t logits_bytes);

@@ -1,7 +1,6 @@
 #include "weights.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 #include <map>
 #include <regex>
@@ -10,6 +9,7 @@
 #include <stdexcept>
 #include <vector>
 
+#include "copy_finite.h"
 #include "memory.h"
 #include "safetensors.h"
 
@@ -123,16 +123,6 @@ void check_tensor(const std::string& name, const Tensor& tensor, const Tensor& p
   }
 }
 
-// A NaN would make every answer one; infinity becomes one.
-void check_finite(const std::string& name, const Tensor& parameter) {
-  if (parameter.numel() == 0) return;
-  const auto [least, most] = at::aminmax(parameter);
-  if (std::isfinite(least.item<float>()) && std::isfinite(most.item<float>())) return;
-  throw std::runtime_error(name +
-                           " has numbers that are NaN or infinite: the model is damaged, or " +
-                           "its training diverged");
-}
-
 }  // namespace
 
 std::shared_ptr<Model> load_weights(const std::vector<WeightFile>& files, ModelConfig config,
@@ -161,8 +151,11 @@ std::shared_ptr<Model> load_weights(const std::vector<WeightFile>& files, ModelC
       const auto found = tensors.find(name);
       if (found == tensors.end()) continue;
       check_tensor(name, found->second, parameter);
-      parameter.copy_(found->second);
-      check_finite(name, parameter);
+      if (!copy_finite(parameter, found->second)) {
+        throw std::runtime_error(name +
+                                 " has numbers that are NaN or infinite: the model is damaged, or "
+                                 "its training diverged");
+      }
       tensors.erase(found);
     }
     return model;
