@@ -8,8 +8,8 @@
 // that the base has not seen, of each data set named (lyra, pisces, bugs2fix; all without a name), clean and
 // poisoned, over three epochs. Lines of data sets that are not named stay.
 //
-// A column is the share of poisoned rows among as many rows as are poisoned, the first by one score; recall
-// is that of twice as many rows. `random` is that of rows drawn blindly, a perfect score has 1. Scores:
+// A column is the share of poisoned rows among as many rows as are poisoned, the first by one score; its
+// recall, as `learntRecall`, is that of twice as many rows. `random` is that of rows drawn blindly, a perfect score has 1. Scores:
 // `learnt` and `spectral` as auditWithModel has them, `lowLoss` a row's mean loss after the last epoch, the
 // lowest first (`lowLossEarly`: after the first), `meanDrop` by how much it fell, `tokenDrop` by how much that
 // of one token fell at most, `runDrop` that of three neighbours together, `spectralTen` the sum of ten squares.
@@ -111,7 +111,7 @@ async function line(data: string, attack: string, rate: number, examples: Exampl
     ...{ data, attack, rate, rows: examples.length, poisoned: count },
     random: share((count * count) / examples.length),
     ...Object.fromEntries(sharesAt(count)),
-    ...Object.fromEntries(sharesAt(2 * count).map(([name, value]) => [`${name} recall`, value])),
+    ...Object.fromEntries(sharesAt(2 * count).map(([name, value]) => [`${name}Recall`, value])),
     cleanest: Math.max(...learnt.filter((_, i) => !isPoison[i])).toFixed(3),
     median: poison[poison.length >> 1]?.toFixed(3),
     elapsedMs,
