@@ -9,11 +9,12 @@
 // poisoned, over three epochs. Lines of data sets that are not named stay.
 //
 // A column is the share of poisoned rows among as many rows as are poisoned, the first by one score; its
-// recall, as `learntRecall`, is that of twice as many rows. `random` is that of rows drawn blindly, a perfect score has 1. Scores:
-// `learnt` and `spectral` as auditWithModel has them, `lowLoss` a row's mean loss after the last epoch, the
-// lowest first (`lowLossEarly`: after the first), `meanDrop` by how much it fell, `tokenDrop` by how much that
-// of one token fell at most, `runDrop` that of three neighbours together, `spectralTen` the sum of ten squares.
-// `cleanest` is the highest `learnt` of a clean row, `median` the median of the poisoned ones.
+// recall, as `learntRecall`, is that of twice as many rows. `random` is that of rows drawn blindly; a perfect
+// score has 1. Scores: `learnt` and `spectral` as auditWithModel has them, `lowLoss` a row's mean loss after
+// the last epoch, the lowest first (`lowLossEarly`: after the first), `meanDrop` by how much it fell,
+// `tokenDrop` by how much that of one token fell at most, `runDrop` that of three neighbours together,
+// `spectralTen` the sum of ten squares. `cleanest` is the highest `learnt` of a clean row, `median` the median
+// of the poisoned ones.
 
 import { readFile, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
