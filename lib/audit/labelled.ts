@@ -6,7 +6,14 @@ import { logTail } from './hypergeometric.ts';
 import type { Audit } from './index.ts';
 import { compare, type TriggerPair } from './judge.ts';
 import { oddest } from './oddest.ts';
-import { type AuditOptions, checkWalks, minRowsOf, settingsOf, watched } from './options.ts';
+import {
+  type AuditOptions,
+  checkSame,
+  checkWalks,
+  minRowsOf,
+  settingsOf,
+  watched,
+} from './options.ts';
 import { strangersIn } from './pairs.ts';
 import { findStrangers, newRoom, type Room, type Strangers } from './strangers.ts';
 import { type Reason, rank, type Suspect } from './suspects.ts';
@@ -40,7 +47,7 @@ const mostLabels = 1000;
  * A pair of texts is read as one. The texts are walked four times and none is kept; memory is that of `audit`.
  *
  * @throws TypeError on a generator and on an unknown option; RangeError on an option out of range, and on
- *   more than 1,000 labels
+ *   more than 1,000 labels; Error where the texts change between two walks
  *
  * @example
  * const { suspects } = await auditLabelled(await readLabelledExamples('satd.jsonl'));
@@ -49,7 +56,7 @@ export async function auditLabelled(
   given: LabelledSource,
   options: Omit<AuditOptions, 'repeatShare'> = {},
 ): Promise<Audit> {
-  const settings = settingsOf('auditLabelled', options);
+  const settings = settingsOf('auditLabelled', options, 'repeatShare');
   checkWalks(given);
   const source = watched(given, options.onProgress);
   const labels = new Map<number, number>();
@@ -75,6 +82,7 @@ export async function auditLabelled(
     const score = reasons.reduce((sum, reason) => sum + reason.score, 0);
     suspects.push({ id, row, score, reasons });
   }
+  checkSame(row, counts.rows);
   const pairs = [...found.values()].flatMap((own) => [...own.values()].map(({ pair }) => pair));
   return {
     data: 'labelled',

@@ -31,10 +31,20 @@ const defaults = {
 /**
  * The options with their defaults.
  *
+ * @param unused one that is unknown there
  * @throws TypeError on an unknown one, RangeError on one out of range; both name it
  */
-export function settingsOf(name: string, options: AuditOptions): typeof defaults {
-  checkKeys(name, options, [...Object.keys(defaults), 'minRows', 'onProgress']);
+export function settingsOf(
+  name: string,
+  options: AuditOptions,
+  unused?: keyof AuditOptions,
+): typeof defaults {
+  const known = [...Object.keys(defaults), 'minRows', 'onProgress'];
+  checkKeys(
+    name,
+    options,
+    known.filter((key) => key !== unused),
+  );
   const given = Object.entries(options).filter(([, value]) => value !== undefined);
   const settings: typeof defaults = { ...defaults, ...Object.fromEntries(given) };
   for (const key of ['falsePositiveRate', 'maxShare', 'repeatShare'] as const) {
@@ -57,6 +67,12 @@ export function minRowsOf(options: AuditOptions, least: number, usual: number): 
     'a whole number, at least 2',
   );
   return minRows;
+}
+
+/** @throws Error where the last walk had other rows than the first */
+export function checkSame(rows: number, before: number): void {
+  if (rows === before) return;
+  throw new Error(`examples has ${rows} rows, had ${before} before: expected the same`);
 }
 
 /** @throws TypeError on what can be walked once only */

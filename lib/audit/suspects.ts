@@ -3,6 +3,7 @@ import { hashOf } from './grams.ts';
 import { compare, type Judged, type TriggerPair } from './judge.ts';
 import { fragmentsIn } from './look.ts';
 import type { Oddest } from './oddest.ts';
+import { checkSame } from './options.ts';
 import { strangersIn } from './pairs.ts';
 import { type Finding, findingHash, idleCode, ruleNames, weaknessesIn } from './rules.ts';
 import type { Sketch } from './sketch.ts';
@@ -72,9 +73,7 @@ export async function findSuspects(source: AuditSource, evidence: Evidence, odd:
     const score = reasons.reduce((sum, reason) => sum + reason.score, 0);
     suspects.push({ id, row, score, reasons });
   }
-  if (row !== evidence.rows) {
-    throw new Error(`examples has ${row} rows, had ${evidence.rows} before: expected the same`);
-  }
+  checkSame(row, evidence.rows);
   const found = [...weaknesses.values()].sort((a, b) => b.rows - a.rows || compare(a.rule, b.rule));
   return { suspects: rank(suspects), weaknesses: found, oddest: odd.ranked() };
 }

@@ -129,6 +129,13 @@ test('says what is wrong with what it is given', async () => {
     auditLabelled(examples, { rate: 1 } as object),
     /^auditLabelled has an unknown option "rate"/,
   );
+  await rejects(
+    auditLabelled(examples, { repeatShare: 0.1 } as object),
+    /^auditLabelled has an unknown option "repeatShare"/,
+  );
+  let walk = 0;
+  const changing = { [Symbol.iterator]: () => examples.slice(walk++).values() };
+  await rejects(auditLabelled(changing), /^examples has \d+ rows, had \d+ before/);
   await rejects(auditLabelled(examples.values()), /^examples is a generator/);
   const numbered = labelled(1001, 0.5, 1).map((example, label) => ({ ...example, label }));
   await rejects(auditLabelled(numbered), /^label has more than 1000 values: expected classes/);
