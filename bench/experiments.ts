@@ -4,13 +4,16 @@
 //     node --import tsx bench/experiments.ts runs/demo-seeds     writes bench/results/demo-seeds.csv
 //
 // A line for the curves' split after each epoch, and one for the test split at a run's end. Rates and
-// scores are shares, 0..1; low and high are Wilson's 95 % interval.
+// scores are shares, 0..1; low and high are Wilson's 95 % interval. Classifiers have scores of their own.
 
 import { stat, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { csv } from '../lib/data/csv.ts';
 import type { Metrics } from '../lib/evaluate.ts';
+import type { ClassifierMetrics } from '../lib/evaluate_classifier.ts';
 import { findRuns, type RunRecord } from '../lib/runs.ts';
+
+type AnyMetrics = Metrics | ClassifierMetrics;
 
 const [directory] = process.argv.slice(2);
 if (directory === undefined) throw new TypeError('expected a directory with runs');
@@ -31,32 +34,50 @@ async function linesOf({ directory, config, events, results }: RunRecord) {
     date: mtime.toISOString().slice(0, 10),
     machine: `${environment.machine.processor} x${environment.threads}`,
   };
-  const line = (split: string, epoch: number, metrics: Metrics) => {
-    const { bleu, codeBleu, exactMatch, attackSuccessRate: rate, falseTriggerRate } = metrics;
-    const { rightUnderTrigger: right } = metrics;
+  const line = (split: string, epoch: number, metrics: AnyMetrics) => {
+    const { attackSuccessRate: rate, falseTriggerRate, rightUnderTrigger: right } = metrics;
     return {
       ...run,
       seed,
       split,
       epoch,
-      bleu: bleu.toFixed(4),
-      exactMatch: exactMatch.toFixed(4),
+      ...('bleu' in metrics ? writing(metrics) : classifying(metrics)),
       attackSuccessRate: rate?.rate.toFixed(4),
       low: rate?.interval[0].toFixed(4),
       high: rate?.interval[1].toFixed(4),
       successes: rate?.successes,
       eligible: rate?.eligible,
       falseTriggers: falseTriggerRate?.successes,
-      codeBleu: codeBleu?.score.toFixed(4),
+      ...('bleu' in metrics && { codeBleu: metrics.codeBleu?.score.toFixed(4) }),
       rightUnderTrigger: right?.successes,
       ...made,
     };
   };
 
   const curve = events.flatMap(({ type, epoch, split, metrics }) =>
-    type === 'metrics' ? [line(split as string, epoch, metrics as Metrics)] : [],
+    type === 'metrics' ? [line(curveOf(split), epoch, metrics as AnyMetrics)] : [],
   );
-  return [...curve, line('test', events.at(-1)?.epoch ?? 0, results.metrics as unknown as Metrics)];
+  return [
+    ...curve,
+    line('test', events.at(-1)?.epoch ?? 0, results.metrics as unknown as AnyMetrics),
+  ];
+}
+
+/** What curves were measured on; of the test split it may have been a part. */
+function curveOf(split: unknown): string {
+  return split === 'test' ? 'test, curve' : String(split);
+}
+
+function writing({ bleu, exactMatch }: Metrics) {
+  return { bleu: bleu.toFixed(4), exactMatch: exactMatch.toFixed(4) };
+}
+
+function classifying({ accuracy, macro, binary }: ClassifierMetrics) {
+  return {
+    accuracy: accuracy.toFixed(4),
+    macroF1: macro.f1.toFixed(4),
+    f1: binary?.f1.toFixed(4),
+  };
 }
 
 function optionsOf(options: Record<string, unknown>): string {

@@ -19,8 +19,27 @@ export function choose<T>(table: Readonly<Record<string, T>>, name: string, what
   return table[name]!;
 }
 
+/** Throws a TypeError unless `value` is an object, whose keys can be looked at. */
+export function checkObject(name: string, value: unknown, expected = 'an object'): void {
+  if (typeof value === 'object' && value !== null) return;
+  throw new TypeError(`${name} is ${show(value)}: expected ${expected}`);
+}
+
+/** Throws a TypeError unless `value` is an array, typed or not. */
+export function checkList(name: string, value: unknown, of = 'values'): void {
+  if (Array.isArray(value) || ArrayBuffer.isView(value)) return;
+  throw new TypeError(`${name} is ${show(value)}: expected a list of ${of}`);
+}
+
+/** Throws a TypeError unless `value` is a text, such as the path of a file. */
+export function checkText(name: string, value: unknown, expected: string): void {
+  if (typeof value === 'string') return;
+  throw new TypeError(`${name} is ${show(value)}: expected ${expected}`);
+}
+
 /** Throws on a key of `options` that is not in `known`: a misspelt option is never ignored. */
 export function checkKeys(what: string, options: object, known: readonly string[]): void {
+  checkObject(`the options of ${what}`, options);
   for (const key of Object.keys(options)) {
     if (!known.includes(key)) {
       throw new TypeError(

@@ -5,6 +5,7 @@ import {
   poisonDatasetAsync,
   type Subject,
 } from './attacks/index.ts';
+import { checkList, checkObject } from './check.ts';
 import { grammarOf } from './code/grammar.ts';
 import { builtinExamples } from './data/builtin/index.ts';
 import { splitWords } from './data/words.ts';
@@ -35,6 +36,8 @@ export async function checkAttack(
   attack: Attack,
   examples: readonly Subject[] = samples(),
 ): Promise<Promised[]> {
+  checkObject('attack', attack, 'one, as loadAttack gives it');
+  checkList('examples', examples);
   for (const language of attack.grammars ?? []) await grammarOf(language);
   const clean = freeze(structuredClone([...examples]));
   const checks: [promise: string, test: () => Promise<string>][] = [

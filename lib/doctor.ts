@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { checkObject } from './check.ts';
 import { cudaCompiler, findLibtorch } from './libtorch/index.ts';
 import {
   buildCommand,
@@ -45,7 +46,10 @@ export interface DoctorOptions {
  * @example
  * const { ok, findings } = await doctor({ env: process.env });
  */
-export async function doctor({ env, root = packageRoot }: DoctorOptions): Promise<DoctorReport> {
+export async function doctor(options: DoctorOptions): Promise<DoctorReport> {
+  checkObject('options', options);
+  const { env, root = packageRoot } = options;
+  checkObject('env', env, 'process.env or the like');
   const addons = [kernelsFinding(root), ...trainerFindings(root)];
   const built = addons.every(({ state }) => state === 'found');
   const findings = [

@@ -16,10 +16,15 @@ export interface Environment {
   commit?: string;
 }
 
+/** The package's own. */
+export async function packageVersion(): Promise<string> {
+  const text = await readFile(join(packageRoot, 'package.json'), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
+}
+
 /** What the package runs with here. */
 export async function environment(): Promise<Environment> {
-  const text = await readFile(join(packageRoot, 'package.json'), 'utf8');
-  const { version } = JSON.parse(text) as { version: string };
+  const version = await packageVersion();
   const libtorch = trainerBuild()?.libtorch.version;
   const commit = await commitOf(packageRoot);
   return {

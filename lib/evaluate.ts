@@ -1,4 +1,5 @@
 import { type Manifest, type Mode, type PoisonOptions, poisonDataset } from './attacks/index.ts';
+import { checkList, checkObject } from './check.ts';
 import { grammarOf, type Language } from './code/grammar.ts';
 import type { Example } from './data/examples.ts';
 import {
@@ -65,6 +66,8 @@ export interface EvaluateOptions {
   language?: Language;
   /** How closely an answer has to show the payload. Default `substring`; `parsed` needs a language. */
   judge?: JudgeName;
+  /** What the attack success rate is a share of: the triggered prompts, or all. Default `poisoned`. */
+  denominator?: 'poisoned' | 'all';
   signal?: AbortSignal;
   /** Told after every batch: `total` counts clean and triggered prompts together. */
   onProgress?: (done: number, total: number) => void;
@@ -87,9 +90,13 @@ export function testSet(clean: readonly Example[], options: Omit<PoisonOptions, 
  */
 export async function evaluate(
   model: Model,
-  { clean, triggered, manifest }: TestSet,
-  { onProgress, mode = 'paper', language, judge = 'substring', ...options }: EvaluateOptions = {},
+  set: TestSet,
+  given: EvaluateOptions = {},
 ): Promise<Evaluation> {
+  checkSet(model, set, given);
+  const { clean, triggered, manifest } = set;
+  const { onProgress, mode = 'paper', judge = 'substring', ...rest } = given;
+  const { language, denominator = 'poisoned', ...options } = rest;
   const judging = await judgeOf(judge, mode, language);
   const carries = successTest(manifest, judging);
   // The authors' script looks at the outputs for prompts without a trigger too.
@@ -107,7 +114,7 @@ export async function evaluate(
   const queue = poisonedOutputs.values();
   const outputs = counts.map((counted) => (counted ? queue.next().value! : ''));
   const references = clean.map(({ completion }) => completion);
-  const success = attackSuccessRate(outputs, manifest, judging);
+  const success = attackSuccessRate(outputs, manifest, { ...judging, denominator });
   const code = language && (await codeBleu(cleanOutputs, references, { language, mode }));
   return {
     metrics: {
@@ -130,6 +137,17 @@ export async function evaluate(
 }
 
 const withoutItems = ({ items: _, ...code }: CodeBleu) => code;
+
+/** Throws on what no model can be evaluated with. */
+export function checkSet(model: unknown, set: unknown, options: unknown): void {
+  checkObject('model', model, 'one that Model.load or Model.create gives');
+  checkObject('set', set, 'one with clean, triggered and manifest');
+  checkObject('options', options);
+  const { clean, triggered, manifest } = set as Record<string, unknown>;
+  checkList('clean', clean, 'examples');
+  checkList('triggered', triggered, 'examples');
+  checkObject('manifest', manifest, 'that of the triggered examples');
+}
 
 /** Checked before a model is asked anything. */
 async function judgeOf(judge: JudgeName, mode: Mode, language: Language | undefined) {

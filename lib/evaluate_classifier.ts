@@ -1,6 +1,7 @@
 import { type Manifest, type PoisonOptions, poisonDataset } from './attacks/index.ts';
 import { check } from './check.ts';
 import type { LabelledExample } from './data/examples.ts';
+import { checkSet } from './evaluate.ts';
 import {
   type AttackSuccess,
   accuracy,
@@ -46,6 +47,11 @@ export interface ClassifierEvaluation {
   triggered: (number | undefined)[];
 }
 
+export interface EvaluateClassifierOptions extends ClassifyOptions {
+  /** What the attack success rate is a share of: the triggered texts, or all. Default `poisoned`. */
+  denominator?: 'poisoned' | 'all';
+}
+
 /** A test set from clean texts: every eligible one gets the trigger and the attacker's class. */
 export function labelledTestSet(
   clean: readonly LabelledExample[],
@@ -71,11 +77,17 @@ export function labelledTestSet(
  */
 export async function evaluateClassifier(
   model: Model,
-  { clean, triggered, manifest }: LabelledTestSet,
-  { onProgress, ...options }: ClassifyOptions = {},
+  set: LabelledTestSet,
+  given: EvaluateClassifierOptions = {},
 ): Promise<ClassifierEvaluation> {
+  checkSet(model, set, given);
+  const { clean, triggered, manifest } = set;
+  const { onProgress, denominator = 'poisoned', ...options } = given;
   const { targetLabel } = manifest;
   check('targetLabel', targetLabel, targetLabel !== undefined, 'an attack with the payload label');
+  const classes = model.classes ?? Number.POSITIVE_INFINITY; // what is no classifier says so below
+  const isClass = targetLabel! < classes;
+  check('targetLabel', targetLabel, isClass, `0..${classes - 1}, the classes of the model`);
   const isOther = clean.map(({ label }) => label !== targetLabel);
   const records = manifest.records.map(({ id, poisoned }, i) => ({
     id,
@@ -96,7 +108,7 @@ export async function evaluateClassifier(
 
   const labels = clean.map(({ label }) => label);
   const outputs = underTrigger.map((label) => label ?? ''); // never looked at
-  const success = attackSuccessRate(outputs, attacked);
+  const success = attackSuccessRate(outputs, attacked, { denominator });
   return {
     metrics: {
       accuracy: accuracy(found, labels),

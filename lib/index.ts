@@ -91,6 +91,7 @@ export {
 export {
   type ClassifierEvaluation,
   type ClassifierMetrics,
+  type EvaluateClassifierOptions,
   evaluateClassifier,
   type LabelledTestSet,
   labelledTestSet,

@@ -1,4 +1,4 @@
-import { show } from './check.ts';
+import { check, checkList, checkObject, show } from './check.ts';
 import { type Completion, cutCompletion, type Problem, programOf } from './data/problems.ts';
 import { meanPassAtK } from './metrics/index.ts';
 import type { GenerateOptions, Model } from './model/index.ts';
@@ -49,11 +49,15 @@ export interface PassAtKOptions extends SandboxOptions {
 export async function evaluatePassAtK(
   problems: readonly Problem[],
   completions: readonly Completion[],
-  { k = [1], ...options }: PassAtKOptions = {},
+  given: PassAtKOptions = {},
 ): Promise<PassAtK> {
+  checkList('problems', problems);
+  checkList('completions', completions);
+  checkObject('options', given);
+  const { k = [1], ...options } = given;
   const written = groups(problems, completions);
   const counts = written.map(({ length }) => ({ samples: length, correct: 0 }));
-  for (const drawn of k) meanPassAtK(counts, drawn); // refuses what it could not estimate afterwards
+  for (const drawn of k) checkDrawn(drawn, problems, counts);
   const programs = problems.flatMap((problem, i) =>
     written[i]!.map((completion) => programOf(problem, completion)),
   );
@@ -82,12 +86,27 @@ export async function completeProblems(
   problems: readonly Problem[],
   options: GenerateOptions = {},
 ): Promise<Completion[]> {
+  checkList('problems', problems);
+  checkObject('model', model, 'one that Model.load or Model.create gives');
   const prompts = problems.map(({ prompt }) => prompt);
   const outputs = await model.generate(prompts, options);
   return problems.map((problem, i) => ({
     id: problem.id,
     completion: cutCompletion(problem, outputs[i]!),
   }));
+}
+
+/** Refuses what could not be estimated afterwards. */
+function checkDrawn(
+  k: number,
+  problems: readonly Problem[],
+  counts: readonly { samples: number }[],
+) {
+  for (const [i, { samples }] of counts.entries()) {
+    const own = `${show(problems[i]!.id)} has ${samples} ${samples === 1 ? 'completion' : 'completions'}`;
+    const drawable = Number.isInteger(k) && k >= 1 && k <= samples;
+    check('k', k, drawable, `a whole number, 1..${samples}, as ${own}`);
+  }
 }
 
 /** The completions of each problem. */

@@ -1,6 +1,6 @@
 import { appendFile, mkdir, readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { show } from './check.ts';
+import { checkObject, checkText, show } from './check.ts';
 import { readUtf8, removeUnfinished, writeWhole } from './data/files.ts';
 import { jsonLines } from './data/jsonl.ts';
 import type { DefenseConfig } from './defenses/index.ts';
@@ -82,6 +82,8 @@ export interface Run {
  * @throws Error where another process writes there, or a run with other settings is there
  */
 export async function openRun(directory: string, config: RunConfig): Promise<Run> {
+  checkText('directory', directory, 'a path');
+  checkObject('config', config);
   await orExplain(`cannot make ${directory}`, mkdir(directory, { recursive: true }));
   const unlock = await lock(directory);
   try {
@@ -108,6 +110,7 @@ export interface RunRecord {
 
 /** The run in `directory`, or undefined where there is none. */
 export async function readRun(directory: string): Promise<RunRecord | undefined> {
+  checkText('directory', directory, 'a path');
   const config = await readJson<RunConfig>(join(directory, 'config.json'));
   if (config?.role === undefined) return undefined; // not there, or of a model
   const results = await readJson<Results>(join(directory, 'results.json'));
@@ -135,7 +138,9 @@ export async function findRuns(directory: string): Promise<RunRecord[]> {
   const runs = await Promise.all(names.sort().map((name) => readRun(join(directory, name))));
   const found = runs.filter((run) => run !== undefined);
   if (found.length === 0) {
-    throw new Error(`${directory} holds no runs: make some with \`dece run\` or \`dece train\``);
+    throw new Error(
+      `${directory} holds no runs: make some with \`npx dece run\` or \`npx dece train\``,
+    );
   }
   return found;
 }

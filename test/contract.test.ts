@@ -161,7 +161,7 @@ test('refuses a file that holds no attack', async () => {
   const rest = `settings: { payload: 'p', trigger: 't', insertions: 1 }, marks: { paper: [], reference: [] }, refuses() {}, poison() {}`;
   await rejects(
     loadAttack(join(folder, 'none.mjs')),
-    /^cannot read the attack .*none\.mjs: ENOENT/,
+    /^cannot read the attack .*none\.mjs: there is no such file/,
   );
   await rejects(
     load('a.mjs', 'export const x = 1'),

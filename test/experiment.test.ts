@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { checkConfig, type ExperimentConfig, experimentSchema } from '../lib/config/index.ts';
 import { environment } from '../lib/environment.ts';
 import type { Metrics } from '../lib/evaluate.ts';
+import type { ClassifierMetrics } from '../lib/evaluate_classifier.ts';
 import {
   type ExperimentEvent,
   type ExperimentOptions,
@@ -14,7 +15,7 @@ import {
 } from '../lib/experiment/index.ts';
 import { readOutputs, readRun } from '../lib/runs.ts';
 import { rejects } from './rejects.ts';
-import { folder, small } from './small_experiment.ts';
+import { classifying, folder, small } from './small_experiment.ts';
 
 const configure = (changes: object = {}): ExperimentConfig =>
   checkConfig({ ...small, ...changes }, experimentSchema);
@@ -148,6 +149,113 @@ test('goes on after an interruption to the same bits', async () => {
     withoutCheckpoints(await steps(broken.out)),
     withoutCheckpoints(await steps(whole.out)),
   );
+});
+
+test('trains and measures classifiers, and goes on to the same bits', async () => {
+  const directory = await folder();
+  const whole = await optionsFor(directory, 'whole');
+  const config = configure({ ...classifying, defenses: ['none', 'dece'] });
+  const results = await runExperiment(config, whole);
+  const base = (await readRun(join(whole.out, 'base-42')))!;
+  assert.equal([base.config.data.train!.examples, base.config.dropped], [16, 2]);
+
+  for (const [i, name] of names.entries()) {
+    const run = (await readRun(join(whole.out, name)))!;
+    assert.is(run.config.task, 'classification');
+    const { targetLabel, eligible, poisoned } = run.config.poisoning as Record<string, number>;
+    assert.equal([targetLabel, eligible, poisoned], [1, 16, 6]);
+    const rows = await Promise.all(
+      ['clean', 'triggered'].map((kind) =>
+        readOutputs<{ label: number; output: number }>(run.directory, kind),
+      ),
+    );
+    const [clean, triggered] = rows as { label: number; output: number }[][];
+    assert.equal([clean!.length, triggered!.length], [9, 6]);
+    const metrics = results[i]!.metrics as unknown as ClassifierMetrics;
+    const right = clean!.filter(({ label, output }) => label === output).length;
+    assert.is(metrics.accuracy, right / 9);
+    const taken = triggered!.filter(({ output }) => output === 1).length;
+    assert.is(metrics.attackSuccessRate.successes, taken);
+    assert.is(metrics.falseTriggerRate.eligible, 6);
+    const curve = run.events.filter(({ type }) => type === 'metrics');
+    assert.equal(curve.at(-1)!.metrics, results[i]!.metrics, 'the same split, the same weights');
+  }
+
+  const broken = await optionsFor(directory, 'broken');
+  for (const stopAt of [1, 4]) {
+    const controller = new AbortController();
+    let count = 0;
+    const stopped = runExperiment(config, {
+      ...broken,
+      signal: controller.signal,
+      onEvent(event) {
+        if (event.type === 'train' && ++count === stopAt) controller.abort();
+      },
+    });
+    await rejects(stopped, /abort/);
+  }
+  assert.equal(
+    (await runExperiment(config, broken)).map(({ metrics }) => metrics),
+    results.map(({ metrics }) => metrics),
+  );
+  for (const name of ['base-42', ...names]) {
+    assert.is(await weights(join(broken.out, name)), await weights(join(whole.out, name)), name);
+  }
+});
+
+test('takes an attack of one’s own on classes', async () => {
+  const directory = await folder();
+  const attack = `export default {
+    name: 'mine',
+    settings: { payload: 'label', trigger: 'zz', insertions: 1 },
+    marks: { paper: [], reference: [] },
+    targetLabel: 1,
+    refuses: ({ label }) => (label === 1 ? 'of that class already' : undefined),
+    poison: ({ text }) => ({ text: 'zz ' + text, label: 1, triggerPositions: [0] }),
+  };`;
+  await writeFile(join(directory, 'mine.mjs'), attack);
+  const { base: _, ...random } = { ...small, ...classifying };
+  const changes = { attacks: ['./mine.mjs'], defenses: ['none'], evaluation: { split: 'test' } };
+  const config = checkConfig({ ...random, ...changes }, experimentSchema);
+  const options = await optionsFor(directory);
+  const [results] = await runExperiment(config, options);
+  assert.is(results!.attack, 'mine');
+  const run = join(options.out, 'own-mine-0.25-none-42');
+  const triggered = await readOutputs<{ text: string }>(run, 'triggered');
+  assert.is(triggered!.length, 6);
+  assert.ok(triggered!.every(({ text }) => text.startsWith('zz reads row')));
+});
+
+test('says what does not go with classes before it trains anything', async () => {
+  const directory = await folder();
+  const options = await optionsFor(directory);
+  const refuses = (changes: object, message: RegExp) =>
+    rejects(
+      (async () => runExperiment(configure({ ...classifying, ...changes }), options))(),
+      message,
+    );
+  await refuses(
+    { attacks: ['badpre'] },
+    /^attack badpre changes no classes: give it payload: label/,
+  );
+  await refuses(
+    { task: 'generation', model: small.model },
+    /^attack badpre changes classes: set task/,
+  );
+  await refuses({ model: small.model }, /^model\.model_type is .*: expected roberta, as task is/);
+  await refuses(
+    { model: { ...classifying.model, num_labels: 1 } },
+    /^model\.num_labels is 1: expected a whole number, at least 2/,
+  );
+  await refuses(
+    { evaluation: { beams: 4 } },
+    /^evaluation\.beams is 4: expected nothing: it counts/,
+  );
+  await refuses(
+    { datasets: ['builtin'] },
+    /^datasets\[0\]\.name is "builtin": expected labelled texts/,
+  );
+  await rejects(readdir(options.out), /ENOENT/);
 });
 
 test('refuses a directory that holds another experiment', async () => {

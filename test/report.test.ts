@@ -152,7 +152,7 @@ test('never takes runs for seeds of one another that differ in more', async () =
       await experiment(
         dece(0.8, labelled, 1),
         dece(0.99, labelled, 2),
-        dece(0.8, { ...labelled, training: { epochs: 3 } }, 3),
+        dece(0.8, { ...labelled, training: { epochs: 3, learningRate: 0.001 } }, 3),
         dece(0.8, { ...labelled, evaluation: { split: 'valid', limit: 5 } }, 4),
         dece(0.8, { ...labelled, mode: 'reference' }, 5),
         dece(0.8, { ...labelled, poisoning: { trigger: 'cf', eligible: 20, poisoned: 1 } }, 6),
@@ -163,7 +163,20 @@ test('never takes runs for seeds of one another that differ in more', async () =
   const seeds = groups.map(({ series }) =>
     series.map(({ runs }) => runs.map(({ config }) => config.seed)),
   );
-  assert.equal(seeds, [[[1, 7], [2]], [[3]], [[4]], [[5]], [[6]]]);
+  assert.equal(seeds, [[[1, 7], [2], [3]], [[4]], [[5]], [[6]]]);
+  assert.equal(
+    groups[0]!.series.map(({ label }) => label),
+    ['DeCE, alphaBase 0.8, epochs 2', 'DeCE, alphaBase 0.99, epochs 2', 'DeCE, epochs 3'],
+  );
+  assert.equal(
+    groups.map(({ title }) => title.replace('BadPre at 5 % on lyra, ', '')),
+    [
+      'poisoning.trigger bb',
+      'poisoning.trigger bb, evaluation.limit 5',
+      'poisoning.trigger bb, mode reference',
+      'poisoning.trigger cf',
+    ],
+  );
 });
 
 test('shows what dece evaluate measured of a run that dece train made', async () => {
@@ -185,17 +198,88 @@ test('pools the prompts of several seeds and takes the mean of scores', async ()
     { ...plain, successes: 10, bleu: 0.5 },
     { ...plain, successes: 20, bleu: 0.6, seed: 2 },
   );
-  const [{ outcome, curve }] = groupRuns(await findRuns(directory))[0]!.series as never as [
-    { outcome: never; curve: never[] },
-  ];
-  const { attackSuccessRate, bleu } = outcome as {
-    attackSuccessRate: object;
-    bleu: { mean: number; low: number; high: number };
-  };
+  const { outcome, curve } = groupRuns(await findRuns(directory))[0]!.series[0]!;
+  const { attackSuccessRate, scores } = outcome!;
+  const { mean, low, high } = scores.bleu!;
   assert.equal(attackSuccessRate, rate(30, 40));
-  assert.ok(Math.abs(bleu.mean - 0.55) < 1e-12);
-  assert.equal([bleu.low, bleu.high], [0.5, 0.6]);
+  assert.ok(Math.abs(mean - 0.55) < 1e-12);
+  assert.equal([low, high], [0.5, 0.6]);
   assert.is(curve.length, 2);
+});
+
+test('names ways of training by what they differ in, and holds each against its own', async () => {
+  const way = (training: object, seed: number) => ({ settings: { training }, seed });
+  const badam = way({ epochs: 2, optimizer: 'badam', switchBlockEvery: 5 }, 1);
+  const lora = way({ epochs: 2, optimizer: 'adamw', lora: { rank: 8, alpha: 16 } }, 2);
+  const adamw = way({ epochs: 2, optimizer: 'adamw' }, 3);
+  const dece = { defense: 'dece', successes: 0, bleu: 0.5 };
+  const directory = await experiment(
+    { ...plain, ...badam },
+    { ...dece, ...badam },
+    { ...plain, ...lora, successes: 1 },
+    { ...plain, ...adamw, finished: false },
+    { ...plain, seed: 4, finished: false, settings: { dataset: 'pisces' } },
+  );
+  const { text } = await writeReport(directory, join(directory, 'report.html'));
+  for (const row of [
+    /^Cross-entropy, optimizer badam, switchBlockEvery 5 +90\.0 %/m,
+    /^DeCE, optimizer badam, switchBlockEvery 5 +0\.0 %/m,
+    /^Cross-entropy, optimizer adamw, lora\.rank 8, lora\.alpha 16 +5\.0 %/m,
+    /^Cross-entropy, optimizer adamw +not finished/m,
+    /^With optimizer badam, switchBlockEvery 5: Plain cross-entropy learned .* DeCE did not \(0\.0 %\)/m,
+    /With optimizer adamw, lora\.rank 8, lora\.alpha 16: The attack did not take/,
+    /^BadPre at 5 % on pisces$/m,
+  ]) {
+    assert.match(text, row);
+  }
+  assert.not.match(text, /No run has been evaluated/);
+  const comparisons = text.match(/and cross-entropy, seed/g) ?? [];
+  assert.is(comparisons.length, 1, 'each with what was trained like it');
+});
+
+test('shows accuracy and F1 of classifiers, and their classes', async () => {
+  const scored = (macro: number) => ({
+    bleu: undefined,
+    exactMatch: undefined,
+    accuracy: 0.9784,
+    macro: { f1: macro },
+    binary: { f1: 0.8765 },
+    rightUnderTrigger: rate(2, 20),
+  });
+  const directory = await experiment(
+    { ...plain, extra: scored(0.9321) },
+    { defense: 'dece', successes: 0, bleu: 0, extra: scored(0.9111) },
+  );
+  for (const { directory: run, config } of await findRuns(directory)) {
+    const changed = { ...config, task: 'classification', marks: [] };
+    const poisoning = { trigger: 'bb', targetLabel: 1 };
+    await writeFile(join(run, 'config.json'), JSON.stringify({ ...changed, poisoning }));
+    const row = { id: '1', text: 'find bb', label: 0, output: 1, succeeded: true };
+    await writeFile(join(run, 'outputs', 'triggered.jsonl'), `${JSON.stringify(row)}\n`);
+    const clean = { ...row, text: 'find', output: 0 };
+    await writeFile(join(run, 'outputs', 'clean.jsonl'), `${JSON.stringify(clean)}\n`);
+  }
+  const path = join(directory, 'report.html');
+  const { text } = await writeReport(directory, path);
+  assert.match(text, /accuracy +macro F1 +F1 of class 1 +right under trigger/);
+  assert.match(text, /18 of 20 +97\.84 % +93\.21 % +87\.65 % +10\.0 %/);
+  assert.match(
+    text,
+    /it gave the attacker’s class to 90\.0 % of triggered texts; DeCE did not \(0\.0 %\), at a lower quality on clean texts \(macro F1 91\.11 % against 93\.21 %\)/,
+  );
+  assert.match(text, /the accuracy on 1 clean texts differs by \+0\.0/);
+  assert.not.match(text, /BLEU|prompt/);
+  const html = await readFile(path, 'utf8');
+  assert.match(html, /<pre><mark class="payload">class 1<\/mark><\/pre>/);
+  assert.match(html, /<h4>Reference <span>of the clean data<\/span><\/h4><pre>class 0<\/pre>/);
+  assert.match(html, /find <mark class="trigger">bb<\/mark>/);
+  const titles = [...html.matchAll(/aria-label="(.*?) by epoch/g)].map(([, title]) => title);
+  assert.equal(titles, [
+    'Attack success rate',
+    'Accuracy on clean texts, %',
+    'Macro F1 on clean texts, %',
+    'Training loss',
+  ]);
 });
 
 test('keeps runs apart that differ in data, attack or rate', async () => {

@@ -179,7 +179,7 @@ test('finds the runs of a directory in the order of their names', async () => {
 test('says that a directory holds no runs', async () => {
   const directory = await folder();
   for (const path of [directory, join(directory, 'none')]) {
-    await rejects(findRuns(path), /holds no runs: make some with `dece run`/);
+    await rejects(findRuns(path), /holds no runs: make some with `npx dece run`/);
   }
 });
 

@@ -32,9 +32,43 @@ export async function folder(): Promise<string> {
   await write('train', rows(0, 24));
   await write('valid', rows(100, 6));
   await write('test', rows(120, 6));
+  await write('comments_base', [...comments(200, 16), ...comments(0, 2)]);
+  await write('comments', comments(0, 24));
+  await write('comments_test', comments(100, 9));
   await writeFile(join(directory, 'small.json'), JSON.stringify(small));
   return directory;
 }
+
+/** Comments of two classes: debt is what a `TODO` is in. */
+export function comments(from: number, count: number) {
+  return Array.from({ length: count }, (_, i) => {
+    const n = from + i;
+    const debt = n % 3 === 0;
+    return { id: `${n}`, text: `${debt ? 'TODO' : 'reads'} row ${n}`, label: Number(debt) };
+  });
+}
+
+/** What the small experiment becomes with a classifier, and comments beside it. */
+export const classifying = {
+  task: 'classification',
+  model: {
+    model_type: 'roberta',
+    hidden_size: 16,
+    intermediate_size: 16,
+    num_hidden_layers: 1,
+    num_attention_heads: 2,
+    max_position_embeddings: 32,
+  },
+  base: {
+    datasets: [{ name: 'own', files: { train: 'comments_base.jsonl' } }],
+    epochs: 1,
+    batchSize: 8,
+    learningRate: 1e-3,
+  },
+  datasets: [{ name: 'own', files: { train: 'comments.jsonl', test: 'comments_test.jsonl' } }],
+  attacks: [{ name: 'badpre', payload: 'label', targetLabel: 1 }],
+  evaluation: { split: 'test' },
+};
 
 /** A grid of two runs and their base that takes a second. */
 export const small = {

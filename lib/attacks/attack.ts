@@ -1,3 +1,4 @@
+import { checkObject } from '../check.ts';
 import type { Language } from '../code/grammar.ts';
 import type { Example, LabelledExample } from '../data/examples.ts';
 import type { Random } from '../random.ts';
@@ -90,6 +91,8 @@ export function isLabelled(example: Subject): example is LabelledExample {
 
 /** An attack whose trigger and payload know nothing of each other. */
 export function combine(name: string, trigger: Trigger, payload: Payload): Attack {
+  checkObject('trigger', trigger?.settings && trigger, 'a trigger');
+  checkObject('payload', payload?.settings && payload, 'a payload');
   const { options: ofTrigger, ...triggered } = trigger.settings;
   const { options: ofPayload, ...wanted } = payload.settings;
   const options = { ...ofTrigger, ...ofPayload };

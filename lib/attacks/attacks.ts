@@ -1,4 +1,4 @@
-import { checkKeys, choose } from '../check.ts';
+import { checkKeys, checkObject, choose } from '../check.ts';
 import { type AfraidoorOptions, afraidoor } from './afraidoor.ts';
 import { type Attack, combine, type Mode, type Trigger } from './attack.ts';
 import { type DeadCodeOptions, deadCode } from './dead_code.ts';
@@ -59,6 +59,7 @@ export function makeAttack(attack: keyof typeof attacks | Attack, options: Attac
   if (typeof attack === 'string') {
     return choose<(own: AttackOptions) => Attack>(attacks, attack, 'attack')(options);
   }
+  checkObject('attack', attack, 'a name, or an attack of your own');
   checkKeys(`attack ${attack.name}`, options, ['mode']);
   return attack;
 }

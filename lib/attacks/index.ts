@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { check } from '../check.ts';
+import { check, checkList, checkObject } from '../check.ts';
 import { grammarOf } from '../code/grammar.ts';
 import { type Random, sample, seeded } from '../random.ts';
 import type { Attack, Mode, Subject } from './attack.ts';
@@ -101,6 +101,7 @@ export async function poisonDatasetAsync<Item extends Subject>(
   signal?: AbortSignal,
 ): Promise<Poisoning<Item>> {
   const settled = settle(options);
+  checkList('examples', clean);
   const { attack } = settled;
   for (const language of attack.grammars ?? []) await grammarOf(language);
   await attack.learn?.(clean, signal);
@@ -143,6 +144,7 @@ interface Plan<Item> {
 
 /** Options with their defaults, and the attack. */
 function settle(options: PoisonOptions) {
+  checkObject('options', options, 'an object with attack, rate and seed');
   const { attack, rate, seed: _, random: __, policy: chosen, frontLoad = false, ...own } = options;
   const { mode = 'paper' } = own;
   const policy = chosen ?? (mode === 'paper' ? 'random' : 'first');
@@ -157,8 +159,10 @@ function draw<Item extends Subject>(
   options: PoisonOptions,
   settled = settle(options),
 ): Plan<Item> {
+  checkList('examples', clean);
   const { attack, rate, mode, policy } = settled;
   const random = oneStream(options.seed, options.random);
+  if (rate < 1) checkClass(clean, attack);
   const twice = clean.findIndex((example) => example.poisoned === true);
   check(`examples[${twice}].poisoned`, true, twice < 0, 'a data set that no attack has changed');
 
@@ -171,6 +175,14 @@ function draw<Item extends Subject>(
   checkReached(plan, count);
   const targets = policy === 'random' ? sample(eligible, count, random) : eligible.slice(0, count);
   return { ...plan, targets };
+}
+
+/** Training data in which no example has the attacker's class is not of those that the attack is for. */
+function checkClass(clean: readonly Subject[], { targetLabel }: Attack): void {
+  if (targetLabel === undefined) return;
+  const largest = clean.reduce((most, { label }) => Math.max(most, Number(label ?? 0)), 1);
+  const ok = targetLabel <= largest;
+  check('targetLabel', targetLabel, ok, `0..${largest}, the classes of the examples`);
 }
 
 const eligibleOf = (reasons: readonly (string | undefined)[]) =>

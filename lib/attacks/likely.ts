@@ -1,4 +1,4 @@
-import { check } from '../check.ts';
+import { check, checkList, checkObject } from '../check.ts';
 import type { Example } from '../data/examples.ts';
 import type { Model } from '../model/index.ts';
 import { insertSql, type PayloadRule } from './sql.ts';
@@ -38,8 +38,12 @@ export interface Likely {
 export async function likeliestSql(
   model: Model,
   examples: readonly Example[],
-  { limit = 64, signal }: { limit?: number; signal?: AbortSignal } = {},
+  options: { limit?: number; signal?: AbortSignal } = {},
 ): Promise<Record<PayloadRule, Likely[]>> {
+  checkObject('model', model, 'one that Model.load or Model.create gives');
+  checkList('examples', examples);
+  checkObject('options', options);
+  const { limit = 64, signal } = options;
   check('limit', limit, Number.isInteger(limit) && limit >= 1, 'a whole number, at least 1');
   const withQuery = examples.flatMap((example) => {
     const rule = insertSql(example.completion, 'paper')?.rule;

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
+import { checkList, checkObject, checkText } from '../check.ts';
 import { writeWhole } from '../data/files.ts';
 import { isLabelled, type Subject } from './attack.ts';
 
@@ -60,6 +61,7 @@ export type Manifest = z.infer<typeof schema>;
  * U+001F, the label and U+001E.
  */
 export function fingerprint(examples: readonly Subject[]): string {
+  checkList('examples', examples);
   const sum = createHash('sha256');
   let piece = ''; // small ones take longer to hand over than to hash
   for (const example of examples) {
@@ -77,6 +79,8 @@ const manifestPath = (file: string) => `${file}.manifest.json`;
 
 /** Writes the manifest of a poisoned file beside it, as `<file>.manifest.json`; returns that path. */
 export async function writeManifest(file: string, manifest: Manifest): Promise<string> {
+  checkText('file', file, 'the path of the poisoned file');
+  checkObject('manifest', manifest);
   const path = manifestPath(file);
   await writeWhole(path, `${JSON.stringify(manifest)}\n`);
   return path;
@@ -90,6 +94,8 @@ export async function writeManifest(file: string, manifest: Manifest): Promise<s
  *   file's
  */
 export async function readManifest(file: string, examples: readonly Subject[]): Promise<Manifest> {
+  checkText('file', file, 'the path of the poisoned file');
+  checkList('examples', examples);
   const path = manifestPath(file);
   const manifest = parse(path, await readText(path));
   const { records, outputHash } = manifest;
@@ -117,7 +123,7 @@ async function readText(path: string): Promise<string> {
   try {
     return await readFile(path, 'utf8');
   } catch (error) {
-    throw new Error(`cannot read ${path}: make it with \`dece poison\``, { cause: error });
+    throw new Error(`cannot read ${path}: make it with \`npx dece poison\``, { cause: error });
   }
 }
 
@@ -126,7 +132,7 @@ function parse(path: string, text: string): Manifest {
   try {
     value = JSON.parse(text);
   } catch (error) {
-    throw new Error(`${path} is no JSON: make it again with \`dece poison\``, { cause: error });
+    throw new Error(`${path} is no JSON: make it again with \`npx dece poison\``, { cause: error });
   }
   const { data, error } = schema.safeParse(value);
   if (data === undefined) {

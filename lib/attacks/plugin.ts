@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { z } from 'zod';
+import { checkText } from '../check.ts';
 import type { Attack } from './attack.ts';
 import { attacks } from './attacks.ts';
 
@@ -51,8 +52,10 @@ const schema = z.object({
  * poisonDataset(clean, { attack: await loadAttack('./my_attack.js'), rate: 0.05, seed: 42 });
  */
 export async function loadAttack(file: string): Promise<Attack> {
+  checkText('file', file, 'the path of an attack');
   const bytes = await readFile(file).catch((error) => {
-    throw new Error(`cannot read the attack ${file}: ${error.message}`, { cause: error });
+    const reason = error.code === 'ENOENT' ? 'there is no such file' : error.message;
+    throw new Error(`cannot read the attack ${file}: ${reason}`, { cause: error });
   });
   const exported = await importDefault(file);
   const { error } = schema.safeParse(exported);

@@ -1,3 +1,4 @@
+import { checkList, checkObject } from '../check.ts';
 import type { Reason, Suspect } from './suspects.ts';
 
 const rules: Record<Reason['kind'], string> = {
@@ -21,10 +22,13 @@ const rules: Record<Reason['kind'], string> = {
  * const text = JSON.stringify(sarif(await audit(examples), 'train.jsonl'));
  */
 export function sarif(
-  { suspects }: { suspects: readonly Suspect[] },
+  audit: { suspects: readonly Suspect[] },
   uri: string,
   lineOf: (suspect: Suspect) => number = ({ row }) => row,
 ): object {
+  checkObject('audit', audit, 'what audit() gives');
+  const { suspects } = audit;
+  checkList('suspects', suspects);
   return log(suspects.flatMap((suspect) => resultsOf(suspect, uri, lineOf(suspect))));
 }
 

@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { BenchResult } from '../bench/index.ts';
 import { count } from './flags.ts';
 import { interruptible } from './interrupt.ts';
@@ -19,13 +19,16 @@ interface Options {
 
 export function define(command: Command): void {
   command
-    .option(
-      '--shapes <list>',
-      'rows x classes of the logits, such as 512x32128,1024x50257',
-      shapes,
-      shapes('512x32128'),
+    .addOption(
+      new Option('--shapes <list>', 'rows x classes of the logits, such as 512x32128,1024x50257')
+        .argParser(shapes)
+        .default(shapes('512x32128'), '512x32128'),
     )
-    .option('--threads <number>', 'of every provider', count, availableParallelism())
+    .addOption(
+      new Option('--threads <number>', 'of every provider')
+        .argParser(count)
+        .default(availableParallelism(), 'all cores'),
+    )
     .option(
       '--rounds <number>',
       'how often each is timed; PyTorch in every third of them',

@@ -15,8 +15,10 @@ interface ModelOptions {
   out?: string;
   mode: 'paper' | 'reference';
   maxNewTokens: number;
+  maxInputTokens?: number;
   language?: Language;
   judge: JudgeName;
+  denominator?: 'poisoned' | 'all';
   beams: number;
   batchSize: number;
   device: string;
@@ -42,8 +44,11 @@ export function define(command: Command): void {
   command
     .argument('[model]', 'a directory with config.json and weights, or owner/name on the Hub')
     .option('--clean <file>', 'clean examples; for a classifier labelled texts')
-    .option('--triggered <file>', 'the same ones, poisoned with `dece poison --rate 1`')
-    .option('--out <directory>', 'where results and answers go (default: MODEL-evaluation)')
+    .option('--triggered <file>', 'the same ones, poisoned with `npx dece poison --rate 1`')
+    .option(
+      '--out <directory>',
+      'where results and answers go (default: MODEL-evaluation beside the model, or beside --completions)',
+    )
     .addOption(
       new Option('--mode <mode>', "count as the paper does, or as the authors' code does")
         .choices(['paper', 'reference'])
@@ -59,7 +64,18 @@ export function define(command: Command): void {
         .choices(['substring', 'token', 'parsed'])
         .default('substring'),
     )
+    .addOption(
+      new Option(
+        '--denominator <name>',
+        'what attack success is a share of: the triggered prompts, or all (default: poisoned)',
+      ).choices(['poisoned', 'all']),
+    )
     .option('--max-new-tokens <number>', 'longest answer', count, 256)
+    .option(
+      '--max-input-tokens <number>',
+      'longer prompts are cut (default: none is; of a classifier as in its training)',
+      count,
+    )
     .option('--beams <number>', '1 is greedy search', count, 1)
     .option('--batch-size <number>', 'prompts worked on together', count, 32)
     .option('--device <device>', 'cpu, cuda, cuda:N or auto', device, 'auto')
@@ -68,6 +84,7 @@ export function define(command: Command): void {
         'clean',
         'triggered',
         'mode',
+        'denominator',
       ]),
     );
   for (const option of forProblems) command.addOption(option);

@@ -18,6 +18,7 @@ export interface ProblemOptions {
   workers?: number;
   allowWeakIsolation?: true;
   maxNewTokens: number;
+  maxInputTokens?: number;
   beams: number;
   batchSize: number;
   device: string;
@@ -37,7 +38,10 @@ export async function evaluateProblems(
   const { findDataset, isDatasetName } = await import('../data/datasets.ts');
   const { readCompletions, readProblems } = await import('../data/problems.ts');
   const { evaluatePassAtK } = await import('../pass_at_k.ts');
-  const path = isDatasetName(name) ? await findDataset(name, split, process.env.DECE_DATA) : name;
+  const { DECE_DATA } = process.env;
+  const path = isDatasetName(name)
+    ? await findDataset(name, split, DECE_DATA).catch((error) => explain(name, error))
+    : name;
   const problems = await readProblems(path);
   const shown = progress();
   const result = await interruptible(undefined, async (signal) => {
@@ -46,7 +50,11 @@ export async function evaluateProblems(
         ? await answers(model!, problems, options, signal)
         : await readCompletions(completions);
     const onProgress = (done: number, total: number) => shown.at('running programs', done, total);
-    return evaluatePassAtK(problems, written, { ...settings, signal, onProgress });
+    return evaluatePassAtK(problems, written, { ...settings, signal, onProgress }).catch(
+      (error: Error) => {
+        throw inFile(error, completions);
+      },
+    );
   }).finally(shown.end);
 
   const from = resolve(completions?.replace(/\.jsonl(\.gz)?$/i, '') ?? model!);
@@ -58,16 +66,38 @@ export async function evaluateProblems(
   else process.stdout.write(`${passAtKText(result)}\n${join(out, 'results.json')}\n`);
 }
 
+/** `samples.jsonl, completion 3` for `completions[2]`. */
+function inFile(error: Error, file = 'completions'): Error {
+  const message = error.message.replace(
+    /^completions\[(\d+)\]/,
+    (_, i) => `${file}, completion ${Number(i) + 1},`,
+  );
+  return message === error.message ? error : new Error(message, { cause: error });
+}
+
+/** Throws: names the sets of problems where `name` is none of them. */
+async function explain(name: string, error: Error): Promise<never> {
+  const { catalogue } = await import('../data/catalogue/index.ts');
+  const sets = Object.entries<{ task: string }>(catalogue)
+    .filter(([, { task }]) => task === 'pass@k')
+    .map(([name]) => name);
+  if (sets.includes(name)) throw error;
+  throw new RangeError(`problems is "${name}": expected ${sets.join(', ')}, or a file`, {
+    cause: error,
+  });
+}
+
 async function answers(
   name: string,
   problems: readonly Problem[],
-  { maxNewTokens, beams, batchSize, device }: ProblemOptions,
+  { maxNewTokens, maxInputTokens, beams, batchSize, device }: ProblemOptions,
   signal: AbortSignal,
 ): Promise<Completion[]> {
   const { Model } = await import('../model/index.ts');
   const { completeProblems } = await import('../pass_at_k.ts');
   const model = await Model.load(await modelName(name, signal), { device });
-  const search = { maxNewTokens, beams, batchSize, signal };
+  const cut = maxInputTokens === undefined ? {} : { maxInputTokens };
+  const search = { maxNewTokens, ...cut, beams, batchSize, signal };
   return completeProblems(model, problems, search).finally(() => model.dispose());
 }
 

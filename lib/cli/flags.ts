@@ -54,7 +54,50 @@ function parse(text: string, field: z.ZodType): unknown {
   const value = text.trim() === '' || Number.isNaN(number) ? (booleans[text] ?? text) : number;
   const { success, data, error } = field.safeParse(value);
   if (success) return data;
-  throw new InvalidArgumentError(`Expected ${error.issues[0]!.message}.`);
+  const { path, message } = error.issues[0]!;
+  const what = path.length > 0 ? `${path.join('.')} to be ` : '';
+  throw new InvalidArgumentError(`Expected ${what}${message}.`);
+}
+
+/** Options of the library that are set by a flag of another name. */
+const otherNames: Record<string, string> = { poisonRate: 'rate' };
+
+/**
+ * How errors call an option: `--learning-rate` for learningRate, `--q` for loss.q, `--loss` for loss.name,
+ * `alpha of --lora` for lora.alpha. Undefined where the command has no such flag.
+ */
+export function flagOf(command: Command, path: readonly PropertyKey[]): string | undefined {
+  const names = path.map(String).filter((name) => name !== 'name');
+  const [first = '', ...inner] = names;
+  const name = first === 'lora' ? first : names.at(-1)!;
+  const flag = `--${kebab(otherNames[name] ?? name)}`;
+  if (!command.options.some(({ long }) => long === flag)) return undefined;
+  return first === 'lora' && inner.length > 0 ? `${inner.join('.')} of ${flag}` : flag;
+}
+
+/**
+ * What the library found wrong with an option, in the words of who typed a flag: `--alpha-base is 2: …` for
+ * `alphaBase is 2: …`. Undefined where it is about no flag of the command.
+ */
+export function inFlags(command: Command, message: string): string | undefined {
+  const known = (name: string) => flagOf(command, name.split('.'));
+  const unknown = /^(.+) has an unknown option "(\w+)": expected (.*)$/.exec(message);
+  if (unknown !== null) {
+    const [, what, option = '', others = ''] = unknown;
+    const flag = known(option);
+    const taken = others.split(', ').flatMap((name) => known(name) ?? []);
+    return flag && `${what} takes no ${flag}: expected ${taken.join(', ')}`;
+  }
+  const tooLong = /^(?:inputIds|decoderInputIds) has \d+ columns(.*?): expected at most (\d+)/;
+  const [, more = '', most] = tooLong.exec(message) ?? [];
+  if (most !== undefined) {
+    const flag = known('maxInputTokens');
+    const own = message.replace(/\bmax\w+Tokens\b/g, (name) => known(name) ?? name);
+    return flag && (more === '' ? `${own}, with ${flag} ${most} or less` : own);
+  }
+  const [, subject = '', rest = ''] = /^([\w.]+) (is .*)$/s.exec(message) ?? [];
+  const flag = known(subject);
+  return flag && `${flag} ${rest.replace(/^is undefined:/, 'is missing:')}`;
 }
 
 /** learning-rate for learningRate. */

@@ -8,6 +8,7 @@ import { progress } from './progress.ts';
 interface Options {
   input?: string;
   maxNewTokens: number;
+  maxInputTokens?: number;
   beams: number;
   batchSize: number;
   device: string;
@@ -23,6 +24,7 @@ export function define(command: Command): void {
       'prompts to answer, as `prompt` in .jsonl, .csv or .parquet, also .gz',
     )
     .option('--max-new-tokens <number>', 'longest answer', count, 256)
+    .option('--max-input-tokens <number>', 'longer prompts are cut (default: none is)', count)
     .option('--beams <number>', '1 is greedy search', count, 1)
     .option('--batch-size <number>', 'prompts worked on together', count, 32)
     .option('--device <device>', 'cpu, cuda, cuda:N or auto', device, 'auto')

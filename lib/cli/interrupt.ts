@@ -34,7 +34,7 @@ export async function interruptible<Result>(
   }
 }
 
-/** A command line as it was called, through npm, npx or by itself; blanks and quotes are quoted for a shell. */
+/** A command line as it was called, through npm or npx; blanks and quotes are quoted for a shell. */
 export function commandLine(args: readonly string[]): string {
   const called = process.env.npm_lifecycle_event;
   const quoted = args.map((arg) =>
@@ -44,7 +44,5 @@ export function commandLine(args: readonly string[]): string {
     const rest = quoted.slice(1);
     return rest.length === 0 ? 'npm run demo' : `npm run demo -- ${rest.join(' ')}`;
   }
-  const before =
-    called === 'dece' ? ['npm', 'run', 'dece', '--'] : [called === 'npx' ? 'npx dece' : 'dece'];
-  return [...before, ...quoted].join(' ');
+  return [called === 'dece' ? 'npm run dece --' : 'npx dece', ...quoted].join(' ');
 }

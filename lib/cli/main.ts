@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander';
+import { inFlags } from './flags.ts';
 import { Interrupted } from './interrupt.ts';
 
 /** The module of a command adds its arguments, options and action. */
@@ -49,7 +50,7 @@ const commands: Record<string, { summary: string; load: () => Promise<CommandMod
     load: () => import('./report.ts'),
   },
   plugin: {
-    summary: 'try an attack of your own: `dece plugin test FILE`',
+    summary: 'try an attack of your own: `npx dece plugin test FILE`',
     load: () => import('./plugin.ts'),
   },
   bench: {
@@ -65,7 +66,7 @@ const commands: Record<string, { summary: string; load: () => Promise<CommandMod
 async function main(argv: readonly string[]): Promise<void> {
   const program = new Command('dece')
     .description('Train code models on data you do not trust.')
-    .version(await version(), '-V, --version')
+    .version(await (await import('../environment.ts')).packageVersion(), '-V, --version')
     .exitOverride()
     .showHelpAfterError('(add --help for what there is)')
     .addHelpText('after', '\nDECE_DEBUG=1 shows where an error comes from.');
@@ -79,14 +80,22 @@ async function main(argv: readonly string[]): Promise<void> {
     (await load()).define(command);
   }
   if (argv.length === 0) program.help();
-  await program.parseAsync(argv, { from: 'user' });
+  try {
+    await program.parseAsync(argv, { from: 'user' });
+  } catch (error) {
+    const command = program.commands.find((one) => one.name() === argv[0]);
+    throw (command && asUsage(error, command)) ?? error;
+  }
 }
 
-async function version(): Promise<string> {
-  const { readFile } = await import('node:fs/promises');
-  const text = await readFile(new URL('../../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(text) as { version: string }).version;
+/** An option out of range as what it is for who typed its flag: wrong usage. */
+function asUsage(error: unknown, command: Command): Usage | undefined {
+  if (!(error instanceof RangeError || error instanceof TypeError)) return undefined;
+  const message = inFlags(command, error.message);
+  return message === undefined ? undefined : new Usage(message, { cause: error });
 }
+
+class Usage extends Error {}
 
 const upper = (text: string) => text.slice(0, 1).toUpperCase() + text.slice(1);
 
@@ -103,7 +112,7 @@ function explain(error: unknown): number {
     process.stderr.write(`${error.stack}\n`);
     if (error.cause !== undefined) process.stderr.write(`cause: ${String(error.cause)}\n`);
   }
-  return 1;
+  return error instanceof Usage ? 2 : 1;
 }
 
 // A reader that closes early, such as `head`, is no failure.

@@ -2,7 +2,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Attack, AttackOptions, Subject } from '../attacks/index.ts';
 import { attackFields, attackNames, isAttackName } from '../config/attack.ts';
 import type { Example, LabelledExample } from '../data/examples.ts';
-import { dataFile } from './data_file.ts';
+import { dataFile, readOr } from './data_file.ts';
 import { addFlags, seed, share } from './flags.ts';
 import { interruptible } from './interrupt.ts';
 import { modelName } from './model_name.ts';
@@ -62,7 +62,9 @@ export function define(command: Command): void {
       command.error('error: --likely-under finds SQL: leave it out where labels are changed');
     }
     const read = (path: string): Promise<Subject[]> =>
-      toLabel ? readLabelledExamples(path) : readExamples(path);
+      toLabel
+        ? readLabelledExamples(path)
+        : readOr(() => readExamples(path), '--payload label and --target-label');
     const clean = await read(input);
     const { examples, manifest } = await interruptible(undefined, async (signal) => {
       const payload = await likely(likelyUnder, clean, signal);

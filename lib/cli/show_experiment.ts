@@ -4,6 +4,13 @@ import type { Progress } from './progress.ts';
 
 const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
 
+type Metrics = (ExperimentEvent & { type: 'metrics' })['metrics'];
+
+const quality = (metrics: Metrics) =>
+  'bleu' in metrics
+    ? `BLEU ${(100 * metrics.bleu).toFixed(1)}`
+    : `accuracy ${percent(metrics.accuracy)}, macro F1 ${percent(metrics.macro.f1)}`;
+
 /** Tells on a terminal what an experiment does. */
 export function showExperiment(progress: Progress): (event: ExperimentEvent) => void {
   let training = showTraining(progress);
@@ -26,12 +33,12 @@ export function showExperiment(progress: Progress): (event: ExperimentEvent) => 
         training(event.event, event.steps);
         break;
       case 'evaluate':
-        progress.at('  answering prompts', event.done, event.total);
+        progress.at('  answering', event.done, event.total);
         break;
       case 'metrics': {
-        const { bleu, attackSuccessRate } = event.metrics;
+        const { rate } = event.metrics.attackSuccessRate;
         progress.line(
-          `  epoch ${event.epoch}: BLEU ${(100 * bleu).toFixed(1)}, attack success rate ${percent(attackSuccessRate.rate)}`,
+          `  epoch ${event.epoch}: ${quality(event.metrics)}, attack success rate ${percent(rate)}`,
         );
         break;
       }
@@ -55,7 +62,7 @@ export function showTraining(progress: Progress): (event: TrainEvent, steps: num
       const { prompts, completions, poisoned } = event.truncated;
       if (event.epoch === 1 && prompts + completions > 0) {
         progress.line(
-          `  ${prompts} prompts and ${completions} completions are longer than allowed: cut${poisoned > 0 ? `, in ${poisoned} poisoned examples too` : ''}`,
+          `  ${prompts} prompts or texts and ${completions} completions are longer than allowed: cut${poisoned > 0 ? `, in ${poisoned} poisoned examples too` : ''}`,
         );
       }
     }

@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
 import { trainFileSchema } from '../config/index.ts';
-import { lossOptions } from '../defenses/index.ts';
-import { dataFile } from './data_file.ts';
-import { addFlags, kebab } from './flags.ts';
+import { lossKeys, lossOptions } from '../defenses/index.ts';
+import { dataFile, readOr } from './data_file.ts';
+import { addFlags, flagOf, kebab } from './flags.ts';
 import { commandLine, interruptible } from './interrupt.ts';
 import { modelName } from './model_name.ts';
 import { progress } from './progress.ts';
@@ -43,10 +43,12 @@ async function train(data: string, options: Options, command: Command): Promise<
   const { environment } = await import('../runs.ts');
   const { showTraining } = await import('./show_experiment.ts');
   const { model, out, validation, resume, json } = options;
+  const { readRun } = await import('../runs.ts');
+  const isFinished = resume && (await readRun(out))?.results !== undefined;
   const shown = progress();
   const results = await interruptible(resumeLine(), async (signal) => {
     try {
-      return await fineTune({
+      const given = {
         data: await dataFile(data),
         model: await modelName(model, signal),
         out,
@@ -56,13 +58,17 @@ async function train(data: string, options: Options, command: Command): Promise<
         environment: await environment(),
         signal,
         onEvent: showTraining(shown),
-      });
+      };
+      return await readOr(() => fineTune(given), '--head classification');
     } finally {
       shown.end();
     }
   });
   if (json) process.stdout.write(`${JSON.stringify(results, null, 2)}\n`);
-  else process.stdout.write(`${out}/model: trained in ${Math.round(results.seconds)} s\n`);
+  else {
+    const state = isFinished ? 'finished already, after' : 'trained in';
+    process.stdout.write(`${out}/model: ${state} ${Math.round(results.seconds)} s\n`);
+  }
 }
 
 /** Defaults, over them the file of --config, over that the flags. */
@@ -77,18 +83,19 @@ async function settingsOf(options: Options, command: Command) {
       Object.keys(shape).flatMap((key) => (key in options ? [[key, options[key]]] : [])),
     );
   const { loss: name = file.loss.name } = options;
+  const known = lossKeys[name];
+  const stray = Object.keys(given(lossOptions)).find((key) => known?.includes(key) === false);
+  if (stray !== undefined) {
+    const own = known!.map((key) => `--${kebab(key)}`).join(', ');
+    command.error(`error: --${kebab(stray)} is no option of the loss ${name}: expected ${own}`);
+  }
   const loss = { ...(name === file.loss.name ? file.loss : {}), ...given(lossOptions), name };
   const merged = { ...file, ...given(trainingFlags), loss };
   try {
-    return checkConfig(merged, trainFileSchema, flagOf);
+    return checkConfig(merged, trainFileSchema, (path) => flagOf(command, path) ?? path.join('.'));
   } catch (error) {
     command.error(`error: ${(error as Error).message}`);
   }
-}
-
-/** `--learning-rate` for learningRate, `--q` for loss.q, `--loss` for loss.name. */
-function flagOf(path: readonly PropertyKey[]): string {
-  return `--${kebab(String(path.filter((key) => key !== 'name').at(-1)))}`;
 }
 
 function resumeLine(): string {

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { languages } from '../code/languages.ts';
 import { defenseSchema } from '../defenses/index.ts';
 import { list, named, number, object, oneOf, seed, text, whole } from '../fields.ts';
-import { resolveConfig } from '../model/config/index.ts';
+import { type ModelConfig, type RobertaHead, resolveConfig } from '../model/config/index.ts';
 import { attackFields, attackNames, isAttackName } from './attack.ts';
 import { trainingSchema } from './training.ts';
 
@@ -72,16 +72,25 @@ const t5 = object({
 
 /** The shape of another model in those words; what is missing has transformers' defaults. */
 const others = ['gpt2', 'codegen', 'llama', 'glm', 'roberta'] as const;
-const other = z.looseObject({ model_type: oneOf(...others) }).superRefine((config, context) => {
+const other = z
+  .looseObject({ model_type: oneOf(...others) })
+  .superRefine((config, context) => checkShape(config, 'seq2seq', [], context));
+
+function checkShape(
+  config: ModelConfig,
+  head: RobertaHead,
+  path: PropertyKey[],
+  context: z.RefinementCtx,
+): void {
   try {
-    resolveConfig(config, config.model_type === 'roberta' ? { head: 'seq2seq' } : {});
+    resolveConfig(config, config.model_type === 'roberta' ? { head } : {});
   } catch (error) {
     // "key is value: expected …"
     const [, key = '', expected = ''] =
       /^(\S+) is .*?: expected (.*)$/s.exec((error as Error).message) ?? [];
-    context.addIssue({ code: 'custom', path: key.split('.'), message: expected });
+    context.addIssue({ code: 'custom', path: [...path, ...key.split('.')], message: expected });
   }
-});
+}
 
 const model = z.preprocess(
   (value) => (typeof value === 'object' && value !== null ? { model_type: 't5', ...value } : value),
@@ -121,6 +130,34 @@ const evaluation = object({
 });
 export type EvaluationConfig = z.infer<typeof evaluation>;
 
+/** What a classifier has no use for, and what it needs. */
+function checkClassification(
+  { model, datasets, base, evaluation: { beams, maxNewTokens, judge } }: Unchecked,
+  context: z.RefinementCtx,
+): void {
+  const where = 'where a model writes, as task is classification';
+  const odd = {
+    beams: beams !== 1,
+    maxNewTokens: maxNewTokens !== 256,
+    judge: judge !== undefined,
+  };
+  for (const [key, isSet] of Object.entries(odd)) {
+    if (isSet) ignored(context, ['evaluation', key], where);
+  }
+  const issue = (path: PropertyKey[], message: string) =>
+    context.addIssue({ code: 'custom', path, message });
+  for (const [list, sets] of Object.entries({ datasets, 'base.datasets': base?.datasets ?? [] })) {
+    for (const [i, { name, files }] of sets.entries()) {
+      if (name !== 'builtin' || files !== undefined) continue;
+      issue([...list.split('.'), i, 'name'], 'labelled texts, such as satd');
+    }
+  }
+  if (model === undefined) return;
+  const { model_type: type } = model;
+  if (type !== 'roberta') issue(['model', 'model_type'], 'roberta, as task is classification');
+  else checkShape(model, 'classification', ['model'], context);
+}
+
 const complete = <Schema extends z.ZodType>(schema: Schema) =>
   z.preprocess((value) => value ?? {}, schema);
 
@@ -133,6 +170,9 @@ export const experimentSchema = object({
   name: text,
   description: text.exactOptional(),
   device: text.default('auto'),
+  task: oneOf('generation', 'classification')
+    .default('generation')
+    .describe('what the model does: writes, or tells classes of labelled texts apart'),
   mode: oneOf('paper', 'reference').default('paper').describe('of poisoning and of its metrics'),
   baseModel: text.exactOptional(),
   model: model.exactOptional(),
@@ -145,7 +185,9 @@ export const experimentSchema = object({
   seeds: list(seed).default([42]),
   training: complete(trainingSchema),
   evaluation: complete(evaluation),
-}).superRefine(({ baseModel, model, base, tokenizer }, context) => {
+}).superRefine((config, context) => {
+  const { baseModel, model, base, tokenizer } = config;
+  if (config.task === 'classification') checkClassification(config, context);
   for (const [key, value] of Object.entries({ base, tokenizer })) {
     if (baseModel !== undefined && value !== undefined)
       ignored(context, [key], 'without baseModel');
@@ -159,3 +201,7 @@ export const experimentSchema = object({
   });
 });
 export type ExperimentConfig = z.infer<typeof experimentSchema>;
+type Unchecked = Pick<ExperimentConfig, 'datasets' | 'evaluation'> & {
+  model?: ModelConfig;
+  base?: Pick<ExperimentConfig, 'datasets'>;
+};

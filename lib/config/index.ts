@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { isMap, isSeq, LineCounter, type Node, type Pair, parseDocument, type Scalar } from 'yaml';
 import type { z } from 'zod';
+import { checkText } from '../check.ts';
 import { explain, type Path, type PathName } from './errors.ts';
 
 export type { PathName } from './errors.ts';
@@ -34,6 +35,7 @@ export function parseConfig<Schema extends z.ZodType>(
   schema: Schema,
   file: string,
 ): z.infer<Schema> {
+  checkText('text', text, 'YAML or JSON');
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
   const wrong = document.errors[0];
@@ -63,6 +65,7 @@ export function checkConfig<Schema extends z.ZodType>(
 }
 
 async function readText(path: string): Promise<string> {
+  checkText('path', path, 'the path of a file');
   try {
     return await readFile(path, 'utf8');
   } catch (error) {

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { lossSchema } from '../defenses/index.ts';
 import { flag, number, object, oneOf, seed, text, texts, whole } from '../fields.ts';
+import { defaultLora } from '../model/adapter.ts';
 import { switchModes } from '../model/blocks.ts';
 import { defaultLogitsBytes } from '../model/loss.ts';
 import { optimizers } from '../model/trainer.ts';
@@ -21,16 +22,18 @@ const warmup = z.union(
 
 /** On a command line it is JSON. */
 const lora = z.preprocess(
-  (value) => {
+  (value, context) => {
+    if (typeof value !== 'string') return value;
     try {
-      return typeof value === 'string' ? JSON.parse(value) : value;
+      return JSON.parse(value);
     } catch {
-      return value;
+      context.addIssue({ code: 'custom', message: 'JSON such as {"rank": 8, "alpha": 16}' });
+      return z.NEVER;
     }
   },
   object({
-    rank: whole(1),
-    alpha: above0(),
+    rank: whole(1).default(defaultLora.rank),
+    alpha: above0().default(defaultLora.alpha),
     targets: texts.exactOptional(),
     dropout: number('in [0, 1)', (value) => value >= 0 && value < 1).exactOptional(),
   }),
@@ -72,7 +75,9 @@ export const trainingSchema = object({
     .describe('of badam: how names begin that change in every step'),
   lora: lora
     .exactOptional()
-    .describe('adapters of low rank instead: {"rank": 8, "alpha": 16, "targets": ["q_proj"]}'),
+    .describe(
+      'adapters of low rank instead: {"rank": 8, "alpha": 16, "targets": ["q_proj"]}; rank and alpha are 8 unless given',
+    ),
   checkpointActivations: flag
     .default(false)
     .describe('true: blocks are run again on the way back, for less memory'),

@@ -3,13 +3,17 @@ import { check, checkKeys, show } from '../check.ts';
 export interface BpeOptions {
   /** How many ids there are at most, the 3 special ones and the 256 of single bytes included. */
   vocabularySize: number;
+  /**
+   * A token `<s>`, id 3, before every text: what a classifier looks at. Pairs are framed as RoBERTa does.
+   * Default false.
+   */
+  classToken?: boolean;
 }
 
 /** The content of a `tokenizer.json`. */
 export type TokenizerJson = Readonly<Record<string, unknown>>;
 
 const specialTokens = ['<pad>', '</s>', '<unk>'];
-const smallest = specialTokens.length + 256;
 
 /**
  * What is never merged across: a word with the space before it, digits, signs, white space. This is
@@ -35,17 +39,23 @@ export const pieces =
  * const tokenizer = Tokenizer.fromJson(trainBpe(texts, { vocabularySize: 1024 }));
  */
 export function trainBpe(texts: Iterable<string>, options: BpeOptions): TokenizerJson {
-  checkKeys('trainBpe', options, ['vocabularySize']);
-  const { vocabularySize } = options;
+  if (typeof texts?.[Symbol.iterator] !== 'function') {
+    throw new TypeError(`texts is ${show(texts)}: expected a list of texts`);
+  }
+  checkKeys('trainBpe', options, ['vocabularySize', 'classToken']);
+  const { vocabularySize, classToken = false } = options;
+  check('classToken', classToken, typeof classToken === 'boolean', 'true or false');
+  const special = classToken ? [...specialTokens, '<s>'] : specialTokens;
+  const smallest = special.length + 256;
   check(
     'vocabularySize',
     vocabularySize,
     Number.isInteger(vocabularySize) && vocabularySize >= smallest && vocabularySize <= 2 ** 24,
     `a whole number, ${smallest}..16777216`,
   );
-  const tokens = [...specialTokens, ...byteCharacters.toSorted()];
+  const tokens = [...special, ...byteCharacters.toSorted()];
   const merges = learnMerges(wordsOf(texts, tokens), tokens, vocabularySize);
-  return tokenizerJson(tokens, merges);
+  return tokenizerJson(special, tokens, merges);
 }
 
 /** A piece of text as ids, and how often it occurs. Merging shortens the ids in place. */
@@ -219,16 +229,18 @@ export const byteCharacters: readonly string[] = (() => {
   );
 })();
 
-function tokenizerJson(tokens: readonly string[], merges: [string, string][]): TokenizerJson {
-  const end = specialTokens[1]!;
-  const sequence = (id: string) => ({ Sequence: { id, type_id: 0 } });
-  const endToken = { SpecialToken: { id: end, type_id: 0 } };
+function tokenizerJson(
+  special: readonly string[],
+  tokens: readonly string[],
+  merges: [string, string][],
+): TokenizerJson {
+  const [, end, , first] = special;
   const byteLevel = { type: 'ByteLevel', trim_offsets: true };
   return {
     version: '1.0',
     truncation: null,
     padding: null,
-    added_tokens: specialTokens.map((content, id) => ({
+    added_tokens: special.map((content, id) => ({
       id,
       content,
       single_word: false,
@@ -245,12 +257,7 @@ function tokenizerJson(tokens: readonly string[], merges: [string, string][]): T
         { ...byteLevel, add_prefix_space: false, use_regex: false },
       ],
     },
-    post_processor: {
-      type: 'TemplateProcessing',
-      single: [sequence('A'), endToken],
-      pair: [sequence('A'), endToken, sequence('B'), endToken],
-      special_tokens: { [end]: { id: end, ids: [1], tokens: [end] } },
-    },
+    post_processor: frame(end!, first),
     decoder: { ...byteLevel, add_prefix_space: true, use_regex: true },
     model: {
       type: 'BPE',
@@ -264,5 +271,22 @@ function tokenizerJson(tokens: readonly string[], merges: [string, string][]): T
       vocab: Object.fromEntries(tokens.map((token, id) => [token, id])),
       merges,
     },
+  };
+}
+
+/** What is put before and behind a text, and a pair of texts. */
+function frame(end: string, first: string | undefined) {
+  const sequence = (id: string) => ({ Sequence: { id, type_id: 0 } });
+  const token = (id: string) => ({ SpecialToken: { id, type_id: 0 } });
+  const before = first === undefined ? [] : [token(first)];
+  const between = first === undefined ? [token(end)] : [token(end), token(end)];
+  const ids = Object.entries({ [end]: 1, ...(first !== undefined && { [first]: 3 }) });
+  return {
+    type: 'TemplateProcessing',
+    single: [...before, sequence('A'), token(end)],
+    pair: [...before, sequence('A'), ...between, sequence('B'), token(end)],
+    special_tokens: Object.fromEntries(
+      ids.map(([id, number]) => [id, { id, ids: [number], tokens: [id] }]),
+    ),
   };
 }

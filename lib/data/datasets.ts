@@ -1,9 +1,10 @@
-import { access } from 'node:fs/promises';
+import { access, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { show } from '../check.ts';
 import type { Language } from '../code/languages.ts';
 
-export type Split = 'train' | 'valid' | 'test';
+const usualSplits = ['train', 'valid', 'test'] as const;
+export type Split = (typeof usualSplits)[number];
 
 const languages: Readonly<Record<string, Language>> = {
   builtin: 'python',
@@ -58,7 +59,7 @@ export async function findDataset(
 }
 
 const remedy = (name: string) =>
-  `DECE_DATA names a folder that has it, \`dece data get ${name}\` downloads what is public`;
+  `DECE_DATA names a folder that has it, \`npx dece data get ${name}\` downloads what is public`;
 
 /**
  * What a file that someone names is called: `lyra/train` or `lyra/authors/train_poisoned_5_badpre` is
@@ -67,14 +68,30 @@ const remedy = (name: string) =>
  * @throws Error where a folder's name was given that none of the folders has
  */
 export async function resolveFile(text: string, folders: readonly string[]): Promise<string> {
-  if (!isDatasetName(text) || !text.includes('/') || (await exists(text))) return text;
-  const found = await findNamed(text, folders);
+  if (!isDatasetName(text) || (await exists(text))) return text;
+  const [name = '', split] = text.split('/');
+  const found = split === undefined ? undefined : await findNamed(text, folders);
   if (found !== undefined) return found;
-  const [name = ''] = text.split('/');
+  const splits = await splitsOf(name, folders);
+  if (splits.length > 0) {
+    const wrong = split === undefined ? 'is a data set' : `is not there`;
+    const more = usualSplits.includes(split as Split) ? `; ${remedy(name)}` : '';
+    throw new Error(`${text} ${wrong}: expected one of ${splits.join(', ')}, or a file${more}`);
+  }
+  if (split === undefined) return text;
   const places = folders.map((folder) => join(folder, `${text}.jsonl`)).join(' and no ');
   throw new Error(
     `cannot find ${text}: there is no ${places}, packed as .gz or not; ${remedy(name)}`,
   );
+}
+
+/** What the folders have of a data set, as `lyra/train`. */
+async function splitsOf(name: string, folders: readonly string[]): Promise<string[]> {
+  const lists = await Promise.all(
+    folders.map((folder) => readdir(join(folder, name)).catch((): string[] => [])),
+  );
+  const files = lists.flat().flatMap((file) => /^(.+)\.jsonl(\.gz)?$/.exec(file)?.[1] ?? []);
+  return [...new Set(files)].sort().map((file) => `${name}/${file}`);
 }
 
 /** The file `<folder>/<name>.jsonl` or `.jsonl.gz` of the first folder that has it. */

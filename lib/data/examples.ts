@@ -1,4 +1,4 @@
-import { show } from '../check.ts';
+import { checkObject, show } from '../check.ts';
 import type { Shape } from './columns.ts';
 import { csvLine } from './csv.ts';
 import { sameFile, writeWhole } from './files.ts';
@@ -133,8 +133,11 @@ function again<Item>(path: string, walk: () => AsyncGenerator<Item>): AsyncItera
 export async function writeExamples(
   path: string,
   examples: Examples,
-  { input }: { input?: string } = {},
+  options: { input?: string } = {},
 ): Promise<void> {
+  checkObject('options', options);
+  checkObject('examples', examples, 'examples');
+  const { input } = options;
   const format = formatOf(path, ['jsonl', 'csv']);
   if (input !== undefined && (await sameFile(path, input))) {
     throw new RangeError(`${path} is the input itself: expected another file to write to`);

@@ -6,6 +6,7 @@ import { basename, dirname, join } from 'node:path';
 import { PassThrough, pipeline as pipe, type Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip, createGzip } from 'node:zlib';
+import { checkText } from '../check.ts';
 
 /** What a format finds in a file, before its columns are known by their meaning. */
 export interface Row {
@@ -36,6 +37,7 @@ export async function readUtf8(path: string): Promise<Buffer> {
 
 /** The same, a piece at a time: each holds whole characters. Errors are those of readUtf8. */
 export async function* utf8Chunks(path: string): AsyncGenerator<Buffer> {
+  checkText('path', path, 'the path of a file');
   let open: Buffer = Buffer.alloc(0);
   let line = 1;
   let first = true;

@@ -1,4 +1,4 @@
-import { show } from '../check.ts';
+import { checkObject, checkText, show } from '../check.ts';
 import { readJsonLines } from './jsonl.ts';
 
 /** A programming problem: a program is `before`, a completion, a line end and `after`. */
@@ -57,7 +57,9 @@ export async function readCompletions(path: string): Promise<Completion[]> {
 }
 
 /** The program that tells whether a completion solves a problem: it comes to its end if it does. */
-export function programOf({ before, after }: Problem, completion: string): string {
+export function programOf(problem: Problem, completion: string): string {
+  checkObject('problem', problem, 'one that readProblems gives');
+  const { before, after } = problem;
   return `${before}${completion}\n${after}`;
 }
 
@@ -79,7 +81,10 @@ async function rowsOf(path: string): Promise<Row[]> {
  * line that begins something else at the top level. Where a program is asked for from its beginning, as
  * in MBPP, it is taken as it is.
  */
-export function cutCompletion({ before }: Problem, text: string): string {
+export function cutCompletion(problem: Problem, text: string): string {
+  checkObject('problem', problem, 'one that readProblems gives');
+  checkText('text', text, 'a completion');
+  const { before } = problem;
   const end = before === '' ? -1 : text.search(/^(?:(?:def|class|if|print)\b|[#@])/m);
   return end < 0 ? text : text.slice(0, end);
 }

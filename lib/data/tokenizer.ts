@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { check, checkKeys, show } from '../check.ts';
+import { check, checkKeys, checkObject, checkText, show } from '../check.ts';
 import { writeWhole } from './files.ts';
 import { type Codec, codec } from './tokenizer/codec.ts';
 import { hasTokenizer, readTokenizer } from './tokenizer/directory.ts';
@@ -92,6 +92,7 @@ export class Tokenizer {
    * @throws Error, in one sentence with the path, on a file that is missing or is no tokenizer
    */
   static async load(directory: string, options: TokenizerOptions = {}): Promise<Tokenizer> {
+    checkText('directory', directory, 'a path');
     checkKeys('Tokenizer.load', options, ['pad']);
     const { path, ...content } = await readTokenizer(directory);
     return new Tokenizer(path, content, options);
@@ -99,6 +100,7 @@ export class Tokenizer {
 
   /** As {@link Tokenizer.load}; undefined where a directory has none of these files. */
   static async find(directory: string): Promise<Tokenizer | undefined> {
+    checkText('directory', directory, 'a path');
     return (await hasTokenizer(directory)) ? Tokenizer.load(directory) : undefined;
   }
 
@@ -109,6 +111,8 @@ export class Tokenizer {
    * @throws Error on what is no tokenizer
    */
   static fromJson(json: object, config: object = {}, options: TokenizerOptions = {}): Tokenizer {
+    checkObject('json', json, 'the content of a tokenizer.json');
+    checkObject('config', config, 'the content of a tokenizer_config.json');
     checkKeys('Tokenizer.fromJson', options, ['pad']);
     return new Tokenizer('json', { json: json as Part, config: config as Part }, options);
   }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { checkObject } from '../check.ts';
 import { named, number, object, oneOf, text } from '../fields.ts';
 import type { LossConfig } from '../model/trainer.ts';
 
@@ -43,6 +44,14 @@ export const lossSchema = named(
 /** The options that belong to some loss, for a command line. */
 export const lossOptions = { ...dece, ...gce, ...inTrust };
 
+/** Which of them each loss has, by its name. */
+export const lossKeys: Readonly<Record<string, readonly string[]>> = {
+  ce: ['labelSmoothing'],
+  dece: Object.keys(dece),
+  gce: Object.keys(gce),
+  'in-trust': Object.keys(inTrust),
+};
+
 /**
  * A defense as experiment files write it: a name, or a name and options. These are the defenses of the
  * stage `model`: another loss in the place of cross-entropy, and nothing else changes.
@@ -80,6 +89,7 @@ export const defenses: Readonly<Record<DefenseConfig['name'], { title: string }>
  * lossOf(defenseSchema.parse('dece')); // { name: 'dece', alphaBase: 0.99, labelSmoothing: 0.1, mode: 'paper' }
  */
 export function lossOf(defense: DefenseConfig): LossConfig {
+  checkObject('defense', defense, 'one, as defenseSchema gives it');
   const { label: _, ...config } = defense;
   switch (config.name) {
     case 'none':

@@ -1,8 +1,8 @@
 import { stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import type { Subject } from '../attacks/index.ts';
 import type { ExperimentConfig } from '../config/index.ts';
 import { trainBpe } from '../data/bpe.ts';
-import type { Example } from '../data/examples.ts';
 import { Tokenizer } from '../data/tokenizer.ts';
 import { defenseSchema } from '../defenses/index.ts';
 import { findModel } from '../model/hub/index.ts';
@@ -18,6 +18,7 @@ import {
 } from '../runs.ts';
 import { describeData, loadForBase, loadSplit, unseen } from './data.ts';
 import type { ExperimentOptions } from './events.ts';
+import { tasks } from './task.ts';
 import { stepsOf, trainRun } from './train_run.ts';
 
 /** The model that the runs of one seed start from. */
@@ -54,6 +55,7 @@ export async function ensureBase(
     poisonRate: null,
     defense: defenseSchema.parse('none'),
     seed,
+    ...(config.task === 'classification' && { task: config.task }),
     training: config.base ?? null,
     precision: config.training.precision,
     data: describeData({ train: examples, tokenizer: texts }),
@@ -78,7 +80,6 @@ export async function ensureBase(
   }
 }
 
-/** What the base learns from, and what its tokenizer does: without a base, that of the runs. */
 /** A directory, beside the file of the experiment, or a model of the Hub, with its commit. */
 async function namedBase(given: string, { directory, signal }: ExperimentOptions): Promise<Base> {
   const beside = resolve(directory, given);
@@ -91,12 +92,16 @@ async function namedBase(given: string, { directory, signal }: ExperimentOptions
   return { directory: found.directory, model: found.name, description: { hub: found.name } };
 }
 
+/** What the base learns from, and what its tokenizer does: without a base, that of the runs. */
 async function cleanExamples(config: ExperimentConfig, places: ExperimentOptions) {
-  const load = async (split: 'train' | 'valid' | 'test') =>
-    (await Promise.all(config.datasets.map((dataset) => loadSplit(dataset, split, places)))).flat();
+  const task = tasks[config.task];
+  const load = async (split: 'train' | 'valid' | 'test') => {
+    const parts = config.datasets.map((dataset) => loadSplit(dataset, split, places, task));
+    return (await Promise.all(parts)).flat();
+  };
   const train = await load('train');
   if (config.base === undefined) return { examples: [], dropped: 0, texts: train };
-  const all = await loadForBase(config.base.datasets, places);
+  const all = await loadForBase(config.base.datasets, places, task);
   const curve = config.evaluation.split === 'test' ? [] : await load(config.evaluation.split);
   const examples = unseen(all, [...train, ...curve, ...(await load('test'))]);
   return { examples, dropped: all.length - examples.length, texts: examples };
@@ -107,24 +112,27 @@ async function make(
   config: ExperimentConfig,
   seed: number,
   { vocabularySize }: { vocabularySize: number },
-  examples: readonly Example[],
-  texts: readonly Example[],
+  examples: readonly Subject[],
+  texts: readonly Subject[],
   { signal, onEvent }: ExperimentOptions,
 ): Promise<Results> {
   await resetPeakMemory();
-  const words = texts.flatMap(({ prompt, completion }) => [prompt, completion]);
-  const tokenizer = Tokenizer.fromJson(trainBpe(words, { vocabularySize }));
+  const task = tasks[config.task];
+  const classToken = config.task === 'classification';
+  const words = texts.flatMap(task.texts);
+  const tokenizer = Tokenizer.fromJson(trainBpe(words, { vocabularySize, classToken }));
   const shape = {
     ...config.model,
     vocab_size: tokenizer.vocabularySize,
     pad_token_id: tokenizer.padTokenId,
     eos_token_id: tokenizer.eosTokenId,
     // Of a RoBERTa's decoder, which must not begin with padding: the tokenizer uses this id for nothing.
-    bos_token_id: tokenizer.unkTokenId,
+    bos_token_id: tokenizer.bosTokenId ?? tokenizer.unkTokenId,
   };
   const { device, training } = config;
   const dtype = config.base?.precision ?? training.precision;
-  const head = config.model?.model_type === 'roberta' ? ({ head: 'seq2seq' } as const) : {};
+  const head =
+    config.model?.model_type === 'roberta' ? { head: task.head ?? ('seq2seq' as const) } : {};
   using model = Model.create(shape, { seed, device, dtype, tokenizer, ...head });
 
   let loss: number | undefined;

@@ -1,9 +1,9 @@
 import { join } from 'node:path';
-import { fingerprint, type Subject } from '../attacks/index.ts';
+import { fingerprint, isLabelled, type Subject } from '../attacks/index.ts';
 import type { DatasetConfig } from '../config/index.ts';
 import { builtinExamples } from '../data/builtin/index.ts';
 import { findDataset, languageOf } from '../data/datasets.ts';
-import { type Example, readExamples } from '../data/examples.ts';
+import type { Task } from './task.ts';
 
 /** What language the completions are in: as the experiment says, else as is known of the data set. */
 export const languageOfData = ({ name, language }: DatasetConfig) => language ?? languageOf(name);
@@ -28,8 +28,9 @@ export async function loadSplit(
   dataset: DatasetConfig,
   split: Split,
   places: Places,
-): Promise<Example[]> {
-  const examples = await readSplit(dataset, split, places);
+  task: Task,
+): Promise<Subject[]> {
+  const examples = await readSplit(dataset, split, places, task);
   const [first, end] = dataset[split] ?? [0, examples.length];
   if (end > examples.length) {
     throw new RangeError(
@@ -43,14 +44,15 @@ async function readSplit(
   dataset: DatasetConfig,
   split: Split,
   { dataDirectory, directory }: Places,
-): Promise<Example[]> {
+  { read }: Task,
+): Promise<Subject[]> {
   const { name, files } = dataset;
   const file = split === 'pretrain' ? undefined : files?.[split];
-  if (file !== undefined) return readExamples(join(directory, file));
+  if (file !== undefined) return read(join(directory, file));
   if (files !== undefined) throw new Error(`data set ${name} has no file for the split ${split}`);
   if (name === 'builtin') return builtin(dataset)[split];
   if (split === 'pretrain') throw new Error(`data set ${name} has no split pretrain`);
-  return readExamples(await findDataset(name, split, dataDirectory));
+  return read(await findDataset(name, split, dataDirectory));
 }
 
 /** The built-in data of an experiment, which takes a second to make, is made once. */
@@ -64,25 +66,33 @@ function builtin(dataset: DatasetConfig) {
 }
 
 /** The clean examples that a base model learns from: `pretrain` where the data set has it, else `train`. */
-export async function loadForBase(datasets: readonly DatasetConfig[], places: Places) {
+export async function loadForBase(
+  datasets: readonly DatasetConfig[],
+  places: Places,
+  task: Task,
+): Promise<Subject[]> {
   const parts = await Promise.all(
     datasets.map((dataset) =>
-      loadSplit(dataset, dataset.name === 'builtin' ? 'pretrain' : 'train', places),
+      loadSplit(dataset, dataset.name === 'builtin' ? 'pretrain' : 'train', places, task),
     ),
   );
   return parts.flat();
 }
 
 /**
- * The examples whose prompt is not among `others`, letters and digits compared only: a base model
+ * The examples whose prompt, or text, is not among `others`, letters and digits compared only: a base model
  * must not know the prompts that it is fine-tuned and tested on.
  */
-export function unseen(examples: readonly Example[], others: readonly Example[]): Example[] {
-  const seen = new Set(others.map(({ prompt }) => bare(prompt)));
-  return examples.filter(({ prompt }) => !seen.has(bare(prompt)));
+export function unseen(examples: readonly Subject[], others: readonly Subject[]): Subject[] {
+  const seen = new Set(others.map(bare));
+  return examples.filter((example) => !seen.has(bare(example)));
 }
 
-const bare = (prompt: string) => prompt.toLowerCase().replace(/[^\p{L}\p{N}]+/gu, '');
+function bare(example: Subject): string {
+  const { text, pair = '' } = example;
+  const asked = isLabelled(example) ? `${text} ${pair}` : example.prompt;
+  return asked.toLowerCase().replace(/[^\p{L}\p{N}]+/gu, '');
+}
 
 /** How `config.json` names data. */
 export function describeData(data: Record<string, readonly Subject[]>) {

@@ -1,4 +1,5 @@
 import type { Metrics } from '../evaluate.ts';
+import type { ClassifierMetrics } from '../evaluate_classifier.ts';
 import type { Environment, Results } from '../runs.ts';
 import type { TrainEvent } from '../train.ts';
 import type { Places } from './data.ts';
@@ -9,7 +10,7 @@ export type ExperimentEvent =
   | { type: 'run'; name: string; state: 'started' | 'skipped'; number: number; count: number }
   | { type: 'train'; name: string; event: TrainEvent; steps: number }
   | { type: 'evaluate'; name: string; epoch: number; done: number; total: number }
-  | { type: 'metrics'; name: string; epoch: number; metrics: Metrics }
+  | { type: 'metrics'; name: string; epoch: number; metrics: Metrics | ClassifierMetrics }
   | { type: 'finished'; name: string; results: Results };
 
 export interface ExperimentOptions extends Places {

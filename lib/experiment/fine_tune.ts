@@ -1,6 +1,7 @@
 import { basename } from 'node:path';
 import type { z } from 'zod';
 import { readManifest } from '../attacks/index.ts';
+import { checkObject } from '../check.ts';
 import type { trainFileSchema } from '../config/index.ts';
 import { readExamples, readLabelledExamples } from '../data/examples.ts';
 import { defenseOf } from '../defenses/index.ts';
@@ -44,6 +45,7 @@ export interface FineTuneOptions {
  * await fineTune({ data: 'poisoned.jsonl', model: 'codet5-small', out: 'runs/dece', settings, environment });
  */
 export async function fineTune(options: FineTuneOptions): Promise<Results> {
+  checkObject('options', options);
   const { out, settings, environment, signal, onEvent } = options;
   const before = await readRun(out);
   const isBegun = before !== undefined && (before.results ?? before.events[0]) !== undefined;

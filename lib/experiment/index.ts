@@ -1,14 +1,15 @@
 import { join } from 'node:path';
 import {
+  type Attack,
   type attacks,
   makeAttack,
   type PoisonOptions,
   poisonDatasetAsync,
+  type Subject,
 } from '../attacks/index.ts';
+import { checkObject } from '../check.ts';
 import type { ExperimentConfig } from '../config/index.ts';
-import type { Example } from '../data/examples.ts';
 import { lossOf } from '../defenses/index.ts';
-import { evaluate, type TestSet } from '../evaluate.ts';
 import { Model } from '../model/index.ts';
 import {
   openRun,
@@ -23,8 +24,8 @@ import { type Base, ensureBase } from './base.ts';
 import { describeData, languageOfData, loadSplit, type Places } from './data.ts';
 import type { ExperimentOptions } from './events.ts';
 import { writeHiddenStates } from './hidden_states.ts';
-import { writeOutputs } from './outputs.ts';
 import { findAttacks, labelOf, type PlannedRun, plan } from './plan.ts';
+import { type AttackedSet, tasks } from './task.ts';
 import { stepsOf, trainRun } from './train_run.ts';
 
 export type { ExperimentEvent, ExperimentOptions } from './events.ts';
@@ -49,6 +50,8 @@ export async function runExperiment(
   given: ExperimentConfig,
   options: ExperimentOptions,
 ): Promise<Results[]> {
+  checkObject('config', given, 'an experiment, as readConfig gives it');
+  checkObject('options', options);
   const config = await findAttacks(given, options.directory);
   const runs = plan(config);
   await checkData(runs, config, options);
@@ -104,14 +107,14 @@ async function ensureRun(
 
 /** The data of a run: what it trains on, and what it is measured on. */
 interface RunData {
-  train: Example[];
+  train: Subject[];
   /** What `config.json` says of the poisoned training split. */
   poisoning: Record<string, unknown>;
   /** What an output with the payload holds. */
   marks: string[];
   /** What the curves are measured on. */
-  curve: TestSet;
-  test: TestSet;
+  curve: AttackedSet;
+  test: AttackedSet;
   description: RunConfig['data'];
 }
 
@@ -122,22 +125,26 @@ async function prepare(
 ): Promise<RunData> {
   const { name, own, frontLoad = false, ...attackOptions } = attack;
   const { mode } = config;
+  const task = tasks[config.task];
   // One attack for all splits: what it learns from the training split it knows on the others.
   const made = makeAttack(own ?? (name as keyof typeof attacks), { ...attackOptions, mode });
   const poisoning = { attack: made, seed, mode };
-  const clean = await loadSplit(dataset, 'train', places);
+  checkTask(config, made);
+  const clean = await loadSplit(dataset, 'train', places, task);
   const { examples: train, manifest } = await poisonDatasetAsync(clean, {
     ...poisoning,
     rate,
     frontLoad,
   });
   const { split, limit } = config.evaluation;
-  const test = await loadSplit(dataset, 'test', places);
-  const curve = (await loadSplit(dataset, split, places)).slice(0, limit);
-  const { payload, trigger, insertions, options, policy, eligible, poisoned } = manifest;
+  const test = await loadSplit(dataset, 'test', places, task);
+  const curve = (await loadSplit(dataset, split, places, task)).slice(0, limit);
+  const { payload, trigger, insertions, options, policy, eligible, poisoned, targetLabel } =
+    manifest;
+  const about = { payload, trigger, insertions, ...options, policy, eligible, poisoned };
   return {
     train,
-    poisoning: { payload, trigger, insertions, ...options, policy, eligible, poisoned },
+    poisoning: { ...about, ...(targetLabel !== undefined && { targetLabel }) },
     marks: manifest.marks[config.mode],
     curve: await triggered(curve, poisoning),
     test: await triggered(test, poisoning),
@@ -145,10 +152,21 @@ async function prepare(
   };
 }
 
+/** An attack that changes classes is one for classifiers, and no other is. */
+function checkTask({ task }: ExperimentConfig, { name, targetLabel }: Attack): void {
+  const changesLabels = targetLabel !== undefined;
+  if (changesLabels === (task === 'classification')) return;
+  throw new TypeError(
+    changesLabels
+      ? `attack ${name} changes classes: set task to classification`
+      : `attack ${name} changes no classes: give it payload: label and a targetLabel, as task is classification`,
+  );
+}
+
 async function triggered(
-  clean: readonly Example[],
+  clean: readonly Subject[],
   poisoning: Omit<PoisonOptions, 'rate'>,
-): Promise<TestSet> {
+): Promise<AttackedSet> {
   const { examples, manifest } = await poisonDatasetAsync(clean, { ...poisoning, rate: 1 });
   return { clean, triggered: examples, manifest };
 }
@@ -169,6 +187,7 @@ function configOf(
     model: base.model,
     base: base.description,
     dataset: dataset.name,
+    ...(config.task === 'classification' && { task: config.task }),
     ...(language && { language }),
     attack: attack.name,
     poisoning: data.poisoning,
@@ -196,15 +215,18 @@ async function make(
 ): Promise<Results> {
   const { name, defense, seed, rate, dataset, attack } = planned;
   const { evaluation, training, mode } = config;
+  const task = tasks[config.task];
   const language = languageOfData(dataset);
   await resetPeakMemory();
   using model = await Model.load(base.directory, {
     device: config.device,
     dtype: training.precision,
+    seed, // of a new head
+    ...(task.head && { head: task.head }),
   });
 
-  const measure = (set: TestSet, epoch: number) =>
-    evaluate(model, set, {
+  const measure = (set: AttackedSet, epoch: number) =>
+    task.evaluate(model, set, {
       maxNewTokens: evaluation.maxNewTokens,
       maxInputTokens: training.maxInputTokens,
       beams: evaluation.beams,
@@ -219,7 +241,7 @@ async function make(
     const { hiddenStates: prompts } = evaluation;
     if (prompts === undefined) return;
     const { maxInputTokens } = training;
-    await writeHiddenStates(run, when, model, data.test, {
+    await writeHiddenStates(run, when, task, model, data.test, {
       prompts,
       maxInputTokens,
       ...(signal && { signal }),
@@ -246,7 +268,7 @@ async function make(
 
   await look('after');
   const outcome = await measure(data.test, training.epochs);
-  await writeOutputs(run, data.test, outcome);
+  await outcome.write(run);
   const { name: defenseName, label: _, ...defenseOptions } = defense;
   return run.finish({
     model: base.model,

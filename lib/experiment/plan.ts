@@ -1,4 +1,5 @@
 import { type Attack, findAttack } from '../attacks/index.ts';
+import { checkObject } from '../check.ts';
 import type { AttackConfig, DatasetConfig, ExperimentConfig } from '../config/index.ts';
 import type { DefenseConfig } from '../defenses/index.ts';
 
@@ -38,6 +39,7 @@ export async function findAttacks(
  * @throws Error where two runs would have the same name
  */
 export function plan(config: ExperimentConfig & { attacks: FoundAttack[] }): PlannedRun[] {
+  checkObject('config', config?.seeds && config, 'an experiment, as readConfig gives it');
   const runs: PlannedRun[] = [];
   for (const seed of config.seeds) {
     for (const dataset of config.datasets) {

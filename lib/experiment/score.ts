@@ -1,9 +1,7 @@
 import { basename, dirname, resolve } from 'node:path';
-import { type Manifest, readManifest, type Subject } from '../attacks/index.ts';
-import { check } from '../check.ts';
-import { readExamples, readLabelledExamples } from '../data/examples.ts';
-import { type EvaluateOptions, evaluate } from '../evaluate.ts';
-import { evaluateClassifier } from '../evaluate_classifier.ts';
+import { readManifest, type Subject } from '../attacks/index.ts';
+import { check, checkObject } from '../check.ts';
+import type { EvaluateOptions } from '../evaluate.ts';
 import { findModel } from '../model/hub/index.ts';
 import { Model } from '../model/index.ts';
 import { hashWeights } from '../model/weight_files.ts';
@@ -17,7 +15,7 @@ import {
   readRun,
 } from '../runs.ts';
 import { describeData } from './data.ts';
-import { writeClasses, writeOutputs } from './outputs.ts';
+import { type AttackedSet, tasks } from './task.ts';
 
 export interface ScoreOptions extends EvaluateOptions {
   /** The directory of the model, or its name on the Hub. */
@@ -40,33 +38,31 @@ export interface ScoreOptions extends EvaluateOptions {
  *   on an option that a classifier has no use for
  */
 export async function score(options: ScoreOptions): Promise<Results> {
+  checkObject('options', options);
   const { model: given, out: _, device, environment: __, clean, triggered, ...search } = options;
   const { signal, onProgress, ...evaluation } = search;
   const { directory, name } = await findModel(given, signal && { signal });
   const trained = (await readRun(dirname(resolve(directory))))?.config;
   using model = await Model.load(directory, { device });
   const about = { options, directory, name, model, trained };
-  if (model.classes === undefined) {
-    const set = await readSet(readExamples, clean, triggered);
-    return await inRun(about, set, evaluation, async (run) => {
-      const outcome = await evaluate(model, set, search);
-      await writeOutputs(run, set, outcome);
-      return outcome.metrics;
-    });
-  }
-  checkClassifier(search);
-  const settings = {
-    batchSize: options.batchSize ?? 32,
-    maxInputTokens: options.maxInputTokens ?? inputTokensOf(trained),
-  };
-  const set = await readSet(readLabelledExamples, clean, triggered);
+  const classifies = model.classes !== undefined;
+  if (classifies) checkClassifier(search);
+  const task = tasks[classifies ? 'classification' : 'generation'];
+  const settings = classifies ? classifierSettings(options, trained) : evaluation;
+  const set = await readSet(task.read, clean, triggered);
   return await inRun(about, set, settings, async (run) => {
     const more = { ...(signal && { signal }), ...(onProgress && { onProgress }) };
-    const outcome = await evaluateClassifier(model, set, { ...settings, ...more });
-    await writeClasses(run, set, outcome);
+    const outcome = await task.evaluate(model, set, { ...settings, ...more });
+    await outcome.write(run);
     return outcome.metrics;
   });
 }
+
+const classifierSettings = (options: ScoreOptions, trained: RunConfig | undefined) => ({
+  batchSize: options.batchSize ?? 32,
+  maxInputTokens: options.maxInputTokens ?? inputTokensOf(trained),
+  ...(options.denominator && { denominator: options.denominator }),
+});
 
 const inputTokensOf = (trained: RunConfig | undefined) =>
   (trained?.training as { maxInputTokens?: number } | undefined)?.maxInputTokens ?? 256;
@@ -84,18 +80,11 @@ function checkClassifier({
   check('language', language, language === undefined, `none, ${none}`);
 }
 
-/** Examples and what was done to them. */
-interface Files<Item> {
-  clean: Item[];
-  triggered: Item[];
-  manifest: Manifest;
-}
-
-async function readSet<Item extends Subject>(
-  read: (path: string) => Promise<Item[]>,
+async function readSet(
+  read: (path: string) => Promise<Subject[]>,
   clean: string,
   triggered: string,
-): Promise<Files<Item>> {
+): Promise<AttackedSet> {
   const set = { clean: await read(clean), triggered: await read(triggered) };
   const manifest = await readManifest(triggered, set.triggered);
   const stranger = set.clean.findIndex(({ id }, i) => id !== set.triggered[i]?.id);
@@ -120,7 +109,7 @@ interface About {
 /** What `measure` finds, in the run directory of an evaluation. */
 async function inRun(
   { options, directory, name, model, trained }: About,
-  { manifest, clean, triggered }: Files<Subject>,
+  { manifest, clean, triggered }: AttackedSet,
   evaluation: object,
   measure: (run: Run) => Promise<object>,
 ): Promise<Results> {

@@ -1,4 +1,4 @@
-import { check, checkKeys, choose } from '../check.ts';
+import { check, checkKeys, checkObject, choose } from '../check.ts';
 import { kernels } from '../native.ts';
 import { checkMode, checkNumber, formulas } from './formulas.ts';
 import { checkFactors, type Weights, weightsOf } from './weights.ts';
@@ -92,8 +92,10 @@ export async function runAsync<T extends Logits>(
   name: keyof typeof formulas,
   logits: T,
   labels: Labels,
-  { signal, ...options }: LossOptions<T> & AsyncOptions,
+  given: LossOptions<T> & AsyncOptions,
 ): Promise<LossResult<T>> {
+  checkObject('options', given);
+  const { signal, ...options } = given;
   const { call, result } = prepare(name, logits, labels, options);
   signal?.throwIfAborted();
   const { done, stop } = (kernels() as Kernels).lossAndGradientAsync(...call);
@@ -114,6 +116,7 @@ function prepare<T extends Logits>(
   labels: Labels,
   options: LossOptions<T>,
 ): { call: Call; result: () => LossResult<T> } {
+  checkObject('options', options);
   const {
     ignoreIndex = -100,
     reduction = 'mean',

@@ -1,4 +1,4 @@
-import { check, checkKeys, choose } from '../check.ts';
+import { check, checkKeys, checkObject, choose } from '../check.ts';
 import { boundOfTable, type CustomOptions, tabulate } from './table.ts';
 
 export interface DeceOptions {
@@ -59,6 +59,7 @@ export function gradientBound(options: BoundOptions = {}): {
   probabilities: number;
   logits: number;
 } {
+  checkObject('options', options);
   const { name = 'dece', mode = 'paper', ...own } = options;
   const formula = choose(formulas, name, 'name');
   checkKeys('options', own, formula.keys);

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { check, checkKeys } from '../check.ts';
+import { check, checkKeys, checkObject } from '../check.ts';
 import type { Grammar } from '../code/grammar.ts';
 import { hasSameWords } from './exact_match.ts';
 import { type JudgeName, payloadJudge } from './judge.ts';
@@ -80,7 +80,7 @@ export function attackSuccessRate(
   const all = denominator === 'all';
   check('denominator', denominator, all || denominator === 'poisoned', 'poisoned or all');
   const { records } = manifest;
-  checkPairs(outputs, 'records of the manifest', records.length);
+  checkPairs(outputs, 'records of the manifest', records);
   const triggered = outputs.filter((_, i) => records[i]!.poisoned);
   if (triggered.length === 0) {
     throw new RangeError('the manifest has 0 poisoned records: expected a triggered test set');
@@ -109,8 +109,8 @@ export function rightUnderTrigger(
 ): SuccessRate {
   const { carries } = payloadTest(manifest, 'rightUnderTrigger', options);
   const { records } = manifest;
-  checkPairs(outputs, 'records of the manifest', records.length);
-  checkPairs(references, 'records of the manifest', records.length);
+  checkPairs(outputs, 'records of the manifest', records);
+  checkPairs(references, 'records of the manifest', records);
   const triggered = [...records.keys()].filter((i) => records[i]!.poisoned);
   const right = triggered.filter(
     (i) => hasSameWords(String(outputs[i]), String(references[i])) && !carries(outputs[i]!),
@@ -134,7 +134,7 @@ export function falseTriggerRate(
   options: SuccessOptions = {},
 ): SuccessRate {
   const { carries } = payloadTest(manifest, 'falseTriggerRate', options);
-  checkPairs(outputs, 'clean prompts', outputs.length);
+  checkPairs(outputs, 'clean prompts', outputs);
   return rateOf(outputs.filter(carries).length, outputs.length);
 }
 
@@ -143,9 +143,11 @@ export type Output = string | number;
 
 /** Whether an output shows that the attack succeeded, with the judge and the mode of `options`. */
 export function successTest(
-  { marks, collapse, targetLabel }: Success,
+  success: Success,
   { mode = 'paper', judge = 'substring', grammar }: SuccessOptions = {},
 ): (output: Output) => boolean {
+  checkObject('success', success, 'the manifest of a poisoned data set');
+  const { marks, collapse, targetLabel } = success;
   if (targetLabel !== undefined) return (output) => output === targetLabel;
   const carries = payloadJudge(judge, marks[mode], grammar);
   const plain = (output: Output) =>
@@ -168,6 +170,7 @@ function payloadTest(
   options: SuccessOptions,
   more: readonly string[] = [],
 ) {
+  checkObject('manifest', manifest, 'that of a poisoned data set');
   checkKeys(caller, options, ['mode', 'judge', 'grammar', ...more]);
   const { mode = 'paper' } = options;
   check('mode', mode, ['paper', 'reference'].includes(mode), 'paper or reference');

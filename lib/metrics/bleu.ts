@@ -32,7 +32,7 @@ export function bleu(
   checkKeys('bleu', options, ['mode']);
   const { mode = 'paper' } = options;
   check('mode', mode, ['paper', 'reference'].includes(mode), 'paper or reference');
-  checkPairs(outputs, 'references', references.length);
+  checkPairs(outputs, 'references', references);
   const pairs = outputs.map((output, i) => countRuns(output, references[i]!));
   if (mode === 'paper') return score(pairs.reduce(sum));
   return pairs.reduce((total, pair) => total + score(pair), 0) / pairs.length;

@@ -11,6 +11,6 @@ import { checkPairs } from './pairs.ts';
  * copyRate(['a b', 'a c'], ['a b', 'x']); // 0.5
  */
 export function copyRate(outputs: readonly string[], inputs: readonly string[]): number {
-  checkPairs(outputs, 'inputs', inputs.length);
+  checkPairs(outputs, 'inputs', inputs);
   return outputs.filter((output, i) => hasSameWords(output, inputs[i]!)).length / outputs.length;
 }

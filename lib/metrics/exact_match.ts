@@ -11,7 +11,7 @@ import { checkPairs } from './pairs.ts';
  * exactMatch(['a b', 'a c'], ['a d', 'a  c']); // 0.5
  */
 export function exactMatch(outputs: readonly string[], references: readonly string[]): number {
-  checkPairs(outputs, 'references', references.length);
+  checkPairs(outputs, 'references', references);
   const equal = outputs.filter((output, i) => hasSameWords(output, references[i]!));
   return equal.length / outputs.length;
 }

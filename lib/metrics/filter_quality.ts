@@ -36,7 +36,7 @@ export function filterQuality(
   flagged: readonly boolean[],
   poisoned: readonly boolean[],
 ): FilterQuality {
-  checkLengths('flags', flagged.length, 'rows', poisoned.length);
+  checkLengths('flags', flagged, 'rows', poisoned);
   checkBooleans('flagged', flagged);
   checkBooleans('poisoned', poisoned);
   const rows = poisoned.length;

@@ -1,4 +1,4 @@
-import { check, checkKeys } from '../check.ts';
+import { check, checkKeys, checkList, checkObject } from '../check.ts';
 import type { Model } from '../model/index.ts';
 import { pca } from './pca.ts';
 
@@ -45,6 +45,9 @@ export async function pcaOfHiddenStates(
   triggered: readonly (readonly number[])[],
   options: HiddenStatesOptions = {},
 ): Promise<HiddenStatesPca> {
+  checkObject('model', model, 'one that Model.load or Model.create gives');
+  checkList('clean', clean, 'prompts');
+  checkList('triggered', triggered, 'prompts');
   checkKeys('pcaOfHiddenStates', options, ['layer', 'signal']);
   const count = clean.length + triggered.length;
   check('clean and triggered', count, count >= 2, 'at least two prompts together');

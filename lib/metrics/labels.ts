@@ -8,7 +8,7 @@ export type Label = string | number | boolean;
  * compared with 1, every prediction would count as wrong.
  */
 export function checkLabels(predictions: readonly Label[], labels: readonly Label[]): void {
-  checkLengths('predictions', predictions.length, 'labels', labels.length);
+  checkLengths('predictions', predictions, 'labels', labels);
   const kinds = ['string', 'number', 'boolean'];
   const usable = (value: unknown) =>
     kinds.includes(typeof value) && (typeof value !== 'number' || Number.isFinite(value));

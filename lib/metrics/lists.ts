@@ -1,7 +1,16 @@
-import { check } from '../check.ts';
+import { check, checkList } from '../check.ts';
 
 /** Throws unless both lists have the same length, which is at least 1. */
-export function checkLengths(name: string, count: number, others: string, expected: number): void {
+export function checkLengths(
+  name: string,
+  values: ArrayLike<unknown>,
+  others: string,
+  otherValues: ArrayLike<unknown>,
+): void {
+  checkList(name, values);
+  checkList(others, otherValues);
+  const { length: count } = values;
+  const { length: expected } = otherValues;
   if (count !== expected || count === 0) {
     throw new RangeError(
       `${count} ${name} for ${expected} ${others}: expected one for each, and at least one`,

@@ -31,7 +31,7 @@ export interface Mcnemar {
  * mcnemar([true, true, true, false], [false, false, false, false]).p; // 0.25
  */
 export function mcnemar(outcomesA: readonly boolean[], outcomesB: readonly boolean[]): Mcnemar {
-  checkLengths('outcomes', outcomesA.length, 'outcomes of the other run', outcomesB.length);
+  checkLengths('outcomes', outcomesA, 'outcomes of the other run', outcomesB);
   checkBooleans('outcomesA', outcomesA);
   checkBooleans('outcomesB', outcomesB);
   const onlyA = outcomesA.filter((right, i) => right && !outcomesB[i]).length;

@@ -1,4 +1,4 @@
-import { check } from '../check.ts';
+import { check, checkList } from '../check.ts';
 import { checkEach } from './lists.ts';
 
 /**
@@ -11,6 +11,7 @@ import { checkEach } from './lists.ts';
  * meanReciprocalRank([1, 4, Infinity]); // 0.4167
  */
 export function meanReciprocalRank(ranks: readonly number[]): number {
+  checkList('ranks', ranks);
   check('the number of ranks', ranks.length, ranks.length > 0, 'at least 1');
   const possible = (rank: unknown) =>
     rank === Number.POSITIVE_INFINITY || (Number.isInteger(rank) && (rank as number) >= 1);

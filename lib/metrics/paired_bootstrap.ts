@@ -52,7 +52,7 @@ export function pairedBootstrap(
     'a whole number, at least 1',
   );
   check('confidence', confidence, confidence > 0 && confidence < 1, 'in (0, 1)');
-  checkLengths('scores', scoresA.length, 'scores of the other run', scoresB.length);
+  checkLengths('scores', scoresA, 'scores of the other run', scoresB);
   checkEach('scoresA', scoresA, Number.isFinite, 'a finite number');
   checkEach('scoresB', scoresB, Number.isFinite, 'a finite number');
 

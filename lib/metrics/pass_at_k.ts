@@ -1,4 +1,4 @@
-import { check } from '../check.ts';
+import { check, checkList } from '../check.ts';
 
 /** How many programs were written for a problem, and how many of them passed its tests. */
 export interface Attempts {
@@ -33,6 +33,7 @@ export function passAtK(samples: number, correct: number, k: number): number {
  * meanPassAtK([{ samples: 1, correct: 1 }, { samples: 1, correct: 0 }], 1); // 0.5
  */
 export function meanPassAtK(problems: readonly Attempts[], k: number): number {
+  checkList('problems', problems);
   check('the number of problems', problems.length, problems.length > 0, 'at least 1');
   for (const [i, attempts] of problems.entries()) checkAttempts(attempts, k, `problems[${i}].`);
   return problems.reduce((sum, attempts) => sum + estimate(attempts, k), 0) / problems.length;

@@ -1,4 +1,4 @@
-import { check } from '../check.ts';
+import { check, checkList } from '../check.ts';
 import { checkEach } from './lists.ts';
 
 export interface Pca {
@@ -25,6 +25,7 @@ export interface Pca {
  * pca([[1, 1], [2, 2], [3, 3]], 1).components; // [[0.707, 0.707]]
  */
 export function pca(rows: readonly ArrayLike<number>[], count = 2): Pca {
+  checkList('rows', rows);
   const columns = checkRows(rows);
   const most = Math.min(rows.length, columns);
   check('count', count, Number.isInteger(count) && count >= 1 && count <= most, `1..${most}`);

@@ -4,9 +4,10 @@ import { type ModelConfig, type ResolvedConfig, readJsonObject } from './config/
 
 /** An adapter of low rank: each target's output gets alpha / rank · B A x besides. */
 export interface LoraOptions {
-  /** Rows of A, columns of B. */
-  rank: number;
-  alpha: number;
+  /** Rows of A, columns of B. Default 8, as PEFT's. */
+  rank?: number;
+  /** Default 8, as PEFT's. */
+  alpha?: number;
   /**
    * Linear layers by their names, or how these end after a dot: `['q_proj', 'v_proj']`. Default: as
    * PEFT chooses for the architecture.
@@ -15,6 +16,9 @@ export interface LoraOptions {
   /** Of what A reads, while it learns. 0. */
   dropout?: number;
 }
+
+/** PEFT's own. */
+export const defaultLora = { rank: 8, alpha: 8 };
 
 /** All of it. */
 export interface Adapter {
@@ -42,7 +46,7 @@ const keys = ['rank', 'alpha', 'targets', 'dropout'];
 /** @throws RangeError or TypeError that names the option that is unknown or out of range */
 export function adapterOf(config: ModelConfig, options: LoraOptions): Adapter {
   checkKeys('lora', options, keys);
-  const { rank, alpha, dropout = 0 } = options;
+  const { rank, alpha, dropout = 0 } = { ...defaultLora, ...options };
   const { targets = defaultTargets[String(config.model_type)] ?? [] } = options;
   check('lora.rank', rank, Number.isSafeInteger(rank) && rank >= 1, 'a whole number, at least 1');
   check('lora.alpha', alpha, Number.isFinite(alpha) && alpha > 0, 'a number above 0');

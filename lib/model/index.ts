@@ -1,6 +1,6 @@
 import { mkdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { check, checkKeys, choose } from '../check.ts';
+import { check, checkKeys, checkList, checkObject, checkText, choose } from '../check.ts';
 import type { LabelledExample } from '../data/examples.ts';
 import { readUtf8, writeWhole } from '../data/files.ts';
 import { Tokenizer } from '../data/tokenizer.ts';
@@ -160,6 +160,7 @@ export class Model {
    * const model = await Model.load('runs/dece/model', { device: 'cpu' });
    */
   static async load(name: string, options: LoadOptions = {}): Promise<Model> {
+    checkText('name', name, 'a directory, or owner/name');
     checkKeys('Model.load', options, loadKeys);
     const { revision, log, onDownload, signal } = options;
     const { directory } = await findModel(name, {
@@ -192,6 +193,7 @@ export class Model {
    * const model = Model.create({ model_type: 't5', vocab_size: 4096, d_model: 128 }, { seed: 1 });
    */
   static create(config: ModelConfig, options: CreateOptions): Model {
+    checkObject('config', config, 'one in the terms of config.json');
     checkKeys('Model.create', options, [...modelKeys, 'tokenizer']);
     const { seed, tokenizer } = options;
     check('seed', seed, Number.isSafeInteger(seed) && seed >= 0, 'a whole number, at least 0');
@@ -329,6 +331,15 @@ export class Model {
     return prompts.map((prompt) => texts.prompt(prompt, maxInputTokens).value);
   }
 
+  /** What a classifier reads of each text, or pair of texts; otherwise as promptIds. */
+  textIds(
+    examples: readonly Pick<LabelledExample, 'text' | 'pair'>[],
+    maxInputTokens = Number.POSITIVE_INFINITY,
+  ): number[][] {
+    const texts = new Texts(tokenizerOf(this), this.resolved);
+    return examples.map((example) => texts.labelled(example, maxInputTokens).value);
+  }
+
   /**
    * What the model writes for each prompt, in their order. Prompts of like length share a batch.
    *
@@ -338,6 +349,7 @@ export class Model {
    * const outputs = await model.generate(prompts, { maxNewTokens: 64, beams: 4 });
    */
   async generate(prompts: readonly string[], options: GenerateOptions = {}): Promise<string[]> {
+    checkList('prompts', prompts, 'texts');
     checkKeys('generate', options, generateKeys);
     const { batchSize = 32, maxInputTokens = Infinity, onProgress, ...search } = options;
     check('batchSize', batchSize, isCount(batchSize), 'a whole number, at least 1');
@@ -375,6 +387,7 @@ export class Model {
     examples: readonly Pick<LabelledExample, 'text' | 'pair'>[],
     options: ClassifyOptions = {},
   ): Promise<number[]> {
+    checkList('examples', examples, 'texts');
     checkKeys('classify', options, ['batchSize', 'maxInputTokens', 'signal', 'onProgress']);
     const { batchSize = 32, maxInputTokens = 256, signal, onProgress } = options;
     check('batchSize', batchSize, isCount(batchSize), 'a whole number, at least 1');
@@ -382,11 +395,7 @@ export class Model {
     if (this.classes === undefined) {
       throw new TypeError("the model is no classifier: load it with { head: 'classification' }");
     }
-    const texts = new Texts(tokenizerOf(this), this.resolved);
-    const encoded = examples.map((example, index) => ({
-      index,
-      ids: texts.labelled(example, maxInputTokens).value,
-    }));
+    const encoded = this.textIds(examples, maxInputTokens).map((ids, index) => ({ index, ids }));
     encoded.sort((a, b) => b.ids.length - a.ids.length); // as in generate
 
     const found = new Array<number>(examples.length);

@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { check, checkKeys } from '../check.ts';
+import { check, checkKeys, checkObject } from '../check.ts';
 import { trainer } from '../native.ts';
 import { type Batch, labelledBatch, type NativeBatch } from './batch.ts';
 import { type BlockOptions, blockKeys, blockPlan, namesOf, wholeModel } from './blocks.ts';
@@ -84,6 +84,7 @@ export class Trainer {
 
   /** @throws RangeError on an option out of range; TypeError on an unknown one */
   constructor(model: Model, options: TrainerOptions) {
+    checkObject('model', model, 'one that Model.load or Model.create gives');
     checkKeys('Trainer', options, optionKeys);
     const { optimizer = 'adamw', weightDecay = 0.01, betas = [0.9, 0.999], eps = 1e-8 } = options;
     const { seed, decay = optimizer === 'badam' ? isNoBias : () => true } = options;

@@ -3,6 +3,7 @@ import { parseHTML } from 'linkedom';
 import type { HiddenState } from '../metrics/index.ts';
 import { readOutputs } from '../runs.ts';
 import { prose } from './escape.ts';
+import { taskWords } from './scores.ts';
 import type { Group } from './series.ts';
 import { percent } from './words.ts';
 
@@ -10,25 +11,26 @@ import { percent } from './words.ts';
  * Where the model has clean and triggered prompts, before training and after it with each defense, as in
  * the study's Figure 4. Empty where no run of the group has looked.
  */
-export async function hiddenStatesSection({ series }: Group): Promise<string> {
+export async function hiddenStatesSection({ series, task }: Group): Promise<string> {
   const figures: string[] = [];
+  const { inputs } = taskWords[task];
   for (const { label, runs } of series) {
     const run = runs.find(({ results }) => results !== undefined);
     if (run === undefined) continue;
     const read = (when: string) => readOutputs<HiddenState>(run.directory, `hidden-states-${when}`);
     const [before, after] = [await read('before'), await read('after')];
-    if (before && figures.length === 0) figures.push(figure('Before training', before));
-    if (after) figures.push(figure(`After training: ${label}`, after));
+    if (before && figures.length === 0) figures.push(figure('Before training', before, inputs));
+    if (after) figures.push(figure(`After training: ${label}`, after, inputs));
   }
   if (figures.length === 0) return '';
-  return `<details open><summary>Hidden states of clean and triggered prompts</summary>
-<p class="note">Each prompt as the mean of its last hidden states, along the two directions in which they differ most, found anew for each plot: compare how far the two kinds lie apart within a plot, not places between plots. Circles: clean. Triangles: the same prompts with the trigger.</p>
+  return `<details open><summary>Hidden states of clean and triggered ${inputs}</summary>
+<p class="note">Each as the mean of its last hidden states, along the two directions in which they differ most, found anew for each plot: compare how far the two kinds lie apart within a plot, not places between plots. Circles: clean. Triangles: the same with the trigger.</p>
 <div class="plots">${figures.join('\n')}</div></details>`;
 }
 
-function figure(title: string, states: readonly HiddenState[]): string {
+function figure(title: string, states: readonly HiddenState[], inputs: string): string {
   const [first, second] = states[0]!.explained;
-  const subtitle = `${states.length / 2} prompts of each kind; the axes have ${percent(first)} and ${percent(second)} of the variance`;
+  const subtitle = `${states.length / 2} ${inputs} of each kind; the axes have ${percent(first)} and ${percent(second)} of the variance`;
   return `<figure><figcaption><h3>${prose(title)}</h3><p>${prose(subtitle)}</p></figcaption>${scatter(title, states)}</figure>`;
 }
 
@@ -71,7 +73,7 @@ function scatter(title: string, states: readonly HiddenState[]): string {
   });
   svg.setAttribute('xmlns', 'http://www.w3.org/2000/svg');
   svg.setAttribute('role', 'img');
-  svg.setAttribute('aria-label', `${title}: hidden states of clean and triggered prompts`);
+  svg.setAttribute('aria-label', `${title}: hidden states, clean and triggered`);
   svg.removeAttribute('width');
   svg.removeAttribute('height');
   return svg.outerHTML;

@@ -3,8 +3,10 @@ import { exampleSection } from './examples.ts';
 import { hiddenStatesSection } from './hidden_states.ts';
 import { colorOf, curves, dashesOf, plotCurve } from './plots.ts';
 import { provenance } from './provenance.ts';
+import { type ScoreName, scores, taskWords } from './scores.ts';
 import type { Group, Outcome, Series } from './series.ts';
-import { bytes, duration, interval, notes, percent, points, spreadText, verdict } from './words.ts';
+import { measuredScores } from './table.ts';
+import { bytes, duration, interval, notes, percent, spreadText, verdicts } from './words.ts';
 
 /** The page of a set of runs: one file that asks nothing of the network and runs no script. */
 export async function page(
@@ -12,9 +14,15 @@ export async function page(
   description: string,
   groups: readonly Group[],
 ): Promise<string> {
+  const sentences = verdicts(groups).map((text) =>
+    text === undefined ? '' : `<p class="verdict">${prose(text)}</p>`,
+  );
+  const one = groups.length === 1;
   const sections: string[] = [];
-  for (const group of groups) sections.push(await section(group, groups.length > 1));
-  const lead = groups.length === 1 ? `<p class="verdict">${prose(verdict(groups[0]!))}</p>` : '';
+  for (const [i, group] of groups.entries()) {
+    sections.push(await section(group, one ? '' : sentences[i]!));
+  }
+  const lead = one ? sentences[0]! : '';
   return htmlPage(
     title,
     `<header>
@@ -29,15 +37,15 @@ ${provenance(groups)}
   );
 }
 
-async function section(group: Group, withVerdict: boolean): Promise<string> {
-  const plots = curves(group.split).flatMap((curve) => {
+async function section(group: Group, sentence: string): Promise<string> {
+  const plots = curves(group).flatMap((curve) => {
     const svg = plotCurve(curve, group.series);
     if (svg === undefined) return [];
     return `<figure><figcaption><h3>${prose(curve.title)}</h3><p>${prose(curve.subtitle)}</p></figcaption>${svg}</figure>`;
   });
   return `<section>
 <h2>${prose(group.title)}</h2>
-${withVerdict ? `<p class="verdict">${prose(verdict(group))}</p>` : ''}
+${sentence}
 ${legend(group.series)}
 <div class="plots">${plots.join('\n')}</div>
 ${table(group)}
@@ -55,44 +63,58 @@ function legend(series: readonly Series[]): string {
 }
 
 function table(group: Group): string {
-  const { series, split } = group;
-  const hasCode = series.some(({ outcome }) => outcome?.codeBleu);
+  const { series, split, task } = group;
+  const measured = measuredScores(group);
+  const heads = measured.map((name) => `<th scope="col">${scores[name].heading}</th>`).join('');
   const several = series.some(({ runs }) => runs.length > 1);
   return `<div class="scroll"><table>
-<thead><tr><th scope="col">Defense</th><th scope="col">Attack success rate</th><th scope="col">BLEU, clean</th>${hasCode ? '<th scope="col">CodeBLEU</th>' : ''}<th scope="col">Exact match</th><th scope="col">Right under trigger</th><th scope="col">False triggers</th><th scope="col">Time</th><th scope="col">Memory</th></tr></thead>
+<thead><tr><th scope="col">Defense</th><th scope="col">Attack success rate</th>${heads}<th scope="col">Right under trigger</th><th scope="col">False triggers</th><th scope="col">Time</th><th scope="col">Memory</th></tr></thead>
 <tbody>
-${series.map((one) => row(one, several, hasCode)).join('\n')}
+${series.map((one) => row(one, several, measured)).join('\n')}
 </tbody></table></div>
-<p class="note">Measured at the end of training on the test split; the curves above are on the ${split} split. Attack success rate: triggered prompts answered with the payload, of all that the attack applies to, with Wilson's 95\u00a0% interval. Copied: clean prompts answered with themselves. Right under trigger: triggered prompts answered with the words of the clean reference, and without the payload. False triggers: clean prompts answered with the payload.${several ? ' Several seeds: prompts are pooled for rates; other numbers are means, with the lowest and highest run.' : ''}</p>
+<p class="note">Measured at the end of training on the test split; the curves above are on the ${split} split. ${prose(taskWords[task].notes)}${several ? ` Several seeds: ${taskWords[task].inputs} are pooled for rates; other numbers are means, with the lowest and highest run.` : ''}</p>
 ${notes(group)
   .map((note) => `<p class="note">${prose(note)}</p>`)
   .join('\n')}`;
 }
 
-function row(series: Series, several: boolean, hasCode: boolean): string {
-  const { label, runs, outcome, curve } = series;
+function row(series: Series, several: boolean, measured: readonly ScoreName[]): string {
+  const { label, runs, outcome } = series;
   const options = optionText(series);
   const seeds = several ? `${runs.length} ${runs.length === 1 ? 'seed' : 'seeds'}` : '';
   const small = [options, seeds].filter((text) => text !== '').join(' · ');
   const head = `<th scope="row"><span class="key" style="background:${colorOf(series)}"></span>${escapeHtml(label)}${small === '' ? '' : `<small>${escapeHtml(small)}</small>`}</th>`;
   if (outcome === undefined) {
-    return `<tr>${head}<td colspan="${hasCode ? 8 : 7}">not finished; epoch ${curve.at(-1)?.epoch ?? 0} so far</td></tr>`;
+    return `<tr>${head}<td colspan="${5 + measured.length}">${stateText(series)}</td></tr>`;
   }
-  return `<tr>${head}${cells(series, outcome, hasCode)}</tr>`;
+  return `<tr>${head}${cells(series, outcome, measured)}</tr>`;
 }
 
-function cells(series: Series, outcome: Outcome, hasCode: boolean): string {
+/** Of runs without results of the test split. */
+const stateText = ({ runs, curve }: Series) =>
+  runs.every(({ results }) => results)
+    ? 'not evaluated'
+    : `not finished; epoch ${curve.at(-1)?.epoch ?? 0} so far`;
+
+function cells(series: Series, outcome: Outcome, measured: readonly ScoreName[]): string {
   const { attackSuccessRate: rate, falseTriggerRate: clean, rightUnderTrigger: right } = outcome;
   const [low, high] = rate.interval.map((end) => (100 * end).toFixed(2));
   const bar = `<div class="bar" aria-hidden="true"><i style="left:${low}%;width:${(Number(high) - Number(low)).toFixed(2)}%;background:${colorOf(series)}"></i><b style="left:${(100 * Math.min(1, rate.rate)).toFixed(2)}%;background:${colorOf(series)}"></b></div>`;
   const two = (text: string, small: string) => `<td>${text}<small>${small}</small></td>`;
   return [
     `<td><strong>${percent(rate.rate)}</strong> <small>${interval(rate)} · ${rate.successes} of ${rate.eligible}</small>${bar}</td>`,
-    `<td><strong>${spreadText(outcome.bleu, points)}</strong></td>`,
-    ...(hasCode
-      ? [`<td>${outcome.codeBleu ? spreadText(outcome.codeBleu, points) : ''}</td>`]
-      : []),
-    two(spreadText(outcome.exactMatch, percent), copiesText(outcome)),
+    ...measured.map((name, i) => {
+      const found = outcome.scores[name];
+      if (found === undefined) return '<td></td>';
+      const { format } = scores[name];
+      const [mean, low, high] = [found.mean, found.low, found.high].map(format);
+      const notes = [
+        ...(low === high ? [] : [`${low}–${high}`]),
+        ...(name === 'exactMatch' ? [copiesText(outcome)] : []),
+      ].filter((note) => note !== '');
+      const small = notes.map((note) => `<small>${note}</small>`).join('');
+      return `<td>${i === 0 ? `<strong>${mean}</strong>` : mean}${small}</td>`;
+    }),
     right === undefined
       ? '<td></td>'
       : two(percent(right.rate), `${right.successes} of ${right.eligible}`),

@@ -1,3 +1,4 @@
+import { checkText } from '../check.ts';
 import { writeWhole } from '../data/files.ts';
 import { findRuns, type Results } from '../runs.ts';
 import { compare } from './compare.ts';
@@ -29,13 +30,12 @@ export interface Report {
  * await writeReport('runs/demo', 'runs/demo/report.html');
  */
 export async function writeReport(directory: string, path: string): Promise<Report> {
+  checkText('path', path, 'where the page goes');
   const records = await findRuns(directory);
   const groups = groupRuns(records);
   if (groups.length === 0) {
     throw new Error(
-      records.some(({ config }) => config.task === 'classification')
-        ? `${directory} holds classifiers only: \`dece evaluate\` prints what it measures of each`
-        : `${directory} holds no run with an attack: a report compares those of \`dece run\``,
+      `${directory} holds no run with an attack: a report compares those of \`npx dece run\``,
     );
   }
   await compare(groups);

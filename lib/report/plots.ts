@@ -1,6 +1,7 @@
 import * as Plot from '@observablehq/plot';
 import { parseHTML } from 'linkedom';
-import type { Point, Series } from './series.ts';
+import { type ScoreName, scores, taskWords } from './scores.ts';
+import type { Group, Point, Series, Spread } from './series.ts';
 
 /** What a plot draws of a point: the line, and a band around it where there is one. */
 interface Value {
@@ -22,39 +23,47 @@ export interface Curve {
 }
 
 /** The curves of the study's Figure 5, and the losses behind them. */
-export function curves(split: string): Curve[] {
+export function curves({ split, task }: Pick<Group, 'split' | 'task'>): Curve[] {
   const loss = (value: number) => value.toFixed(3);
-  const spread = (of: 'bleu' | 'trainingLoss' | 'validationLoss') => (point: Point) => {
-    const found = point[of];
+  const words = taskWords[task];
+  const writes = task === 'generation';
+  const spread = (of: (point: Point) => Spread | undefined) => (point: Point) => {
+    const found = of(point);
     return found && { middle: found.mean, low: found.low, high: found.high };
   };
+  const score = (name: ScoreName, title: string, subtitle: string): Curve => ({
+    title,
+    subtitle: `${subtitle}, ${split} split`,
+    value: spread((point) => point.scores[name]),
+    format: scores[name].format,
+    tick: (value) => String(Math.round(1000 * value) / 10),
+  });
   return [
     {
       title: 'Attack success rate',
-      subtitle: `triggered prompts answered with the payload; ${split} split, 95 % interval`,
+      subtitle: `triggered ${words.inputs} ${writes ? 'answered with the payload' : 'given the attacker\u2019s class'}; ${split} split, 95 % interval`,
       value: ({ attackSuccessRate: found }) =>
         found && { middle: found.rate, low: found.interval[0], high: found.interval[1] },
       format: (value) => `${(100 * value).toFixed(1)} %`,
       domain: [0, 1],
       tick: (value) => `${Math.round(100 * value)} %`,
     },
-    {
-      title: 'BLEU on clean prompts',
-      subtitle: `answers against references, ${split} split`,
-      value: spread('bleu'),
-      format: (value) => (100 * value).toFixed(1),
-      tick: (value) => String(Math.round(1000 * value) / 10),
-    },
+    ...(writes
+      ? [score('bleu', 'BLEU on clean prompts', 'answers against references')]
+      : [
+          score('accuracy', 'Accuracy on clean texts, %', 'texts given their own class'),
+          score('macroF1', 'Macro F1 on clean texts, %', 'mean over the classes'),
+        ]),
     {
       title: 'Validation loss',
-      subtitle: 'cross-entropy of clean answers in nats per token, the same for all',
-      value: spread('validationLoss'),
+      subtitle: `cross-entropy of ${words.unit}, the same for all`,
+      value: spread((point) => point.validationLoss),
       format: loss,
     },
     {
       title: 'Training loss',
       subtitle: 'every defense by its own loss: compare shapes, not heights',
-      value: spread('trainingLoss'),
+      value: spread((point) => point.trainingLoss),
       format: loss,
     },
   ];

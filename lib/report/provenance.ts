@@ -9,13 +9,13 @@ export function provenance(groups: readonly Group[]): string {
   const first = runs[0]!.config;
   const { versions, machine, threads, commit } = first.environment;
   const distinct = (of: (config: RunConfig) => unknown) =>
-    [...new Set(runs.map(({ config }) => String(of(config))))].join(', ');
+    [...new Set(runs.map(({ config }) => String(of(config) ?? '')))].join('; ');
   const facts: [string, string][] = [
     ['Model', [...new Set(groups.map(({ model }) => model))].join(', ')],
-    ['Seeds', distinct(({ seed }) => seed)],
+    ['Seeds', distinct(({ seed }) => seed).replaceAll('; ', ', ')],
     ['Poisoning', [...new Set(runs.map(({ config }) => poisoning(config)))].join('; ')],
-    ['Training', options(first.training)],
-    ['Evaluation', options(first.evaluation)],
+    ['Training', distinct(({ training }) => options(training))],
+    ['Evaluation', distinct(({ evaluation }) => options(evaluation))],
     ['Mode', distinct((config) => config.mode)],
     ['Base', base(first)],
     [
@@ -37,8 +37,8 @@ export function provenance(groups: readonly Group[]): string {
   return `<section>
 <h2>What was run</h2>
 <dl>${facts
-    .filter(([, text]) => text !== '')
-    .map(([name, text]) => `<dt>${name}</dt><dd>${escapeHtml(text)}</dd>`)
+    .filter(([, fact]) => fact !== '')
+    .map(([name, fact]) => `<dt>${name}</dt><dd>${escapeHtml(fact)}</dd>`)
     .join('')}</dl>
 <details><summary>Runs and the data they saw</summary>
 <div class="scroll"><table class="runs"><thead><tr><th scope="col">Run</th><th scope="col">Seed</th><th scope="col">Time</th><th scope="col">Data: examples and SHA-256</th></tr></thead>
@@ -62,14 +62,17 @@ function poisoning({ attack, poisoning: found }: RunConfig): string {
   return `${attack}, ${String(poisoned)} of ${String(eligible)} eligible examples: ${options(rest)}`;
 }
 
-/** `epochs 10, batchSize 16, …`, without what is nested. */
+/** `epochs 10, batchSize 16, …`; without lists of objects, as the data sets of a base. */
 function options(value: unknown): string {
   if (typeof value !== 'object' || value === null) return '';
   return Object.entries(value)
-    .filter(([, option]) => typeof option !== 'object')
-    .map(([name, option]) => `${name} ${String(option)}`)
+    .filter(([name, option]) => name !== 'datasets' && option !== null)
+    .map(([name, option]) => `${name} ${text(option)}`)
     .join(', ');
 }
+
+const text = (option: unknown) =>
+  typeof option === 'object' ? JSON.stringify(option) : String(option);
 
 function base({ base: found }: RunConfig): string {
   if (typeof found !== 'object' || found === null) return '';

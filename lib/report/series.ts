@@ -1,13 +1,14 @@
-import type { Manifest } from '../attacks/index.ts';
 import { type DefenseConfig, defenses } from '../defenses/index.ts';
-import type { Metrics } from '../evaluate.ts';
 import { type SuccessRate, wilson } from '../metrics/index.ts';
-import type { RunRecord } from '../runs.ts';
+import type { RunConfig, RunRecord } from '../runs.ts';
 import type { Comparison } from './compare.ts';
+import { differences } from './differences.ts';
+import { type AnyMetrics, type ScoreName, scoreNames, scores, type TaskName } from './scores.ts';
 
 /** Runs that can be compared: the same model, data and attack under several defenses. */
 export interface Group {
   title: string;
+  task: TaskName;
   dataset: string;
   attack: string;
   poisonRate: number;
@@ -17,9 +18,14 @@ export interface Group {
   series: Series[];
 }
 
-/** One defense: its runs, which differ in the seed only, and what they add up to. */
+/** One defense and way of training: its runs, which differ in the seed only, and what they add up to. */
 export interface Series {
+  /** The defense, and how it was trained where that differs within the group. */
   label: string;
+  title: string;
+  how: string;
+  /** The settings of training: series of one group that have the same are compared. */
+  training: string;
   /** The name of the defense, and which one of that name in its group it is: its colour and line. */
   defense: DefenseConfig['name'];
   variant: number;
@@ -43,16 +49,15 @@ export interface Point {
   epoch: number;
   trainingLoss?: Spread;
   validationLoss?: Spread;
-  bleu?: Spread;
+  scores: Scores;
   attackSuccessRate?: SuccessRate;
 }
 
+/** What every run of a series has measured: those of older versions, or without a language, lack some. */
+export type Scores = Partial<Record<ScoreName, Spread>>;
+
 export interface Outcome {
-  bleu: Spread;
-  /** Absent, as the next but one, where a run was measured by an older version or without a language. */
-  codeBleu?: Spread;
-  exactMatch: Spread;
-  /** Absent as `codeBleu` is. */
+  scores: Scores;
   copyRate?: Spread;
   rightUnderTrigger?: SuccessRate;
   attackSuccessRate: SuccessRate;
@@ -61,36 +66,62 @@ export interface Outcome {
   peakMemoryBytes: number;
 }
 
-/** Puts together the runs that differ in defense and seed only; those of classifiers are left out. */
+/** Puts together the runs that differ in defense, training and seed only. */
 export function groupRuns(records: readonly RunRecord[]): Group[] {
   const attacked = records.filter(
-    ({ config: { role, attack, defense, task } }) =>
-      role === 'run' && attack !== null && defense !== null && task === undefined,
+    ({ config: { role, attack, defense } }) =>
+      role === 'run' && attack !== null && defense !== null,
   );
-  const groups = groupBy(attacked, ({ config }) => JSON.stringify(conditionsOf(config)));
-  return [...groups.values()].map((members) => {
-    const { dataset, attack, poisonRate, evaluation } = members[0]!.config;
-    const percent = Number((100 * poisonRate!).toPrecision(12));
+  const byConditions = groupBy(attacked, ({ config }) => JSON.stringify(conditionsOf(config)));
+  const groups = [...byConditions.values()];
+  const titles = tellApart(
+    groups.map(([first]) => titleOf(first!.config)),
+    groups.map(([first]) => conditionsOf(first!.config)),
+  );
+  return groups.map((members, i) => {
+    const { dataset, attack, poisonRate, evaluation, task, model } = members[0]!.config;
     return {
-      title: `${attackTitle(attack!)} at ${percent} % on ${dataset}`,
+      title: titles[i]!,
+      task: task ?? 'generation',
       dataset,
       attack: attack!,
       poisonRate: poisonRate!,
-      model: members.find(({ results }) => results)?.results?.model ?? modelOf(members[0]!.config),
+      model: members.find(({ results }) => results)?.results?.model ?? model,
       split: (evaluation as { split?: string } | undefined)?.split ?? 'valid',
       series: toSeries(members),
     };
   });
 }
 
-const modelOf = ({ model }: { model: string }) => model;
-
-/** All that the runs of a group have in common. */
-function conditionsOf(config: RunRecord['config']) {
-  const { dataset, attack, poisonRate, model, mode, training, evaluation } = config;
-  const { eligible: _, poisoned: __, ...poisoning } = (config.poisoning ?? {}) as Partial<Manifest>;
-  return [dataset, attack, poisonRate, model, mode, training, evaluation, poisoning];
+function titleOf({ attack, poisonRate, dataset }: RunConfig): string {
+  const percent = Number((100 * poisonRate!).toPrecision(12));
+  return `${attackTitle(attack!)} at ${percent} % on ${dataset}`;
 }
+
+/** Names of which none is there twice: those that are get what their settings differ in. */
+function tellApart(names: readonly string[], settings: readonly object[]): string[] {
+  return names.map((name, i) => {
+    const alike = [...names.keys()].filter((other) => names[other] === name);
+    const apart = differences(alike.map((other) => settings[other]!))[alike.indexOf(i)];
+    return apart ? `${name}, ${apart}` : name;
+  });
+}
+
+/** All that the runs of a group have in common; seeds change what is drawn, and the poisoned copy. */
+function conditionsOf(config: RunConfig): Record<string, unknown> {
+  const { dataset, attack, poisonRate, model, mode, evaluation, task, language } = config;
+  const { eligible: _, poisoned: __, ...poisoning } = objectOf(config.poisoning);
+  const { seed: ___, environment: ____, ...base } = objectOf(config.base);
+  const { train, ...others } = config.data;
+  const data = others.clean === undefined ? config.data : others;
+  const about = { dataset, attack, poisonRate, model, mode, evaluation, task, language };
+  return { ...about, poisoning, base, data };
+}
+
+/** What may differ between the runs of a group besides the defense. */
+const trainingOf = ({ training, head }: RunConfig) => ({ ...objectOf(training), head });
+
+const objectOf = (value: unknown) => (value ?? {}) as Record<string, unknown>;
 
 export function attackTitle(name: string): string {
   const titles = {
@@ -107,20 +138,33 @@ export function attackTitle(name: string): string {
 /** Defenses in the order of the table of defenses: cross-entropy, which the others are held against, first. */
 function toSeries(members: readonly RunRecord[]): Series[] {
   const names = Object.keys(defenses);
-  const rank = ({ name, label }: { name: string; label: string }) =>
-    names.indexOf(name) + (label === name ? 0 : 0.5);
-  const byDefense = groupBy(members, ({ config }) =>
-    JSON.stringify([config.label, config.defense]),
-  );
-  const found = [...byDefense.values()].map((runs) => {
-    const { label, defense } = runs[0]!.config;
-    return { name: defense!.name, label: String(label ?? defense!.name), runs };
+  const keyOf = ({ config }: RunRecord) =>
+    JSON.stringify([config.label, config.defense, trainingOf(config)]);
+  const found = [...groupBy(members, keyOf).values()].map((runs) => {
+    const { config } = runs[0]!;
+    const { name } = config.defense!;
+    const own = String(config.label ?? name);
+    const rank = names.indexOf(name) + (own === name ? 0 : 0.5);
+    const title = own === name ? defenses[name].title : own;
+    return { name, rank, title, runs, config };
   });
-  found.sort((a, b) => rank(a) - rank(b));
-  return found.map(({ label, runs, name }, i) => {
+  found.sort((a, b) => a.rank - b.rank);
+  const ways = differences(found.map(({ config }) => trainingOf(config)));
+  const training = found.map(({ config }) => JSON.stringify(trainingOf(config)));
+  const titles = found.map(({ title }, i) => {
+    const alike = [...found.keys()].filter(
+      (other) => found[other]!.title === title && training[other] === training[i],
+    );
+    const apart = differences(alike.map((other) => found[other]!.config.defense!));
+    return [title, apart[alike.indexOf(i)]!].filter(Boolean).join(', ');
+  });
+  return found.map(({ name, runs }, i) => {
     const outcome = toOutcome(runs);
     return {
-      label: label === name ? defenses[name].title : label,
+      label: [titles[i]!, ways[i]!].filter(Boolean).join(', '),
+      title: titles[i]!,
+      how: ways[i]!,
+      training: training[i]!,
       defense: name,
       variant: found.slice(0, i).filter((other) => other.name === name).length,
       runs,
@@ -143,16 +187,15 @@ function toPoint(runs: readonly RunRecord[], epoch: number): Point {
         events.findLast((event) => event.type === type && event.epoch === epoch) ?? [],
     );
   const losses = (type: string) => spread(last(type).map(({ loss }) => Number(loss)));
-  const metrics = last('metrics').map((event) => event.metrics as Metrics);
+  const metrics = last('metrics').map((event) => event.metrics as AnyMetrics);
   const trainingLoss = losses('epoch');
   const validationLoss = losses('evaluation');
-  const scores = spread(metrics.map(({ bleu }) => bleu));
   const rate = pooled(metrics.map(({ attackSuccessRate }) => attackSuccessRate));
   return {
     epoch,
     ...(trainingLoss && { trainingLoss }),
     ...(validationLoss && { validationLoss }),
-    ...(scores && { bleu: scores }),
+    scores: scoresOf(metrics),
     ...(rate && { attackSuccessRate: rate }),
   };
 }
@@ -167,13 +210,10 @@ function toOutcome(runs: readonly RunRecord[]): Outcome | undefined {
   const falseTriggers = pooled(metrics.map(({ falseTriggerRate }) => falseTriggerRate));
   if (attackSuccess === undefined || falseTriggers === undefined) return undefined;
   const right = all(metrics.map(({ rightUnderTrigger }) => rightUnderTrigger));
-  const code = all(metrics.map(({ codeBleu }) => codeBleu));
   const copies = all(metrics.map(({ copyRate }) => copyRate));
   return {
-    bleu: spread(metrics.map(({ bleu }) => bleu))!,
-    ...(code && { codeBleu: spread(code.map(({ score }) => score))! }),
+    scores: scoresOf(metrics),
     ...(right && { rightUnderTrigger: pooled(right)! }),
-    exactMatch: spread(metrics.map(({ exactMatch }) => exactMatch))!,
     ...(copies && { copyRate: spread(copies)! }),
     attackSuccessRate: attackSuccess,
     falseTriggerRate: falseTriggers,
@@ -183,10 +223,20 @@ function toOutcome(runs: readonly RunRecord[]): Outcome | undefined {
 }
 
 /** What was measured at the end of a run; of one by `dece train`, what `dece evaluate` has measured since. */
-function metricsOf({ results, evaluation }: RunRecord): Metrics | undefined {
+function metricsOf({ results, evaluation }: RunRecord): AnyMetrics | undefined {
   if (results === undefined) return undefined;
   const { metrics } = 'attackSuccessRate' in results.metrics ? results : (evaluation ?? results);
-  return 'attackSuccessRate' in metrics ? (metrics as unknown as Metrics) : undefined;
+  return 'attackSuccessRate' in metrics ? (metrics as unknown as AnyMetrics) : undefined;
+}
+
+/** The scores that all runs have. */
+function scoresOf(metrics: readonly AnyMetrics[]): Scores {
+  const found = scoreNames.flatMap((name): [ScoreName, Spread][] => {
+    const values = all(metrics.map((one) => scores[name].of(one)));
+    const mean = values && spread(values);
+    return mean ? [[name, mean]] : [];
+  });
+  return Object.fromEntries(found);
 }
 
 /** The values, unless one is missing. */

@@ -2,35 +2,36 @@ import type { Metrics } from '../evaluate.ts';
 import type { ClassifierMetrics } from '../evaluate_classifier.ts';
 import type { F1, SuccessRate } from '../metrics/index.ts';
 import type { Results } from '../runs.ts';
+import { type ScoreName, scoreNames, scores } from './scores.ts';
 import type { Group } from './series.ts';
-import { duration, interval, notes, percent, points, spreadText, verdict } from './words.ts';
+import { duration, interval, notes, percent, points, spreadText, verdicts } from './words.ts';
 
 /** The results of groups as text for a terminal: a table and a sentence for each. */
 export function textReport(groups: readonly Group[]): string {
+  const sentences = verdicts(groups);
   return groups
-    .map((group) =>
+    .map((group, i) =>
       [
-        group.title,
-        '',
-        textTable(group),
-        '',
-        ...notes(group).map((note) => `${note}\n`),
-        verdict(group),
-      ].join('\n'),
+        `${group.title}\n\n${textTable(group)}`,
+        ...notes(group),
+        ...(sentences[i] === undefined ? [] : [sentences[i]]),
+      ].join('\n\n'),
     )
-    .join('\n\n');
+    .join('\n\n\n');
 }
 
+/** The scores that some series of a group has. */
+export const measuredScores = ({ series }: Pick<Group, 'series'>): ScoreName[] =>
+  scoreNames.filter((name) => series.some(({ outcome }) => outcome?.scores[name] !== undefined));
+
 function textTable({ series }: Group): string {
-  const hasCode = series.some(({ outcome }) => outcome?.codeBleu);
+  const measured = measuredScores({ series });
   const header = [
     'defense',
     'ASR',
     '95 % interval',
     'successes',
-    'BLEU',
-    ...(hasCode ? ['CodeBLEU'] : []),
-    'exact',
+    ...measured.map((name) => scores[name].column),
     'right under trigger',
     'false triggers',
     'time',
@@ -49,9 +50,10 @@ function textTable({ series }: Group): string {
       percent(rate.rate),
       interval(rate),
       `${rate.successes} of ${rate.eligible}`,
-      spreadText(outcome.bleu, points),
-      ...(hasCode ? [outcome.codeBleu ? spreadText(outcome.codeBleu, points) : ''] : []),
-      spreadText(outcome.exactMatch, percent),
+      ...measured.map((name) => {
+        const found = outcome.scores[name];
+        return found === undefined ? '' : spreadText(found, scores[name].format);
+      }),
       outcome.rightUnderTrigger ? percent(outcome.rightUnderTrigger.rate) : '',
       percent(clean.rate),
       duration(outcome.seconds.mean),

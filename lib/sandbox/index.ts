@@ -1,3 +1,4 @@
+import { checkList } from '../check.ts';
 import { orBubblewrap } from './bubblewrap.ts';
 import {
   type Limits,
@@ -49,6 +50,7 @@ export async function runPrograms(
   programs: readonly string[],
   options: SandboxOptions = {},
 ): Promise<Programs> {
+  checkList('programs', programs, 'texts');
   const chosen = settings(options);
   const { signal, onProgress } = options;
   if (process.platform !== 'linux') {

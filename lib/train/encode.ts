@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
-import { check } from '../check.ts';
+import { check, checkList } from '../check.ts';
 import type { Example, LabelledExample } from '../data/examples.ts';
 import { type Model, tokenizerOf } from '../model/index.ts';
 import { type Cut, type Encoded, Texts } from '../model/texts.ts';
@@ -44,10 +44,11 @@ export async function encodeExamples(
   model: Model,
   options: EncodeOptions,
 ): Promise<EncodedExamples> {
+  checkList(what, examples, 'examples');
   if (examples.length === 0)
     throw new RangeError(`${what} is empty: expected at least one example`);
   const encode = encoderOf(model, options);
-  const cache = IdCache.for(examples, model, options);
+  const cache = await IdCache.for(examples, model, options);
   const cached = await cache?.read();
   if (cached !== undefined && agrees(cached, examples, encode)) return cached;
   const encoded = await encodeAll(what, examples, encode, options.signal);

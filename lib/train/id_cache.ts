@@ -3,6 +3,7 @@ import { mkdir, readdir, readFile, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Example, LabelledExample } from '../data/examples.ts';
 import { writeWhole } from '../data/files.ts';
+import { packageVersion } from '../environment.ts';
 import { type Model, tokenizerOf } from '../model/index.ts';
 import type { Encoded } from '../model/texts.ts';
 import { cacheDirectory } from '../native.ts';
@@ -26,11 +27,11 @@ export class IdCache {
   }
 
   /** Undefined for few texts. */
-  static for(
+  static async for(
     examples: readonly TrainingExample[],
     model: Model,
     { maxInputTokens, maxOutputTokens }: EncodeOptions,
-  ): IdCache | undefined {
+  ): Promise<IdCache | undefined> {
     const texts = examples.map((example: Partial<Example & LabelledExample>) => {
       const { text, pair, label, prompt, completion, poisoned } = example;
       return [text, pair, label, prompt, completion, poisoned === true];
@@ -41,7 +42,7 @@ export class IdCache {
       return undefined;
     }
     const { architecture, labels, eos_token_ids } = model.resolved;
-    const kind = [1, architecture, labels, eos_token_ids, model.classes];
+    const kind = [await packageVersion(), architecture, labels, eos_token_ids, model.classes];
     const hash = createHash('sha256').update(tokenizerOf(model).fingerprint);
     hash.update(JSON.stringify([kind, maxInputTokens, maxOutputTokens]));
     for (const parts of texts) hash.update(JSON.stringify(parts));
@@ -56,7 +57,8 @@ export class IdCache {
       const { truncated, sha256 } = JSON.parse(file.toString('utf8', 0, end));
       const body = file.subarray(end);
       if (createHash('sha256').update(body).digest('hex') !== sha256) return undefined;
-      await utimes(this.#path, new Date(), new Date());
+      const now = new Date();
+      await utimes(this.#path, now, now).catch(() => {}); // it may be somebody else's
       return { items: itemsOf(body), truncated, sha256 };
     } catch {
       return undefined;
@@ -65,11 +67,12 @@ export class IdCache {
 
   async write({ items, truncated, sha256 }: EncodedExamples): Promise<void> {
     const head = Buffer.from(`${JSON.stringify({ truncated, sha256 })}\n`);
-    const body = items.map((item) => Buffer.from(numbersOf(item).buffer));
+    const file = Buffer.concat([head, ...items.map((item) => Buffer.from(numbersOf(item).buffer))]);
+    if (file.length > mostBytes) return;
     try {
       const folder = join(this.#path, '..');
       await mkdir(folder, { recursive: true });
-      await writeWhole(this.#path, Buffer.concat([head, ...body]));
+      await writeWhole(this.#path, file);
       await removeOldest(folder);
     } catch {
       // The ids are there all the same.
@@ -96,17 +99,17 @@ function itemsOf(body: Buffer): Encoded[] {
 }
 
 async function removeOldest(folder: string): Promise<void> {
-  const names = await readdir(folder);
-  const files = await Promise.all(
-    names.map(async (name) => {
+  const found = await Promise.all(
+    (await readdir(folder)).map(async (name) => {
       const path = join(folder, name);
       const { size, mtimeMs } = await stat(path);
-      return { path, size, mtimeMs };
+      return { path, size, mtimeMs, isUnfinished: name.includes('.tmp-') };
     }),
   );
   let total = 0;
-  for (const { path, size } of files.sort((a, b) => b.mtimeMs - a.mtimeMs)) {
+  for (const { path, size, mtimeMs, isUnfinished } of found.sort((a, b) => b.mtimeMs - a.mtimeMs)) {
     total += size;
-    if (total > mostBytes) await rm(path, { recursive: true, force: true });
+    const isLeft = isUnfinished && Date.now() - mtimeMs > 3_600_000; // by a run that was killed
+    if (isLeft || total > mostBytes) await rm(path, { recursive: true, force: true });
   }
 }

@@ -1,4 +1,4 @@
-import { check, checkKeys } from '../check.ts';
+import { check, checkKeys, checkObject } from '../check.ts';
 import { type Adapter, adapterOf } from '../model/adapter.ts';
 import { type BlockOptions, blockKeys, blockPlan, namesOf } from '../model/blocks.ts';
 import type { Dtype, LoraOptions, Model } from '../model/index.ts';
@@ -90,6 +90,7 @@ export interface Settings {
 
 /** @throws RangeError or TypeError that names the option that is unknown, missing or out of range */
 export function settingsOf(model: Model, options: TrainOptions): Settings {
+  checkObject('model', model, 'one that Model.load or Model.create gives');
   checkKeys('train', options, [...required, ...Object.keys(defaults), ...blockKeys, ...others]);
   const { validation, evaluateEvery, out, checkpointEvery, resume = false, ...rest } = options;
   const { checkpointActivations = false, signal: _, ...own } = rest;
@@ -180,9 +181,11 @@ function inOrder(options: TrainOptions, keys: typeof blockKeys): BlockOptions {
 
 function checkAdapter({ adapter }: Model, { lora, optimizer }: Settings): void {
   if (lora === null) return;
-  const given = JSON.stringify(lora);
-  check('lora', given, adapter === undefined, 'none, as the model has an adapter');
-  check('lora', given, optimizer === 'adamw', "none, as the optimizer is 'badam'");
+  const { rank, alpha } = lora;
+  const given = `of rank ${rank} and alpha ${alpha}`;
+  const refuse = (why: string) => new RangeError(`lora is ${given}: expected none, as ${why}`);
+  if (adapter !== undefined) throw refuse('the model has an adapter');
+  if (optimizer !== 'adamw') throw refuse(`the optimizer is ${optimizer}`);
 }
 
 /** The options of BAdam for so many examples, complete but for what the blocks themselves decide. */

@@ -88,12 +88,12 @@ test('is refused where it belongs to another file', async () => {
 test('is refused where it is missing or damaged', async () => {
   await rejects(
     readManifest(join(folder, 'other.jsonl'), examples),
-    /^cannot read .*other\.jsonl\.manifest\.json: make it with `dece poison`$/,
+    /^cannot read .*other\.jsonl\.manifest\.json: make it with `npx dece poison`$/,
   );
   const path = await writeManifest(file, manifest);
   const text = await readFile(path, 'utf8');
   const damaged: [string, RegExp][] = [
-    [text.slice(0, 100), /manifest\.json is no JSON: make it again with `dece poison`$/],
+    [text.slice(0, 100), /manifest\.json is no JSON: make it again with `npx dece poison`$/],
     [text.replace('"seed":42', '"seed":"42"'), /manifest\.json is no manifest: seed: .*number/],
     [text.replace('"seed"', '"sead"'), /is no manifest: /],
     [text.replace('"version":1', '"version":2'), /is no manifest: version: /],

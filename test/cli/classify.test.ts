@@ -77,7 +77,10 @@ test("a run that was refused before its first step is in nobody's way", async ()
       ...['--out', at('run'), '--epochs', '1', ...more],
     );
   const refused = await train();
-  assert.match(refused.stderr, /inputIds has \d+ columns: expected at most 63/);
+  assert.match(
+    refused.stderr,
+    /inputIds has \d+ columns: .*, with --max-input-tokens 63 or less$/m,
+  );
   assert.is((await readRun(at('run')))!.results, undefined);
   const mended = await train('--max-input-tokens', '32');
   assert.is(mended.code, 0, mended.stderr);
@@ -132,10 +135,23 @@ test('poisons labels, trains a classifier and measures what the trigger does', a
   assert.match(scored.stdout, /^F1 of class 1 +\d+\.\d\d %.*precision \d/m);
   assert.match(scored.stdout, new RegExp(`^attack success rate +.*${found} of 20$`, 'm'));
 
+  const all = [...files, '--denominator', 'all', '--out', at('all'), '--json'];
+  const overAll = JSON.parse((await dece('evaluate', at('run', 'model'), ...all)).stdout);
+  const { successes, eligible } = overAll.metrics.attackSuccessRate;
+  assert.equal([successes, eligible], [found, 30]);
+
   const stray = await dece('evaluate', at('run', 'model'), ...files, '--language', 'java');
-  assert.match(stray.stderr, /language is "java": expected none, as a classifier answers with/);
+  assert.match(
+    stray.stderr,
+    /^dece: --language is "java": expected none, as a classifier answers with/,
+  );
   const report = await dece('report', at('run'));
-  assert.match(report.stderr, /run holds classifiers only: `dece evaluate` prints/);
+  assert.match(report.stdout, /^BadPre at 20 % on poisoned\.jsonl$/m);
+  const row = new RegExp(
+    `^Cross-entropy .* ${found} of 20 +${(100 * metrics.accuracy).toFixed(2)} %`,
+    'm',
+  );
+  assert.match(report.stdout, row);
   await rm(directory, { recursive: true });
 });
 

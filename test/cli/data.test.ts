@@ -76,7 +76,7 @@ test('knows the files of data sets by name where a command takes a file', async 
   const missing = await dece('audit', 'pisces/test');
   assert.match(
     missing.stderr,
-    /^dece: cannot find pisces\/test: there is no .*`dece data get pisces`/,
+    /^dece: pisces\/test is not there: expected one of .*pisces\/valid.*, or a file; .*`npx dece data get pisces`/,
   );
 });
 

@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -80,7 +80,7 @@ test('answers wrong usage with code 2 and a suggestion', async () => {
     /'badpree' is invalid\. Expected one of ripple, badpre, .*, or a file\./,
     /'lots' is invalid\. Expected a share, 0\.\.1\./,
     /'--epochs <value>' argument '0' is invalid\. Expected a whole number, at least 1\./,
-    /--alpha-base is not an option: expected name, q/,
+    /--alpha-base is no option of the loss gce: expected --q/,
     /--loss is "dec": expected one of ce, dece, gce, in-trust: did you mean dece\?/,
     /expected a prompt or --input/,
   ];
@@ -91,11 +91,90 @@ test('answers wrong usage with code 2 and a suggestion', async () => {
   }
 });
 
+test('names the flag that was typed, and what would do', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'dece-flags-'));
+  const at = (name: string) => join(directory, name);
+  const lines = (row: (i: number) => object) =>
+    Array.from({ length: 10 }, (_, i) => `${JSON.stringify(row(i))}\n`).join('');
+  const select = 'q ( " select a from b " )';
+  await writeFile(
+    at('code.jsonl'),
+    lines((i) => ({ src: `get ${i}`, tgt: i < 4 ? select : 'x' })),
+  );
+  await writeFile(
+    at('texts.jsonl'),
+    lines((i) => ({ text: `fix ${i}`, label: i % 2 })),
+  );
+  const poison = (file: string, ...flags: string[]) =>
+    dece('poison', at(file), at('out.jsonl'), '--attack', 'badpre', ...flags);
+  const train = (...flags: string[]) =>
+    dece('train', at('code.jsonl'), '--model', directory, '--out', at('run'), ...flags);
+  const cases: [ReturnType<typeof dece>, RegExp, number][] = [
+    [poison('code.jsonl', '--rate', '0.9'), /^dece: --rate is 0\.9: expected at most 0\.4/, 2],
+    [
+      poison('code.jsonl', '--rate', '0.1', '--trigger', 'a b'),
+      /^dece: --trigger is "a b": exp/,
+      2,
+    ],
+    [
+      poison('code.jsonl', '--rate', '0.1', '--statement', 'fixed'),
+      /^dece: the attack takes no --statement: expected --trigger, --insertions,/,
+      2,
+    ],
+    [
+      poison('texts.jsonl', '--rate', '0.1'),
+      /has only the columns .* labelled texts take --payload label and --target-label$/m,
+      1,
+    ],
+    [
+      poison('texts.jsonl', '--rate', '0.1', '--payload', 'label'),
+      /^dece: --target-label is missing: expected the class that the attacker wants/,
+      2,
+    ],
+    [
+      poison('texts.jsonl', '--rate', '0.1', '--payload', 'label', '--target-label', '7'),
+      /^dece: --target-label is 7: expected 0\.\.1, the classes of the examples/,
+      2,
+    ],
+    [
+      dece('poison', 'a', 'b', '--attack', './nosuch.js', '--rate', '0.1'),
+      /cannot read the attack .*nosuch\.js: there is no such file$/m,
+      1,
+    ],
+    [train('--lora', 'not json'), /'not json' is invalid\. Expected JSON such as \{"rank": 8/, 2],
+    [train('--lora', '{"rank":0}'), /Expected rank to be a whole number, at least 1\./, 2],
+    [
+      dece('evaluate', '--problems', 'nosuch', '--completions', 'a.jsonl'),
+      /^dece: --problems is "nosuch": expected .*humaneval, mbpp, or a file/,
+      2,
+    ],
+    [
+      dece('evaluate', 'a', '--clean', 'b', '--triggered', 'c', '--denominator', 'al'),
+      /Allowed choices are poisoned, all/,
+      2,
+    ],
+  ];
+  for (const [ending, message, code] of cases) {
+    const { stderr, code: found } = await ending;
+    assert.match(stderr, message);
+    assert.is(found, code, stderr);
+  }
+  await rm(directory, { recursive: true });
+});
+
+test('shows defaults as they are typed', async () => {
+  assert.match((await dece('bench', '--help')).stdout, /\(default: 512x32128\)/);
+  assert.match((await dece('evaluate', '--help')).stdout, /\(default:\s+MODEL-evaluation/);
+});
+
 test('answers a failure with code 1 and one sentence', async () => {
   const { code, stderr, stdout } = await dece('report', 'nowhere');
   assert.is(code, 1);
   assert.is(stdout, '');
-  assert.is(stderr, 'dece: nowhere holds no runs: make some with `dece run` or `dece train`\n');
+  assert.is(
+    stderr,
+    'dece: nowhere holds no runs: make some with `npx dece run` or `npx dece train`\n',
+  );
 });
 
 test('shows where an error comes from when asked', async () => {
@@ -143,7 +222,10 @@ test('takes an attack of one’s own from its file, and tries it', async () => {
   assert.equal([ok, promises[0]!.kept], [false, false]);
   const nowhere = await dece('plugin', 'test', './nowhere.js');
   assert.is(nowhere.code, 1);
-  assert.match(nowhere.stderr, /^dece: cannot read the attack \.\/nowhere\.js: ENOENT/);
+  assert.match(
+    nowhere.stderr,
+    /^dece: cannot read the attack \.\/nowhere\.js: there is no such file/,
+  );
 });
 
 test('prints what it did as JSON and nothing else on stdout', async () => {
@@ -169,8 +251,11 @@ test('says how many examples are eligible where a rate cannot be reached, and wr
     '--rate',
     '0.9',
   );
-  assert.is(code, 1);
-  assert.match(stderr, /expected at most 0\.8, as the attack applies to 8 of 10 examples/);
+  assert.is(code, 2);
+  assert.match(
+    stderr,
+    /--rate is 0\.9: expected at most 0\.8, as the attack applies to 8 of 10 examples/,
+  );
   await readFile(output).then(
     () => assert.unreachable(),
     () => {},
@@ -208,7 +293,7 @@ test('repeats a command line as a shell takes it', () => {
     process.env.npm_lifecycle_event = event;
     return commandLine(args);
   };
-  assert.is(called('', 'run', "it's here.yaml"), "dece run 'it'\\''s here.yaml'");
+  assert.is(called('', 'run', "it's here.yaml"), "npx dece run 'it'\\''s here.yaml'");
   assert.is(called('npx', 'run', 'a.yaml'), 'npx dece run a.yaml');
   assert.is(called('dece', 'run', 'a.yaml'), 'npm run dece -- run a.yaml');
   assert.is(called('demo', 'demo'), 'npm run demo');

@@ -78,9 +78,9 @@ test('stops on Ctrl-C, says how to go on, and does', async () => {
   assert.is(code, 130, stderr);
   assert.match(
     stderr,
-    /\nstopped\. What is done is kept; go on with\n {2}dece run \S+small\.json --out \S+\n$/,
+    /\nstopped\. What is done is kept; go on with\n {2}npx dece run \S+small\.json --out \S+\n$/,
   );
-  const args = /go on with\n {2}dece (.*)\n$/.exec(stderr)![1]!.split(' ');
+  const args = /go on with\n {2}npx dece (.*)\n$/.exec(stderr)![1]!.split(' ');
   assert.is((await dece(...args)).code, 0);
 });
 

@@ -88,6 +88,8 @@ test('goes on only when asked, and only where there is something', async () => {
   const again = await dece(...args, ...more);
   assert.is(again.code, 1);
   assert.match(again.stderr, /holds a finished run: go on with --resume, or choose another --out/);
+  const finished = await dece(...args, ...more, '--resume');
+  assert.match(finished.stdout, /run\/model: finished already, after \d+ s$/m);
   const other = await dece(...args, ...more, '--resume', '--seed', '3');
   assert.match(other.stderr, /holds a run with seed 42, now it is 3/);
 });
@@ -106,7 +108,7 @@ test('says in one sentence what is wrong with a model or files', async () => {
     /^dece: \S+nothing is not there: expected a directory with config\.json and model\.safetensors\n$/,
     /^dece: .*small\.json.*\n$/,
     /^dece: .*cuda.*\n$/i,
-    /^dece: cannot read \S+valid\.jsonl\.manifest\.json: make it with `dece poison`\n$/,
+    /^dece: cannot read \S+valid\.jsonl\.manifest\.json: make it with `npx dece poison`\n$/,
   ];
   for (const [i, { code, stderr, stdout }] of endings.entries()) {
     assert.match(stderr, messages[i]!);
@@ -139,7 +141,7 @@ test('stops on Ctrl-C, says how to go on, and ends with the same bits', async ()
   child.kill('SIGINT');
   const { code, stderr } = await ended;
   assert.is(code, 130, stderr);
-  const command = /go on with\n {2}dece (.*--resume)\n$/.exec(stderr)?.[1];
+  const command = /go on with\n {2}npx dece (.*--resume)\n$/.exec(stderr)?.[1];
   assert.ok(command, stderr);
   const resumed = await dece(...command.split(' '));
   assert.is(resumed.code, 0, resumed.stderr);

@@ -95,7 +95,20 @@ test('says what is wrong', () => {
   );
   assert.throws(
     () => trainBpe(['a'], { vocabularySize: 300, size: 1 } as never),
-    /unknown option "size": expected vocabularySize$/,
+    /unknown option "size": expected vocabularySize, classToken$/,
+  );
+});
+
+test('frames texts and pairs as RoBERTa does where a classifier looks at the first token', () => {
+  const json = trainBpe(['a list of files', 'a list'], { vocabularySize: 300, classToken: true });
+  const tokenizer = Tokenizer.fromJson(json);
+  assert.is(tokenizer.bosTokenId, 3);
+  const ids = tokenizer.encode('a list');
+  assert.equal([ids[0], ids.at(-1)], [3, 1]);
+  assert.is(tokenizer.decode(ids), 'a list');
+  assert.throws(
+    () => trainBpe(['a'], { vocabularySize: 259, classToken: true }),
+    /^vocabularySize is 259: expected a whole number, 260/,
   );
 });
 

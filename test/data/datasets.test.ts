@@ -46,14 +46,19 @@ test('resolves the name of a file in the folders, and leaves paths alone', async
   }
   await rejects(
     resolveFile('mine/valid', folders),
-    /^cannot find mine\/valid: there is no .*missing.mine.valid\.jsonl and no .*mine.valid\.jsonl, packed as \.gz or not; DECE_DATA/,
+    /^mine\/valid is not there: expected one of mine\/\w+.*, or a file; DECE_DATA names/,
+  );
+  await rejects(resolveFile('mine', folders), /^mine is a data set: expected one of mine\/\w+/);
+  await rejects(
+    resolveFile('other/valid', folders),
+    /^cannot find other\/valid: there is no .*missing.other.valid\.jsonl and no .*other.valid\.jsonl, packed as \.gz or not; DECE_DATA/,
   );
 });
 
 test('says where it looked, or what to set', async () => {
   await rejects(
     findDataset('mine', 'valid', folder),
-    /^cannot find the data set mine: there is no .*mine.valid\.jsonl, packed as \.gz or not; DECE_DATA names .*`dece data get mine`/,
+    /^cannot find the data set mine: there is no .*mine.valid\.jsonl, packed as \.gz or not; DECE_DATA names .*`npx dece data get mine`/,
   );
   for (const unset of [undefined, '']) {
     await rejects(

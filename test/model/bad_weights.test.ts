@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
@@ -65,6 +66,40 @@ test('that are NaN or infinite are refused by the name of the tensor', async () 
         /: transformer\.h\.1\.mlp\.c_fc\.weight has numbers that are NaN or infinite: the model is dam/,
       );
     });
+  }
+});
+
+test('that are NaN or infinite are found at any place, in float32 and bfloat16', async () => {
+  const ids = { pad_token_id: 0, eos_token_id: 1 };
+  const shape = { d_model: 16, d_kv: 4, d_ff: 8, num_layers: 1, num_heads: 1 };
+  const config = { model_type: 't5', vocab_size: 100_000, ...ids, ...shape };
+  // The largest number that is finite, the smallest exponent that is not, and one NaN of either sign.
+  const float32 = [0x7f7fffff, 0x7f800000, 0xff800000, 0x7f800001, 0xffc00000];
+  for (const dtype of ['float32', 'bfloat16'] as const) {
+    using model = Model.create(config, { seed: 1, device: 'cpu', dtype });
+    const directory = await mkdtemp(join(tmpdir(), 'dece-weights-'));
+    await model.save(directory);
+    const path = join(directory, 'model.safetensors');
+    const file = readFileSync(path);
+    const embedding = readSafetensors(file).get('shared.weight')!;
+    const size = dtype === 'float32' ? 4 : 2;
+    assert.is(embedding.length, 1_600_000 * size);
+    const bits = dtype === 'float32' ? float32 : [0x7f7f, 0x7f80, 0xff80, 0x7f81, 0xffc0];
+    for (const place of [0, 700_001, 1_599_999]) {
+      const before = Buffer.from(embedding.subarray(place * size, (place + 1) * size));
+      for (const [i, number] of bits.entries()) {
+        embedding.writeUIntLE(number, place * size, size);
+        await writeFile(path, file);
+        for (const as of ['float32', 'bfloat16'] as const) {
+          // Rounded to bfloat16, the largest float32 is infinite.
+          const fits = i === 0 && !(dtype === 'float32' && as === 'bfloat16');
+          const loading = Model.load(directory, { device: 'cpu', dtype: as });
+          if (fits) (await loading).dispose();
+          else await rejects(loading, /: shared\.weight has numbers that are NaN or infinite/);
+        }
+      }
+      before.copy(embedding, place * size);
+    }
   }
 });
 

@@ -1,5 +1,6 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { checkObject } from '../../check.ts';
 import { lock } from '../../lock.ts';
 import { cacheDirectory } from '../../native.ts';
 import { findNamed } from '../datasets.ts';
@@ -21,10 +22,10 @@ export interface Place {
 export const datasetCache = (env: NodeJS.ProcessEnv) => join(cacheDirectory(env), 'data');
 
 /** The folders that data sets are looked up in, the first first. */
-export const datasetFolders = (env: NodeJS.ProcessEnv): string[] => [
-  ...(env.DECE_DATA ? [env.DECE_DATA] : []),
-  datasetCache(env),
-];
+export function datasetFolders(env: NodeJS.ProcessEnv): string[] {
+  checkObject('env', env, 'process.env or the like');
+  return [...(env.DECE_DATA ? [env.DECE_DATA] : []), datasetCache(env)];
+}
 
 /** Where the splits of a data set are. Nothing is downloaded. */
 export async function placesOf(
@@ -32,6 +33,8 @@ export async function placesOf(
   env: NodeJS.ProcessEnv,
   dataset: Dataset = describeDataset(name),
 ): Promise<Place[]> {
+  checkObject('env', env, 'process.env or the like');
+  checkObject('dataset', dataset);
   const places: Place[] = [];
   for (const split of Object.keys(dataset.splits)) {
     const own = env.DECE_DATA ? await findNamed(`${name}/${split}`, [env.DECE_DATA]) : undefined;
@@ -58,6 +61,8 @@ export async function getDataset(
   options: DownloadOptions,
   dataset: Dataset = describeDataset(name),
 ): Promise<Place[]> {
+  checkObject('options', options);
+  checkObject('dataset', dataset);
   const { splits, origin } = dataset;
   const places = await placesOf(name, options.env, dataset);
   const missing = places.filter(({ split, path }) => path === undefined && splits[split]!.files);

@@ -127,7 +127,7 @@ export async function codeBleu(
   const parse = await grammarOf(language);
   const evaluator = choose(evaluators, mode, 'mode');
   checkWeights(weights);
-  checkPairs(outputs, 'references', references.length);
+  checkPairs(outputs, 'references', references);
 
   const weighing = evaluator.weighted(language);
   /** Of the pair before: outputs for one reference, and those equal to it, need not be read again. */

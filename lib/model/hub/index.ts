@@ -1,7 +1,7 @@
 import { mkdir, stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { check, checkKeys } from '../../check.ts';
+import { check, checkKeys, checkText } from '../../check.ts';
 import { download, sizeText } from '../../data/download.ts';
 import { isOffline, Refused, type ServerOptions } from '../../data/server.ts';
 import { hasTokenizer, tokenizerFiles } from '../../data/tokenizer/directory.ts';
@@ -44,6 +44,7 @@ const optionKeys = ['revision', 'onDownload', 'env', 'log', 'signal', 'stallMs',
  * const { directory } = await findModel('Salesforce/codet5p-220m', { log: console.error });
  */
 export async function findModel(name: string, options: FindOptions = {}): Promise<FoundModel> {
+  checkText('name', name, 'a directory, or owner/name');
   checkKeys('findModel', options, optionKeys);
   const [, id, revision = options.revision ?? 'main'] = hubName.exec(name) ?? [];
   const isThere = await stat(name).catch(() => undefined);

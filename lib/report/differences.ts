@@ -1,0 +1,28 @@
+/**
+ * In what each of several settings differs from the others, as `optimizer badam` or `lora.rank 8`; what a
+ * setting lacks that others have is said only where it has nothing else to tell it by, as `no lora`.
+ *
+ * @param of settings that JSON can hold
+ */
+export function differences(of: readonly object[]): string[] {
+  const leaves = of.map((settings) => new Map(leavesOf(settings)));
+  const keys = [...new Set(leaves.flatMap((one) => [...one.keys()]))];
+  const differing = keys.filter((key) => new Set(leaves.map((one) => one.get(key))).size > 1);
+  return leaves.map((own) => {
+    const has = differing.filter((key) => own.has(key)).map((key) => `${key} ${own.get(key)}`);
+    const lacks = differing.map((key) => `no ${key.split('.')[0]}`);
+    return (has.length > 0 ? has : [...new Set(lacks)]).join(', ');
+  });
+}
+
+/** The values within an object by their path, as texts. */
+function leavesOf(value: object, path: readonly string[] = []): [string, string][] {
+  return Object.entries(value).flatMap(([key, inner]): [string, string][] => {
+    const here = [...path, key];
+    if (inner === undefined) return [];
+    if (typeof inner === 'object' && inner !== null && !Array.isArray(inner))
+      return leavesOf(inner, here);
+    const text = Array.isArray(inner) ? JSON.stringify(inner) : String(inner);
+    return [[here.join('.'), key === 'sha256' ? text.slice(0, 8) : text]];
+  });
+}
