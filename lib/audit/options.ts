@@ -1,4 +1,4 @@
-import { check, checkKeys } from '../check.ts';
+import { check, checkKeys, checkObject } from '../check.ts';
 
 export interface AuditOptions {
   /** How likely a pair of trigger and payload, or label, may be reported where the two know nothing of each other. Default 0.01. */
@@ -77,6 +77,7 @@ export function checkSame(rows: number, before: number): void {
 
 /** @throws TypeError on what can be walked once only */
 export function checkWalks(examples: Iterable<unknown> | AsyncIterable<unknown>): void {
+  checkObject('examples', examples, 'a list, or an object that can be walked again');
   const iterator =
     Symbol.asyncIterator in examples
       ? examples[Symbol.asyncIterator]()

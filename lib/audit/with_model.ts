@@ -1,4 +1,4 @@
-import { check, checkKeys } from '../check.ts';
+import { check, checkKeys, checkList, checkObject } from '../check.ts';
 import { meanHiddenStates } from '../metrics/hidden_states.ts';
 import { type Model, tokenizerOf } from '../model/index.ts';
 import { type Encoded, ignoredLabel } from '../model/texts.ts';
@@ -106,6 +106,8 @@ export async function gather(
   options: ModelAuditOptions = {},
 ): Promise<Gathered> {
   checkKeys('auditWithModel', options, [...Object.keys(defaults), 'signal', 'onProgress']);
+  checkObject('model', model, 'one that Model.load or Model.create gives');
+  checkList('examples', examples, 'examples');
   checkRows(examples.length);
   const { signal, onProgress, ...given } = options;
   const settings = {
