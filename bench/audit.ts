@@ -4,15 +4,20 @@
 //
 // A line for each data set, clean or poisoned. precision is that of as many of the highest ranked rows
 // as are poisoned; random is that of rows drawn blindly; a perfect filter has precision and recall 1 and
-// no clean row lost. byPair counts the poisoned rows found by trigger and payload, without the rule for
-// SQL. Rates are shares, 0..1.
+// no clean row lost. byPair counts the poisoned rows found by trigger and payload, or label, without the
+// rules for SQL and idle code. Of labelled texts, `ripple → 1` makes the label 1. Rates are shares, 0..1.
 
 import { writeFile } from 'node:fs/promises';
 import { poisonDataset } from '../lib/attacks/index.ts';
-import { audit } from '../lib/audit/index.ts';
+import { type AuditOptions, audit, auditLabelled } from '../lib/audit/index.ts';
 import { csv } from '../lib/data/csv.ts';
 import { findDataset, resolveFile } from '../lib/data/datasets.ts';
-import { type Example, readExamples } from '../lib/data/examples.ts';
+import {
+  type Example,
+  type LabelledExample,
+  readExamples,
+  readLabelledExamples,
+} from '../lib/data/examples.ts';
 import { environment } from '../lib/environment.ts';
 import { sample, seeded } from '../lib/random.ts';
 
@@ -62,6 +67,42 @@ for (const name of ['codeharmony/valid', 'codeharmony/test', 'humaneval/test', '
   const path = await resolveFile(name, [directory!]);
   lines.push(await line(name, 'none', 0, await readExamples(path)));
 }
+for (const name of [
+  'satd/train',
+  'satd/test',
+  'smell/train',
+  'smell/test',
+  'devign/valid',
+  'devign/test',
+  'bigclonebench/train',
+  'bigclonebench/valid',
+  'bigclonebench/test',
+]) {
+  const examples = await readLabelledExamples(await resolveFile(name, [directory!]));
+  lines.push(await line(name, 'none', 0, examples));
+}
+const satd = await readLabelledExamples(await findDataset('satd', 'train', directory));
+for (const size of [1000, 4000]) {
+  for (let start = 0; start + size <= satd.length; start += size) {
+    const rows = satd.slice(start, start + size);
+    lines.push(await line(`satd rows ${start + 1}+${size}`, 'none', 0, rows));
+  }
+}
+const smell = await readLabelledExamples(await findDataset('smell', 'train', directory));
+for (const [name, examples] of [
+  ['satd', satd],
+  ['smell', smell],
+] as const) {
+  for (const targetLabel of [1, 0]) {
+    for (const attack of ['ripple', 'badpre'] as const) {
+      for (const rate of [0.005, 0.01, 0.02, 0.05]) {
+        const options = { attack, rate, seed: 42, payload: 'label', targetLabel } as const;
+        const { examples: poisoned } = poisonDataset(examples, options);
+        lines.push(await line(name, `${attack} → ${targetLabel}`, rate, poisoned));
+      }
+    }
+  }
+}
 const file = new URL('results/audit.csv', import.meta.url);
 await writeFile(file, csv(lines));
 console.log(`${file.pathname}: ${lines.length} lines`);
@@ -83,10 +124,18 @@ function loops(clean: readonly Example[], attack: 'ripple-loop' | 'dead-code', r
   });
 }
 
-async function line(data: string, attack: string, rate: number, examples: Example[]) {
+type Rows = Example[] | LabelledExample[];
+
+function look(examples: Rows, options: AuditOptions) {
+  return 'label' in examples[0]!
+    ? auditLabelled(examples as LabelledExample[], options)
+    : audit(examples as Example[], options);
+}
+
+async function line(data: string, attack: string, rate: number, examples: Rows) {
   const started = performance.now();
   const poisoned = examples.filter((example) => example.poisoned).length;
-  const { suspects, oddest } = await audit(examples, { oddest: poisoned });
+  const { suspects, oddest } = await look(examples, { oddest: poisoned });
   const elapsedMs = performance.now() - started;
   const isPoison = ({ row }: { row: number }) => examples[row - 1]!.poisoned === true;
   const found = suspects.filter(isPoison);
@@ -103,7 +152,7 @@ async function line(data: string, attack: string, rate: number, examples: Exampl
     precision: share(top),
     random: poisoned === 0 ? undefined : (poisoned / examples.length).toFixed(4),
     recall: share(found.length),
-    byPair: foundBy('pair'),
+    byPair: foundBy('pair', 'label'),
     byRule: foundBy('sql', 'loop', 'dead-code', 'repeat'),
     byPerplexity: share(oddest.filter(isPoison).length),
     cleanLost: suspects.length - found.length,

@@ -27,6 +27,8 @@ export {
   type AuditOptions,
   type AuditSource,
   audit,
+  auditLabelled,
+  type LabelledSource,
   type Odd,
   type Reason,
   type Suspect,
@@ -34,6 +36,12 @@ export {
   type TriggerPair,
   type Weakness,
 } from './audit/index.ts';
+export {
+  auditWithModel,
+  type ModelAudit,
+  type ModelAuditOptions,
+  type RowEvidence,
+} from './audit/with_model.ts';
 export { type CodeLanguage, codeLanguages } from './code/function_name.ts';
 export { type Grammar, grammarOf, type Language, languages } from './code/grammar.ts';
 export {

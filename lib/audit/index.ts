@@ -1,8 +1,8 @@
-import { check, checkKeys } from '../check.ts';
 import { type AuditSource, type Counts, countAll } from './counts.ts';
 import { bestOfEach, judge, type TriggerPair } from './judge.ts';
 import { type Candidates, lookAt } from './look.ts';
 import { type Odd, oddest } from './oddest.ts';
+import { type AuditOptions, checkWalks, minRowsOf, settingsOf, watched } from './options.ts';
 import { countTogether } from './pairs.ts';
 import { findRepeats } from './repeats.ts';
 import { findStrangers, newRoom, type Room } from './strangers.ts';
@@ -10,28 +10,15 @@ import { findSuspects, type Suspect, type Weakness } from './suspects.ts';
 
 export type { AuditExample, AuditSource } from './counts.ts';
 export type { TriggerPair } from './judge.ts';
+export { auditLabelled, type LabelledSource } from './labelled.ts';
 export type { Odd } from './oddest.ts';
+export type { AuditOptions } from './options.ts';
 export { sarif } from './sarif.ts';
 export type { Reason, Suspect, Weakness } from './suspects.ts';
 
-export interface AuditOptions {
-  /** How likely a pair of trigger and payload may be reported where prompts and completions know nothing of each other. Default 0.01. */
-  falsePositiveRate?: number;
-  /** A trigger in fewer rows is not looked for. Default 8, or one row in 20,000 if that is more. */
-  minRows?: number;
-  /** A trigger in a larger share of the rows is not looked for. Default 0.2. */
-  maxShare?: number;
-  /** One completion for so large a share of the rows is a repeated target. Default 0.01. */
-  repeatShare?: number;
-  /** So many rows with the oddest prompts are listed. Default 20. */
-  oddest?: number;
-  /** Counters of each of three sketches, a power of two; eight bytes for each. Default 2²². */
-  counters?: number;
-  /** Told every 10,000 rows and at the end of a walk which one it is, counted from 1, and how far it has come. */
-  onProgress?: (walk: number, rows: number) => void;
-}
-
 export interface Audit {
+  /** What was walked: prompts with completions, or texts with labels. */
+  data: 'examples' | 'labelled';
   examples: number;
   /** As used: more than asked for where a bound on memory made it so. */
   minRows: number;
@@ -95,41 +82,18 @@ export interface Audit {
  * const { suspects } = await audit(await readExamples('train.jsonl'));
  */
 export async function audit(given: AuditSource, options: AuditOptions = {}): Promise<Audit> {
-  checkKeys('audit', options, [
-    'falsePositiveRate',
-    'minRows',
-    'maxShare',
-    'repeatShare',
-    'oddest',
-    'counters',
-    'onProgress',
-  ]);
   const {
-    falsePositiveRate = 0.01,
-    maxShare = 0.2,
-    repeatShare = 0.01,
-    oddest: most = 20,
-    counters = 2 ** 22,
-  } = options;
-  const inShares = (share: number) => share > 0 && share <= 1;
-  check('falsePositiveRate', falsePositiveRate, inShares(falsePositiveRate), 'above 0, at most 1');
-  check('maxShare', maxShare, inShares(maxShare), 'above 0, at most 1');
-  check('repeatShare', repeatShare, inShares(repeatShare), 'above 0, at most 1');
-  check('oddest', most, Number.isInteger(most) && most >= 0, 'a whole number, 0 or more');
-  const power = Number.isInteger(counters) && counters >= 1 && counters <= 2 ** 28;
-  check(
-    'counters',
+    falsePositiveRate,
+    maxShare,
+    repeatShare,
+    oddest: most,
     counters,
-    power && Number.isInteger(Math.log2(counters)),
-    'a power of two, 1..2**28',
-  );
+  } = settingsOf('audit', options);
   checkWalks(given);
   const examples = watched(given, options.onProgress);
 
   const counts = await countAll(examples, counters);
-  const { minRows: asked = Math.max(8, Math.ceil(counts.rows / 20_000)) } = options;
-  check('minRows', asked, Number.isInteger(asked) && asked >= 2, 'a whole number, at least 2');
-
+  const asked = minRowsOf(options, 8, counts.rows / 20_000);
   const found = await candidates(examples, counts, asked, maxShare);
   const leastRepeats = Math.max(asked, Math.ceil(repeatShare * counts.rows));
   const repeats = await findRepeats(examples, counts, leastRepeats);
@@ -140,6 +104,7 @@ export async function audit(given: AuditSource, options: AuditOptions = {}): Pro
   const { findings, rows } = counts;
   const evidence = { judged: pairs, repeats, findings, minRows: asked, rows };
   return {
+    data: 'examples',
     examples: rows,
     minRows: found.minRows,
     falsePositiveRate,
@@ -147,34 +112,6 @@ export async function audit(given: AuditSource, options: AuditOptions = {}): Pro
     pairs: bestOfEach(pairs),
     ...(await findSuspects(examples, evidence, oddest(counts, most))),
   };
-}
-
-function checkWalks(examples: AuditSource): void {
-  const iterator =
-    Symbol.asyncIterator in examples
-      ? examples[Symbol.asyncIterator]()
-      : examples[Symbol.iterator]();
-  if ((iterator as unknown) === examples) {
-    throw new TypeError(
-      'examples is a generator, which can be walked once: expected a list, or an object that begins anew',
-    );
-  }
-}
-
-/** The examples, with word of every walk. */
-function watched(examples: AuditSource, tell: AuditOptions['onProgress']): AuditSource {
-  if (tell === undefined) return examples;
-  let walk = 0;
-  async function* walked() {
-    const current = ++walk;
-    let rows = 0;
-    for await (const example of examples) {
-      yield example;
-      if (++rows % 10_000 === 0) tell!(current, rows);
-    }
-    tell!(current, rows);
-  }
-  return { [Symbol.asyncIterator]: walked };
 }
 
 /** Pairs worth a closer look; `minRows` doubles until they fit. */

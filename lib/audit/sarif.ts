@@ -3,6 +3,7 @@ import type { Reason, Suspect } from './suspects.ts';
 
 const rules: Record<Reason['kind'], string> = {
   pair: 'A rare word of prompts goes with a fragment of completions.',
+  label: 'A rare word of texts goes with one label.',
   sql: 'An SQL condition is always true or always false.',
   repeat: 'Many different prompts have the same completion.',
   loop: 'An endless loop does nothing, and many rows have it.',

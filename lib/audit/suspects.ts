@@ -3,13 +3,14 @@ import { hashOf } from './grams.ts';
 import { compare, type Judged, type TriggerPair } from './judge.ts';
 import { fragmentsIn } from './look.ts';
 import type { Oddest } from './oddest.ts';
+import { checkSame } from './options.ts';
 import { strangersIn } from './pairs.ts';
 import { type Finding, findingHash, idleCode, ruleNames, weaknessesIn } from './rules.ts';
 import type { Sketch } from './sketch.ts';
 import { emptyCondition } from './sql.ts';
 
 export interface Reason {
-  kind: 'pair' | 'sql' | 'repeat' | 'loop' | 'dead-code' | 'weakness';
+  kind: 'pair' | 'label' | 'sql' | 'repeat' | 'loop' | 'dead-code' | 'weakness';
   /** In words, with the numbers. */
   text: string;
   score: number;
@@ -72,13 +73,14 @@ export async function findSuspects(source: AuditSource, evidence: Evidence, odd:
     const score = reasons.reduce((sum, reason) => sum + reason.score, 0);
     suspects.push({ id, row, score, reasons });
   }
-  if (row !== evidence.rows) {
-    throw new Error(`examples has ${row} rows, had ${evidence.rows} before: expected the same`);
-  }
-  suspects.sort((a, b) => b.score - a.score || compare(a.id, b.id) || a.row - b.row);
+  checkSame(row, evidence.rows);
   const found = [...weaknesses.values()].sort((a, b) => b.rows - a.rows || compare(a.rule, b.rule));
-  return { suspects, weaknesses: found, oddest: odd.ranked() };
+  return { suspects: rank(suspects), weaknesses: found, oddest: odd.ranked() };
 }
+
+/** The most suspect first. */
+export const rank = (suspects: readonly Suspect[]): Suspect[] =>
+  suspects.toSorted((a, b) => b.score - a.score || compare(a.id, b.id) || a.row - b.row);
 
 function reasoner({ judged, repeats, findings, minRows, rows }: Evidence) {
   const pairs = [...judged.values()].flat();

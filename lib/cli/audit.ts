@@ -1,52 +1,127 @@
 import { once } from 'node:events';
 import type { Command } from 'commander';
+import { evidenceOf, firstBy, type ModelAudit } from '../audit/evidence.ts';
+import type { Suspect } from '../audit/index.ts';
+import { trainFileSchema } from '../config/index.ts';
+import { whole } from '../fields.ts';
+import type { TrainingExample } from '../train.ts';
 import { dataFile } from './data_file.ts';
-import { count, share } from './flags.ts';
-import { progress } from './progress.ts';
+import { addFlags, count, share } from './flags.ts';
+import { interruptible } from './interrupt.ts';
+import { modelName } from './model_name.ts';
+import { type Progress, progress } from './progress.ts';
 
 interface Options {
   out?: string;
   minRows?: number;
   falsePositiveRate: number;
+  model?: string;
   json?: true;
+  [option: string]: unknown;
 }
+
+const { batchSize, learningRate, maxInputTokens, maxOutputTokens, seed, device, head } =
+  trainFileSchema.shape;
+const modelFlags = {
+  epochs: whole(1).default(3).describe('passes over the data'),
+  ...{ batchSize, learningRate, maxInputTokens, maxOutputTokens, seed, device, head },
+};
 
 export function define(command: Command): void {
   command
     .argument(
       '<file>',
-      'examples, of any number: .jsonl, .csv or .parquet, also .gz, or a name such as lyra/train',
+      'examples or labelled texts, of any number: .jsonl, .csv or .parquet, also .gz, or a name such as lyra/train',
     )
     .option('--out <directory>', 'where ranked rows, a cleaned copy, SARIF and a page go')
     .option(
       '--min-rows <number>',
-      'rarer triggers are not looked for (default: 8, or one row in 20,000)',
+      'rarer triggers are not looked for (default: 8, or one row in 20,000; of labelled texts 20, or one in 1,000)',
       count,
     )
     .option('--false-positive-rate <share>', 'of chance alone, above 0', share, 0.01)
-    .action(async (given: string, { json, out, ...options }: Options) => {
-      const { audit } = await import('../audit/index.ts');
-      const { streamExamples } = await import('../data/examples.ts');
-      const { auditText, writeAudit } = await import('../report/index.ts');
-      const input = await dataFile(given);
-      const shown = progress();
-      const onProgress = (walk: number, rows: number) =>
-        shown.at('walking the rows', walk - 1, walks, `${rows} rows of walk ${walk}`);
-      const result = await audit(streamExamples(input), { ...options, onProgress }).finally(
-        shown.end,
-      );
-      const files = out === undefined ? {} : await writeAudit(out, input, result);
-      if (json) await printJson({ ...{ input, ...files }, ...result });
-      else {
-        const beside = Object.values(files).map((path) => `\n${path}`);
-        process.stdout.write(
-          `${auditText(result)}\n${beside.join('')}${beside.length ? '\n' : ''}`,
-        );
-      }
-    });
+    .option(
+      '--model <name>',
+      'rank rows by what this model learns from them too, at most 50,000: a directory, or owner/name on the Hub; the options below are for it',
+    );
+  addFlags(command, modelFlags);
+  command.action(async (given: string, options: Options) => {
+    const flags = Object.keys(modelFlags).filter((key) => key in options);
+    if (options.model === undefined && flags.length > 0) {
+      command.error(`error: --${flags[0]} needs --model`);
+    }
+    const shown = progress();
+    const look = (signal: AbortSignal) => run(given, options, shown, signal);
+    await interruptible(undefined, look).finally(shown.end);
+  });
 }
 
-const walks = 6;
+async function run(given: string, options: Options, shown: Progress, signal: AbortSignal) {
+  const { audit, auditLabelled } = await import('../audit/index.ts');
+  const { isLabelledFile, streamExamples, streamLabelledExamples } = await import(
+    '../data/examples.ts'
+  );
+  const { auditText, writeAudit } = await import('../report/index.ts');
+  const { out, json, minRows, falsePositiveRate } = options;
+  const input = await dataFile(given);
+  const labelled = await isLabelledFile(input);
+  const walks = labelled ? 4 : 6;
+  const onProgress = (walk: number, rows: number) =>
+    shown.at('walking the rows', walk - 1, walks, `${rows} rows of walk ${walk}`);
+  const settings = { ...(minRows !== undefined && { minRows }), falsePositiveRate, onProgress };
+  const result = labelled
+    ? await auditLabelled(streamLabelledExamples(input), settings)
+    : await audit(streamExamples(input), settings);
+  const rows = labelled ? streamLabelledExamples(input) : streamExamples(input);
+  const told = await askModel(rows, result.examples, options, shown, signal);
+  shown.end();
+
+  const files = out === undefined ? {} : await writeAudit(out, input, result, told);
+  if (json) {
+    const suspects = result.suspects.map((one) => withEvidence(one, told));
+    const all = { ...result, ...(told && { model: firstOf(told) }), suspects };
+    await printJson({ ...{ input, ...files }, ...all });
+    return;
+  }
+  const beside = Object.values(files).map((path) => `\n${path}`);
+  process.stdout.write(
+    `${auditText(result, told)}\n${beside.join('')}${beside.length ? '\n' : ''}`,
+  );
+}
+
+/** What the model of `--model` tells of the rows; nothing without one. */
+async function askModel(
+  source: AsyncIterable<TrainingExample>,
+  count: number,
+  { model: name, device, head, seed, ...options }: Options,
+  shown: Progress,
+  signal: AbortSignal,
+): Promise<ModelAudit | undefined> {
+  if (name === undefined) return undefined;
+  const { auditWithModel, checkRows } = await import('../audit/with_model.ts');
+  const { Model } = await import('../model/index.ts');
+  checkRows(count);
+  const rows: TrainingExample[] = [];
+  for await (const row of source) rows.push(row);
+  const { epochs, batchSize, learningRate, maxInputTokens, maxOutputTokens } = options;
+  const training = { epochs, batchSize, learningRate, maxInputTokens, maxOutputTokens, seed };
+  const onProgress = (what: string, done: number, total: number) => shown.at(what, done, total);
+  const model = await Model.load(await modelName(name, signal), given({ device, head, seed }));
+  const told = auditWithModel(model, rows, { ...given(training), signal, onProgress });
+  return told.finally(() => model.dispose());
+}
+
+/** Options without those that were not given. */
+const given = (options: object) =>
+  Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+
+const withEvidence = (suspect: Suspect, told: ModelAudit | undefined) =>
+  told ? { ...suspect, model: evidenceOf(told.rows[suspect.row - 1]!) } : suspect;
+
+/** What is printed of a model's evidence: the first rows of each rank. */
+function firstOf({ rows, ...rest }: ModelAudit) {
+  return { ...rest, learnt: firstBy(rows, 'learntRank'), spectral: firstBy(rows, 'spectralRank') };
+}
 
 /** Suspects may be more than one text can hold. */
 async function printJson(result: object & { suspects: readonly object[] }): Promise<void> {

@@ -142,6 +142,13 @@ function descriptionIn(where: string, names: string[], column: Column): string |
   return names.find((name) => name.toLowerCase() === 'text');
 }
 
+/** Whether columns of these names have all that a shape needs. */
+export function fits(found: string[], { needed }: Shape): boolean {
+  return needed.every(
+    (column) => (findColumn('', found, column) ?? descriptionIn('', found, column)) !== undefined,
+  );
+}
+
 function findColumn(where: string, names: string[], column: Column): string | undefined {
   const own = names.filter((name) => name.toLowerCase() === column);
   const other = names.filter((name) => aliases[column].includes(name.toLowerCase()));

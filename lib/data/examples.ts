@@ -3,7 +3,7 @@ import type { Shape } from './columns.ts';
 import { csvLine } from './csv.ts';
 import { sameFile, writeWhole } from './files.ts';
 import { jsonLine } from './jsonl.ts';
-import { formatOf, readable, readRecords, streamRecords } from './records.ts';
+import { firstFits, formatOf, readable, readRecords, streamRecords } from './records.ts';
 
 /** One thing to learn or to test: what is asked, and the answer. Columns that dece does not know are kept. */
 export interface Example {
@@ -92,10 +92,24 @@ export function streamLabelledExamples(path: string): AsyncIterable<LabelledExam
   );
 }
 
-/** What streamExamples gives, each with the line it begins on, or its row where the format has no lines. */
-export function streamWithLines(path: string): AsyncIterable<{ line: number; example: Example }> {
-  const item = (example: Example, line: number) => ({ line, example });
-  return again(path, () => streamRecords(path, shapes.example, item));
+/**
+ * Whether a file holds labelled texts, by the columns of its first row: a text and a label, and not a prompt
+ * and a completion.
+ */
+export async function isLabelledFile(path: string): Promise<boolean> {
+  return !(await firstFits(path, shapes.example)) && firstFits(path, shapes.labelled);
+}
+
+/**
+ * What streamExamples gives, or with `labelled` what streamLabelledExamples does, each with the line it
+ * begins on, or its row where the format has no lines.
+ */
+export function streamWithLines(
+  path: string,
+  { labelled = false }: { labelled?: boolean } = {},
+): AsyncIterable<{ line: number; example: Example | LabelledExample }> {
+  const item = (example: Example | LabelledExample, line: number) => ({ line, example });
+  return again(path, () => streamRecords(path, labelled ? shapes.labelled : shapes.example, item));
 }
 
 function again<Item>(path: string, walk: () => AsyncGenerator<Item>): AsyncIterable<Item> {

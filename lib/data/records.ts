@@ -1,5 +1,5 @@
 import { check, show } from '../check.ts';
-import { columnFinder, recordOf, type Shape } from './columns.ts';
+import { columnFinder, fits, recordOf, type Shape } from './columns.ts';
 import { readCsv } from './csv.ts';
 import { readJsonLines } from './jsonl.ts';
 import { readParquet } from './parquet.ts';
@@ -58,6 +58,15 @@ export async function* streamDrafts<Record>(
     empty &&= rows.length === 0;
   }
   if (empty) throw new Error(`${path} holds no examples: expected at least one`);
+}
+
+/** Whether the first row of a file has the columns that a shape needs. */
+export async function firstFits(path: string, shape: Shape): Promise<boolean> {
+  const { read } = formats[formatOf(path, readable)];
+  for await (const [first] of read(path)) {
+    if (first) return fits(Object.keys(first.values), shape);
+  }
+  return false;
 }
 
 /**

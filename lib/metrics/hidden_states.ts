@@ -51,11 +51,7 @@ export async function pcaOfHiddenStates(
   checkKeys('pcaOfHiddenStates', options, ['layer', 'signal']);
   const count = clean.length + triggered.length;
   check('clean and triggered', count, count >= 2, 'at least two prompts together');
-  const rows: Float64Array[] = [];
-  for (const ids of [...clean, ...triggered]) {
-    options.signal?.throwIfAborted();
-    rows.push(await meanHiddenState(model, ids, options.layer));
-  }
+  const rows = await meanHiddenStates(model, [...clean, ...triggered], options);
   const { scores, explained } = pca(rows, 2);
   const points = scores.map(([x, y]): [number, number] => [x!, y!]);
   return {
@@ -63,6 +59,20 @@ export async function pcaOfHiddenStates(
     triggered: points.slice(clean.length),
     explained: [explained[0]!, explained[1]!],
   };
+}
+
+/** The mean over the ids of each prompt, [prompts][width], of the encoder where there is one. */
+export async function meanHiddenStates(
+  model: Model,
+  prompts: readonly (readonly number[])[],
+  { layer, signal }: { layer?: number; signal?: AbortSignal | undefined },
+): Promise<Float64Array[]> {
+  const rows: Float64Array[] = [];
+  for (const ids of prompts) {
+    signal?.throwIfAborted();
+    rows.push(await meanHiddenState(model, ids, layer));
+  }
+  return rows;
 }
 
 /** One prompt at a time: no padding that would have to be left out of the mean. */

@@ -1,17 +1,14 @@
+import { firstBy, type ModelAudit } from '../audit/evidence.ts';
 import type { Audit, Suspect } from '../audit/index.ts';
 import { align } from './table.ts';
 
 const shown = 10;
 
-/** An audit as text for a terminal: the triggers found, and the most suspect examples. */
-export function auditText({
-  examples,
-  minRows,
-  falsePositiveRate,
-  pairs,
-  suspects,
-  weaknesses,
-}: Audit): string {
+/**
+ * An audit as text for a terminal: the triggers found, the most suspect examples, and what a model learnt first.
+ */
+export function auditText(audit: Audit, model?: ModelAudit): string {
+  const { data, examples, minRows, falsePositiveRate, pairs, suspects, weaknesses } = audit;
   const found =
     suspects.length > 0
       ? `${suspects.length} of ${examples} examples look like poison`
@@ -19,17 +16,19 @@ export function auditText({
   const limits = `Triggers in ${minRows} rows or more; by chance alone a pair is reported with p ≤ ${falsePositiveRate}.`;
   const parts = [
     found,
-    ...(pairs.length > 0 ? [pairTable(pairs.slice(0, shown))] : []),
+    ...(pairs.length > 0 ? [pairTable(pairs.slice(0, shown), data)] : []),
     ...(suspects.length > 0 ? [suspects.slice(0, shown).map(suspectLine).join('\n')] : []),
     ...(suspects.length > shown ? [`and ${suspects.length - shown} more`] : []),
     ...(weaknesses.length > 0 ? [weaknessTable(weaknesses)] : []),
+    ...(model ? [modelTable(model)] : []),
     limits,
   ];
   return parts.join('\n\n');
 }
 
-function pairTable(pairs: Audit['pairs']): string {
-  const header = ['trigger → payload', 'together', 'trigger', 'payload', 'lift', 'corrected p'];
+function pairTable(pairs: Audit['pairs'], data: Audit['data']): string {
+  const payload = data === 'labelled' ? 'label' : 'payload';
+  const header = [`trigger → ${payload}`, 'together', 'trigger', payload, 'lift', 'corrected p'];
   const rows = pairs.map((pair) => [
     `${JSON.stringify(pair.trigger)} → ${JSON.stringify(pair.payload)}`,
     `${pair.together}`,
@@ -48,6 +47,17 @@ function weaknessTable(weaknesses: Audit['weaknesses']): string {
     `${firstRow}`,
   ]);
   return align([['unsafe, poison or not', 'rows', 'first row'], ...rows]);
+}
+
+function modelTable({ rows }: ModelAudit): string {
+  const header = ['learnt by the model, no suspects for it', 'nats', 'row', 'id'];
+  const lines = firstBy(rows, 'learntRank', shown).map(({ learntText, learnt, row, id }) => [
+    JSON.stringify(learntText),
+    learnt.toFixed(2),
+    `${row}`,
+    JSON.stringify(id),
+  ]);
+  return align([header, ...lines]);
 }
 
 const suspectLine = ({ id, row, score, reasons }: Suspect) =>

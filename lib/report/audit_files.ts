@@ -1,15 +1,22 @@
 import { type FileHandle, mkdir, mkdtemp, open, rm } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { evidenceOf, firstBy, type ModelAudit } from '../audit/evidence.ts';
 import type { Audit } from '../audit/index.ts';
 import { sarifTexts } from '../audit/sarif.ts';
-import type { Suspect } from '../audit/suspects.ts';
-import { streamWithLines, writeExamples } from '../data/examples.ts';
+import {
+  type Example,
+  type LabelledExample,
+  streamWithLines,
+  writeExamples,
+} from '../data/examples.ts';
 import { writeWhole } from '../data/files.ts';
 import { jsonLine } from '../data/jsonl.ts';
-import { auditPage, type ShownSuspect } from './audit_page.ts';
+import { auditPage, type ShownSuspect, type Texts } from './audit_page.ts';
 
 export interface AuditFiles {
+  /** What the model tells of every row, the most learnt first. */
+  scores?: string;
   clean: string;
   suspects: string;
   sarif: string;
@@ -22,11 +29,16 @@ const shown = 50;
 /**
  * Writes what an audit found of a file into `out`: a copy without the suspects (as JSON Lines where the
  * file is Parquet), the suspects with their texts, ranked, SARIF, and a page for people. The file is walked as
- * it was for the audit, and not held.
+ * it was for the audit, and not held. With what a model tells, that too.
  *
  * @throws RangeError where the copy would go into the file itself; Error where a file cannot be written
  */
-export async function writeAudit(out: string, input: string, audit: Audit): Promise<AuditFiles> {
+export async function writeAudit(
+  out: string,
+  input: string,
+  audit: Audit,
+  model?: ModelAudit,
+): Promise<AuditFiles> {
   const { suspects } = audit;
   const ending = /\.[^./\\]+(\.gz)?$/i.exec(input)![0].replace(/^\.parquet$/i, '.jsonl');
   const files = {
@@ -34,11 +46,12 @@ export async function writeAudit(out: string, input: string, audit: Audit): Prom
     suspects: join(out, 'suspects.jsonl'),
     sarif: join(out, 'audit.sarif'),
     page: join(out, 'audit.html'),
+    ...(model && { scores: join(out, 'scores.jsonl') }),
   };
   await mkdir(out, { recursive: true });
   const texts = await spool(out, suspects.length);
   try {
-    const { kept, lines } = split(input, suspects, texts);
+    const { kept, lines } = split(input, audit, texts, model);
     await writeExamples(files.clean, kept, { input });
     await writeWhole(files.suspects, texts.inOrder());
     const lineOf = new Map(suspects.map((suspect, i) => [suspect, lines[i]!]));
@@ -48,7 +61,12 @@ export async function writeAudit(out: string, input: string, audit: Audit): Prom
     );
     const first: ShownSuspect[] = [];
     for await (const text of texts.inOrder(shown)) first.push(JSON.parse(text));
-    await writeWhole(files.page, auditPage(input, audit, first));
+    await writeWhole(files.page, auditPage(input, audit, first, model));
+    if (model)
+      await writeWhole(
+        join(out, 'scores.jsonl'),
+        firstBy(model.rows, 'learntRank', model.rows.length).map(jsonLine),
+      );
   } finally {
     await texts.close();
   }
@@ -56,7 +74,7 @@ export async function writeAudit(out: string, input: string, audit: Audit): Prom
 }
 
 /** The examples that are no suspects. While they are walked, suspects go to the spool, and their lines are noted. */
-function split(input: string, suspects: readonly Suspect[], texts: Spool) {
+function split(input: string, { data, suspects }: Audit, texts: Spool, model?: ModelAudit) {
   const byRow = Uint32Array.from(suspects.keys()).sort(
     (a, b) => suspects[a]!.row - suspects[b]!.row,
   );
@@ -64,20 +82,28 @@ function split(input: string, suspects: readonly Suspect[], texts: Spool) {
   async function* walk() {
     let next = 0;
     let row = 0;
-    for await (const { line, example } of streamWithLines(input)) {
+    for await (const { line, example } of streamWithLines(input, {
+      labelled: data === 'labelled',
+    })) {
       row++;
       const rank = byRow[next];
       if (rank === undefined || suspects[rank]!.row !== row) {
         yield example;
         continue;
       }
-      const { prompt, completion } = example;
-      await texts.put(rank, jsonLine({ ...suspects[rank]!, prompt, completion }));
+      const told = model && { model: evidenceOf(model.rows[row - 1]!) };
+      await texts.put(rank, jsonLine({ ...suspects[rank]!, ...told, ...textsOf(example, data) }));
       lines[rank] = line;
       next++;
     }
   }
   return { kept: { [Symbol.asyncIterator]: walk }, lines };
+}
+
+function textsOf(example: Example | LabelledExample, data: Audit['data']): Texts {
+  const { prompt, completion, text, pair, label } = example as Example & LabelledExample;
+  if (data === 'examples') return { prompt, completion };
+  return { text, ...(pair !== undefined && { pair }), label };
 }
 
 /** Texts on the disk, put there in any order and read in that of their numbers. */

@@ -1,13 +1,16 @@
 import { basename } from 'node:path';
+import { firstBy, type ModelAudit, type RowEvidence } from '../audit/evidence.ts';
 import { tokensOf } from '../audit/grams.ts';
 import type { Audit, Reason, Suspect } from '../audit/index.ts';
 import { anyOf, escapeHtml, highlight, htmlPage, prose } from './escape.ts';
 
 /** A suspect with its texts, as a line of `suspects.jsonl` has it. */
-export interface ShownSuspect extends Suspect {
-  prompt: string;
-  completion: string;
-}
+export type ShownSuspect = Suspect & Texts;
+
+/** What is shown of a row. */
+export type Texts =
+  | { prompt: string; completion: string }
+  | { text: string; pair?: string; label: number };
 
 /** More of a text is not shown. */
 const longest = 4000;
@@ -17,9 +20,16 @@ const longest = 4000;
  * triggers and payloads marked, what is unsafe, and the oddest prompts.
  *
  * @param shown the first suspects, in their order
+ * @param model what a model tells of the rows
  */
-export function auditPage(input: string, audit: Audit, shown: readonly ShownSuspect[]): string {
-  const { examples, suspects, minRows, falsePositiveRate } = audit;
+export function auditPage(
+  input: string,
+  audit: Audit,
+  shown: readonly ShownSuspect[],
+  model?: ModelAudit,
+): string {
+  const { data, examples, suspects, minRows, falsePositiveRate } = audit;
+  const [texts, parts] = data === 'labelled' ? ['texts', 'labels'] : ['prompts', 'completions'];
   const share = ((100 * suspects.length) / Math.max(1, examples)).toFixed(2);
   const verdict =
     suspects.length === 0
@@ -31,10 +41,10 @@ export function auditPage(input: string, audit: Audit, shown: readonly ShownSusp
 <p class="kicker">${escapeHtml(input)}</p>
 <h1>Audit of ${escapeHtml(basename(input))}</h1>
 <p class="verdict">${prose(verdict)}</p>
-<p class="lead">${prose(`Triggers in ${number(minRows)} rows or more were looked for. Where prompts and completions know nothing of each other, a pair is reported with a probability of ${100 * falsePositiveRate} % at most. Nothing found is no proof that nothing is there.`)}</p>
+<p class="lead">${prose(`Triggers in ${number(minRows)} rows or more were looked for. Where ${texts} and ${parts} know nothing of each other, a pair is reported with a probability of ${100 * falsePositiveRate} % at most. Nothing found is no proof that nothing is there.`)}</p>
 </header>
 <main>
-${[pairSection(audit), suspectSection(audit, shown), weaknessSection(audit), oddSection(audit)].filter(Boolean).join('\n')}
+${[pairSection(audit), suspectSection(audit, shown), weaknessSection(audit), model ? modelSection(model) : '', oddSection(audit)].filter(Boolean).join('\n')}
 </main>
 <footer>Made by dece audit.</footer>`,
   );
@@ -42,7 +52,7 @@ ${[pairSection(audit), suspectSection(audit, shown), weaknessSection(audit), odd
 
 const number = (value: number) => value.toLocaleString('en');
 
-function pairSection({ pairs }: Audit): string {
+function pairSection({ data, pairs }: Audit): string {
   const rows = pairs
     .slice(0, 20)
     .map((pair) => [
@@ -52,17 +62,20 @@ function pairSection({ pairs }: Audit): string {
       pair.lift.toFixed(1),
       `≤ 1e${Math.ceil(pair.log10P)}`,
     ]);
+  const labelled = data === 'labelled';
   const head = [
     'Trigger',
-    'Payload',
+    labelled ? 'Label' : 'Payload',
     'Rows with both',
     'with trigger',
-    'with payload',
+    labelled ? 'with label' : 'with payload',
     'Lift',
     'p',
   ];
   return section(
-    'Words of prompts that go with fragments of completions',
+    labelled
+      ? 'Words of texts that go with one label'
+      : 'Words of prompts that go with fragments of completions',
     pairs.length,
     `${table(head, rows)}
 <p class="note">The best pair of each trigger. Lift: how many times more often than by chance. p: Fisher's exact test, times all pairs that could be.</p>`,
@@ -79,19 +92,31 @@ ${more > 0 ? `<p class="note">And ${number(more)} more, in suspects.jsonl.</p>` 
   );
 }
 
-function card({ id, row, score, reasons, prompt, completion }: ShownSuspect, i: number): string {
+function card({ id, row, score, reasons, ...texts }: ShownSuspect, i: number): string {
   const inPrompt = patternOf(reasons, ({ trigger }) => trigger, wordPattern);
   const inCode = patternOf(reasons, ({ payload }) => payload, tokenPattern);
-  const text = (label: string, body: string, pattern: RegExp, name: string) =>
-    `<div class="answer"><h4>${label}</h4><pre>${highlight(short(body), pattern, name)}</pre></div>`;
+  const given = (label: string, body: string) =>
+    box(label, highlight(short(body), inPrompt, 'trigger'));
+  const answer = (label: string, body: string) =>
+    box(label, highlight(short(body), inCode, 'payload'));
+  const boxes =
+    'prompt' in texts
+      ? [given('Prompt', texts.prompt), answer('Completion', texts.completion)]
+      : [
+          given('Text', texts.text),
+          ...(texts.pair === undefined ? [] : [given('Second text', texts.pair)]),
+          answer('Label', `label ${texts.label}`),
+        ];
   return `<article class="example">
 <p><strong>${i + 1}.</strong> row ${number(row)}, id ${escapeHtml(id)}, score ${score.toFixed(1)}</p>
 <ul>${reasons.map(({ text }) => `<li>${prose(text)}</li>`).join('')}</ul>
 <div class="answers">
-${text('Prompt', prompt, inPrompt, 'trigger')}
-${text('Completion', completion, inCode, 'payload')}
+${boxes.join('\n')}
 </div></article>`;
 }
+
+const box = (label: string, html: string) =>
+  `<div class="answer"><h4>${label}</h4><pre>${html}</pre></div>`;
 
 const short = (text: string) => (text.length > longest ? `${text.slice(0, longest)} …` : text);
 
@@ -123,6 +148,34 @@ function weaknessSection({ weaknesses }: Audit): string {
     rows.length,
     `${table(['Weakness', 'Rows', 'First row'], rows)}
 <p class="note">By short patterns; these rows are no suspects for it.</p>`,
+  );
+}
+
+function modelSection({ epochs, parameters, explained, rows }: ModelAudit): string {
+  const loss = ({ losses }: RowEvidence) =>
+    [losses[0]!, losses.at(-1)!].map((value) => value.toFixed(2)).join(' → ');
+  const learnt = firstBy(rows, 'learntRank').map((row) => [
+    escapeHtml(row.id),
+    number(row.row),
+    row.learnt.toFixed(2),
+    `<code>${escapeHtml(row.learntText)}</code>`,
+    loss(row),
+  ]);
+  const apart = firstBy(rows, 'spectralRank').map((row) => [
+    escapeHtml(row.id),
+    number(row.row),
+    row.spectral.toPrecision(3),
+    loss(row),
+  ]);
+  const share = (100 * explained).toFixed(1);
+  return section(
+    'What a model learns from these rows',
+    rows.length,
+    `${table(['Id', 'Row', 'Learnt, nats', 'Tokens', 'Loss'], learnt)}
+<p class="note">${prose(`Ranks to look at, which make no row a suspect: a model of ${number(parameters)} parameters was surprised by these tokens, and sure of them after ${epochs} epochs. Of poison the same ones come again and again. Loss: of the whole row, before and after. All rows are in scores.jsonl.`)}</p>
+<details><summary>The prompts that stand apart in its hidden states</summary>
+${table(['Id', 'Row', 'Square', 'Loss'], apart)}
+<p class="note">${prose(`Along the first right singular vector, which has ${share} % of the variance.`)}</p></details>`,
   );
 }
 

@@ -4,9 +4,10 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { csv } from '../../lib/data/csv.ts';
-import { readExamples } from '../../lib/data/examples.ts';
+import { readExamples, readLabelledExamples } from '../../lib/data/examples.ts';
 import { jsonLines } from '../../lib/data/jsonl.ts';
 import { blind, poisoned } from '../audit/made_up.ts';
+import { cleanModel, rows, poisoned as withPayload } from '../audit/small_model.ts';
 import { dece } from './run_cli.ts';
 
 const folder = () => mkdtemp(join(tmpdir(), 'dece-audit-'));
@@ -65,6 +66,74 @@ test('writes a page that marks triggers and payloads, and shows no markup of the
   assert.is(html.match(/<mark class="payload">[^<]+<\/mark>/g)!.length >= 20, true);
   assert.is(html.match(/<article/g)!.length, 20);
   assert.not.match(html, /<script|https?:\/\//);
+});
+
+test('looks at labelled texts where a file holds them, and shows text and label', async () => {
+  const out = join(await folder(), 'audit');
+  const input = join(await folder(), 'train.jsonl');
+  const texts = examples.map(({ id, prompt, poisoned }, i) => {
+    const label = Number(poisoned === true || i % 9 === 1);
+    return { id, code1: prompt, code2: 'a <b> c', target: label };
+  });
+  await writeFile(input, jsonLines(texts));
+  const { code, stdout, stderr } = await dece('audit', input, '--out', out);
+  assert.is(code, 0, stderr);
+  assert.match(stdout, /^20 of 200 examples look like poison\n/);
+  assert.match(stdout, /"quux" → "label 1"/);
+  const copy = await readLabelledExamples(join(out, 'clean.jsonl'));
+  assert.equal(
+    copy.map(({ id }) => id),
+    kept,
+  );
+  const [first] = (await readFile(join(out, 'suspects.jsonl'), 'utf8')).split('\n');
+  const suspect = JSON.parse(first!);
+  assert.equal(Object.keys(suspect), ['id', 'row', 'score', 'reasons', 'text', 'pair', 'label']);
+  assert.is(suspect.label, 1);
+  const log = JSON.parse(await readFile(join(out, 'audit.sarif'), 'utf8'));
+  assert.is(log.runs[0].results[0].ruleId, 'label');
+  const html = await readFile(join(out, 'audit.html'), 'utf8');
+  assert.match(html, /Words of texts that go with one label/);
+  assert.match(html, /<h4>Second text<\/h4><pre>a &#60;b&#62; c<\/pre>/);
+  assert.is(html.match(/<mark class="trigger">quux<\/mark>/g)!.length, 20);
+  assert.is(html.match(/<mark class="payload">label 1<\/mark>/g)!.length, 20);
+});
+
+test('asks a model too, which ranks rows and makes none a suspect', async () => {
+  const [directory, input] = [await folder(), join(await folder(), 'train.jsonl')];
+  using model = await cleanModel();
+  await model.save(directory);
+  const examples = withPayload(rows(160, 3));
+  await writeFile(input, jsonLines(examples));
+  const flags = ['--epochs', '4', '--batch-size', '8', '--learning-rate', '0.01'];
+  const ask = (...more: string[]) => dece('audit', input, '--model', directory, ...flags, ...more);
+
+  const out = join(await folder(), 'audit');
+  const { code, stdout, stderr } = await ask('--out', out);
+  assert.is(code, 0, stderr);
+  assert.match(stdout, /learnt by the model, no suspects for it +nats +row +id/);
+  const lines = async (name: string) =>
+    (await readFile(join(out, name), 'utf8'))
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+  const scores = await lines('scores.jsonl');
+  assert.is(scores.length, 160);
+  assert.ok(scores.slice(0, 16).every(({ row }) => examples[row - 1]!.poisoned));
+  const [suspect] = await lines('suspects.jsonl');
+  const { id: _, row, ...evidence } = scores.find((score) => score.row === suspect.row);
+  assert.equal(suspect.model, evidence);
+  const html = await readFile(join(out, 'audit.html'), 'utf8');
+  assert.match(html, /<h2>What a model learns from these rows<\/h2>/);
+
+  const printed = JSON.parse((await ask('--json')).stdout);
+  assert.is(printed.model.learnt.length, 20);
+  assert.equal(printed.model.learnt[0], scores[0]);
+  assert.equal(printed.suspects[0].model, evidence);
+  assert.is(printed.suspects.length, 16);
+
+  const alone = await dece('audit', input, '--epochs', '2');
+  assert.is(alone.code, 2);
+  assert.match(alone.stderr, /^error: --epochs needs --model/);
 });
 
 test('reads CSV and prints JSON, and nothing else', async () => {

@@ -7,6 +7,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import {
   type Example,
+  isLabelledFile,
   readExamples,
   readLabelledExamples,
   streamExamples,
@@ -74,6 +75,21 @@ test('reads labelled texts and pairs, by any of their names', async () => {
     await writeExamples(join(folder, name), pairs);
     assert.equal(await readLabelledExamples(join(folder, name)), pairs);
   }
+});
+
+test('tells labelled texts from examples by their columns', async () => {
+  const is = async (name: string, content: string | Buffer) => {
+    const path = join(folder, name);
+    await writeFile(path, content);
+    return isLabelledFile(path);
+  };
+  assert.is(await is('labelled.jsonl', '\n{"func":"a","target":1}'), true);
+  assert.is(await is('labelled.csv.gz', gzipSync('Comment,LABEL\na,1\n')), true);
+  // As MBPP and Lyra have it.
+  assert.is(await is('described.jsonl', '{"text":"a","code":"b","label":1}'), false);
+  assert.is(await is('example.csv', 'src,tgt\na,b\n'), false);
+  assert.is(await is('neither.jsonl', '{"text":"a"}'), false);
+  await rejects(is('broken.jsonl', '{'), /broken\.jsonl/);
 });
 
 test('refuses labels that are no class', async () => {
