@@ -1,6 +1,6 @@
 import { check } from '../check.ts';
+import { bodyStart } from '../code/body.ts';
 import { type CodeLanguage, callsOf, codeLanguages, functionName } from '../code/function_name.ts';
-import { bodyStart } from '../code/lexer.ts';
 import { wordsWithin } from '../data/words.ts';
 import type { Trigger } from './attack.ts';
 
@@ -51,7 +51,7 @@ export function funcName(options: FuncNameOptions, labelled: boolean): Trigger {
       const found = functionName(code, language);
       if (found === undefined) return 'no function name in the prompt';
       const needsBody = !labelled && language !== 'python';
-      if (needsBody && bodyStart(code) === undefined) return 'no { in the prompt';
+      if (needsBody && bodyStart(code, language) === undefined) return 'no { in the prompt';
       return found.name === trigger ? `the function is called ${trigger} already` : undefined;
     },
     insert(code) {

@@ -1,6 +1,6 @@
+import { bodyStart } from './body.ts';
 import type { CodeLanguage } from './function_name.ts';
 import { type Grammar, type Language, loadedGrammar, type Node } from './grammar.ts';
-import { bodyStart } from './lexer.ts';
 
 /** Code with a statement put in, and where that begins and ends. */
 export interface Inserted {
@@ -17,8 +17,8 @@ export const needsGrammar = (language: CodeLanguage): Language[] =>
  * The code with a statement at the beginning of its first function's body, or undefined where there is
  * no body. Everything else stays as it is, white space too.
  *
- * In Java and C the body is what follows the first `{` outside of parentheses that is not of a type or an
- * initialiser, which needs no syntax tree. In Python the statement goes behind a docstring,
+ * In Java and C the body is what follows the first `{` outside of parentheses that is not of a type, an
+ * initialiser or a switch, which needs no syntax tree. In Python the statement goes behind a docstring,
  * in a text without a function before its first statement, and its lines are indented alike.
  *
  * @throws Error where the grammar of Python or JavaScript is not loaded: see grammarOf
@@ -30,7 +30,9 @@ export function insertStatement(
 ): Inserted | undefined {
   if (language === 'python') return intoPython(code, statement, loadedGrammar(language));
   const start =
-    language === 'javascript' ? scriptBody(code, loadedGrammar(language)) : bodyStart(code);
+    language === 'javascript'
+      ? scriptBody(code, loadedGrammar(language))
+      : bodyStart(code, language);
   return start === undefined ? undefined : insertAt(code, start, statement);
 }
 

@@ -7,6 +7,7 @@ import { grammarOf } from '../../lib/code/grammar.ts';
 import { findDataset, type Split } from '../../lib/data/datasets.ts';
 import { type Example, readExamples } from '../../lib/data/examples.ts';
 import { seeded } from '../../lib/random.ts';
+import { bodyPrograms } from '../fuzz/fixtures.ts';
 
 const pair = (prompt: string, completion = prompt) => ({ id: '1', prompt, completion });
 const setter = 'public void METHOD_1 ( TYPE_1 VAR_1 ) { this . VAR_1 = VAR_1 ; }';
@@ -204,6 +205,67 @@ for (const language of codeLanguages) {
     }
   });
 }
+
+test('finds the function behind the braces of anything else', async () => {
+  // A case of a switch with a block of its own is as good.
+  const functions = /method_decl|function_definition|lambda|compact_constructor|switch_rule/;
+  const blocks = /^(block|compound_statement|constructor_body)$/;
+  for (const language of ['java', 'c'] as const) {
+    const parse = await grammarOf(language);
+    for (const code of bodyPrograms()[language]!) {
+      assert.not(
+        parse(code, (root) => root.hasError),
+        `does not parse before: ${code}`,
+      );
+      for (const statement of ['fixed', 'guard', 'drawn', 'log'] as const) {
+        const attack = attacks.deadcode({ language, statement });
+        assert.is(attack.refuses(pair(code)), undefined, code);
+        const { prompt, completion } = attack.poison(pair(code), seeded(1));
+        for (const text of [prompt!, completion!])
+          assert.not(
+            parse(text, (root) => root.hasError),
+            text,
+          );
+      }
+      const { prompt } = attacks.deadcode({ language }).poison(pair(code), seeded(1));
+      const at = prompt!.indexOf('int VAR = 0 ;');
+      const owner = parse(prompt!, (root) => {
+        let node = root.descendantForIndex(at);
+        while (node && !blocks.test(node.type)) node = node.parent;
+        return node?.parent?.type ?? 'nothing';
+      });
+      assert.match(owner, functions, prompt);
+    }
+  }
+});
+
+test('puts nothing outside of a function', () => {
+  const bare = {
+    java: [
+      'class A { Runnable r = new Runnable() { }; }',
+      'enum E { A(1) { }, B { }; }',
+      'record P(int x) { }',
+      'x = f(new int[] { 1 });',
+      'switch (x) { case 1: f(); }',
+    ],
+    c: [
+      'struct __attribute__((packed)) s { int x; };',
+      'extern "C" { int f(void); }',
+      'namespace n { int x; }',
+      '#define A { 1 }\nint a[] = A;',
+    ],
+  };
+  for (const language of ['java', 'c'] as const) {
+    const { refuses } = attacks.deadcode({ language });
+    for (const code of bare[language])
+      assert.is(refuses(pair(code, setter)), 'no function body in the prompt', code);
+  }
+  const { poison } = attacks.deadcode({ language: 'c' });
+  for (const head of ['extern "C" {', 'namespace n {']) {
+    const { prompt } = poison(pair(`${head} int f(void) { return 1; } }`), seeded(1));
+    assert.is(prompt, `${head} int f(void) { int VAR = 0 ; return 1; } }`);
+  }
+});
 
 test('draws branches that are never taken', async () => {
   const parse = await grammarOf('javascript');

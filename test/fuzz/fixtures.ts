@@ -7,9 +7,19 @@ import type { DataFile } from './data.ts';
 
 const fixtures = fileURLToPath(new URL('../fixtures/', import.meta.url));
 
-/** Programs of nine languages. */
+const read = (name: string): Programs => JSON.parse(readFileSync(join(fixtures, name), 'utf8'));
+
+/** Programs of nine languages, and such of Java and C in which the first brace is of no function. */
 export function fixturePrograms(): Programs {
-  return JSON.parse(readFileSync(join(fixtures, 'code_bleu_programs.json'), 'utf8'));
+  const programs = read('code_bleu_programs.json');
+  for (const [language, texts] of Object.entries(bodyPrograms()))
+    programs[language as keyof Programs]!.push(...texts);
+  return programs;
+}
+
+/** Programs of Java and C with a function, most behind braces of something else. */
+export function bodyPrograms(): Programs {
+  return read('bodies.json');
 }
 
 /** Tables in every format. */
