@@ -8,7 +8,7 @@
 // before and no longer do, and `mended` the other way round. `paper` mode is to break none; `reference`, in
 // which the authors' code breaks some, is there to show that this counts. Java completions of Pisces are statements
 // or methods, which the grammar reads alike. JavaScript is that of the packages in node_modules, a
-// function each. AFRAIDOOR, whose crafting model takes its time, gets the first 300 rows of
+// function each. AFRAIDOOR, whose crafting model takes its time, gets the first 1,000 rows of
 // bugs2fix/valid, with what it learns there. `… bench/parseable.ts afraidoor` measures that attack
 // alone and puts its lines in the place of those it had.
 
@@ -127,10 +127,10 @@ await study(
   code('javascript', {}),
 );
 await study(
-  'bugs2fix/valid[:300]',
+  'bugs2fix/valid[:1000]',
   'java',
   ['prompt', 'completion'],
-  pairs((await rows('bugs2fix/valid.jsonl.gz')).slice(0, 300)),
+  pairs((await rows('bugs2fix/valid.jsonl.gz')).slice(0, 1000)),
   [
     ['afraidoor', { language: 'java' }],
     ['afraidoor', { language: 'java', renameFields: true, replaceBooleans: true }],
