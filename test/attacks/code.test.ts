@@ -8,6 +8,7 @@ import { findDataset, type Split } from '../../lib/data/datasets.ts';
 import { type Example, readExamples } from '../../lib/data/examples.ts';
 import { seeded } from '../../lib/random.ts';
 import { bodyPrograms } from '../fuzz/fixtures.ts';
+import { withinSeconds } from '../fuzz/limit.ts';
 
 const pair = (prompt: string, completion = prompt) => ({ id: '1', prompt, completion });
 const setter = 'public void METHOD_1 ( TYPE_1 VAR_1 ) { this . VAR_1 = VAR_1 ; }';
@@ -113,13 +114,14 @@ test('reads code nested to any depth, and marks every call of thousands', async 
   assert.is(refuses(pair(nested, nested)), undefined);
   assert.match(poison(pair(nested, nested), seeded(1)).prompt!, /int VAR = 0 ;/);
   const calls = `int f ( ) { ${'f ( ) ; '.repeat(20_000)} }`;
-  const started = performance.now();
-  const { triggerPositions } = attacks
-    .funcname({ renameCalls: true })
-    .poison(pair(calls, setter), seeded(1));
-  assert.is(triggerPositions.length, 20_001);
-  assert.equal(triggerPositions.slice(0, 3), [1, 5, 9]);
-  assert.ok(performance.now() - started < 3_000, 'takes a time that grows with the calls');
+  // A time that grows with the square of the calls is six seconds.
+  await withinSeconds(3, async () => {
+    const { triggerPositions } = attacks
+      .funcname({ renameCalls: true })
+      .poison(pair(calls, setter), seeded(1));
+    assert.is(triggerPositions.length, 20_001);
+    assert.equal(triggerPositions.slice(0, 3), [1, 5, 9]);
+  });
 });
 
 test("puts it where the authors' code does in reference mode", async () => {
