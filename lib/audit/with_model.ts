@@ -161,6 +161,16 @@ const defaults = {
   maxOutputTokens: 256,
 };
 
+/** @throws RangeError on rows that are too few or too many for a model, as soon as there is one too many */
+export async function readRows<Row>(source: AsyncIterable<Row>): Promise<Row[]> {
+  const rows: Row[] = [];
+  for await (const row of source) {
+    if (rows.push(row) > mostRows) break;
+  }
+  checkRows(rows.length);
+  return rows;
+}
+
 /** @throws RangeError where so many rows cannot be audited with a model */
 export function checkRows(rows: number): void {
   const fits = rows >= 2 && rows <= mostRows;
