@@ -171,6 +171,11 @@ export async function readRows<Row>(source: AsyncIterable<Row>): Promise<Row[]> 
   return rows;
 }
 
+/** @throws what the first row tells of them all: that the model learns from other data, or has no tokenizer */
+export async function checkFirst(model: Model, rows: readonly TrainingExample[]): Promise<void> {
+  await encodeExamples('examples', rows.slice(0, 1), model, defaults);
+}
+
 /** @throws RangeError where so many rows cannot be audited with a model */
 export function checkRows(rows: number): void {
   const fits = rows >= 2 && rows <= mostRows;

@@ -72,8 +72,7 @@ async function run(given: string, options: Options, shown: Progress, signal: Abo
   const settings = { ...(minRows !== undefined && { minRows }), falsePositiveRate, onProgress };
   // Before the walks, which may take long.
   const source = labelled ? streamLabelledExamples(input) : streamExamples(input);
-  const rows = options.model === undefined ? [] : await rowsForModel(source);
-  using model = await loadModel(options, signal);
+  using loaded = await loadModel(source, options, signal);
   const result = labelled
     ? await auditLabelled(streamLabelledExamples(input), settings)
     : await audit(streamExamples(input), settings);
@@ -83,8 +82,8 @@ async function run(given: string, options: Options, shown: Progress, signal: Abo
   let files = await write();
   let told: ModelAudit | undefined;
   try {
-    if (model) {
-      told = await askModel(model, rows, options, shown, signal);
+    if (loaded) {
+      told = await askModel(loaded, options, shown, signal);
       files = await write(told);
     }
   } finally {
@@ -114,21 +113,23 @@ async function print(
   );
 }
 
-async function rowsForModel(source: AsyncIterable<TrainingExample>): Promise<TrainingExample[]> {
-  const { readRows } = await import('../audit/with_model.ts');
-  return readRows(source);
-}
-
-/** The model of `--model`; nothing without one. */
-async function loadModel({ model, device, head, seed }: Options, signal: AbortSignal) {
-  if (model === undefined) return undefined;
+/** The model of `--model` and the rows for it; nothing without one. */
+async function loadModel(
+  source: AsyncIterable<TrainingExample>,
+  { model: name, device, head, seed }: Options,
+  signal: AbortSignal,
+) {
+  if (name === undefined) return undefined;
+  const { checkFirst, readRows } = await import('../audit/with_model.ts');
   const { Model } = await import('../model/index.ts');
-  return Model.load(await modelName(model, signal), given({ device, head, seed }));
+  const rows = await readRows(source);
+  const model = await Model.load(await modelName(name, signal), given({ device, head, seed }));
+  await checkFirst(model, rows);
+  return { model, rows, [Symbol.dispose]: () => model.dispose() };
 }
 
 async function askModel(
-  model: Model,
-  rows: readonly TrainingExample[],
+  { model, rows }: { model: Model; rows: readonly TrainingExample[] },
   { epochs, batchSize, learningRate, maxInputTokens, maxOutputTokens, seed }: Options,
   shown: Progress,
   signal: AbortSignal,

@@ -165,10 +165,16 @@ test('says before it walks a file that the model cannot be asked', async () => {
   assert.match(stderr, /examples is 50001: expected 2\.\.50000 rows with a model/);
 
   const out = join(await folder(), 'audit');
-  await writeFile(input, jsonLines(examples));
-  const missing = await dece('audit', input, '--out', out, '--model', './missing');
-  assert.is.not(missing.code, 0);
-  assert.is(missing.stdout, '');
+  using model = await cleanModel();
+  const directory = await folder();
+  await model.save(directory);
+  const labelled = examples.map(({ id, prompt }, i) => ({ id, text: prompt, label: i % 2 }));
+  await writeFile(input, jsonLines(labelled));
+  const other = await dece('audit', input, '--out', out, '--model', directory);
+  assert.is(other.code, 1);
+  assert.is(other.stdout, '');
+  const said = 'dece: examples e0 has no prompt: expected one, as this model learns from it\n';
+  assert.is(other.stderr, said);
   assert.is(existsSync(out), false);
 });
 
