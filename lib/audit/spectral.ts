@@ -35,7 +35,7 @@ export async function spectralOf(
   let along = centred.map((row) => dot(row, direction));
   for (let step = 0; step < mostSteps; step++) {
     onProgress?.(step, mostSteps);
-    // A step is the event loop's own work, 0.1 s of 50,000 rows: between two, others have their turn.
+    // A step is the event loop's own work, 0.3 s of 50,000 rows: between two, others have their turn.
     await setImmediate();
     signal?.throwIfAborted();
     const turned = unit(combined(centred, along));
