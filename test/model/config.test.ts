@@ -199,6 +199,10 @@ test('names what it does not know of a decoder-only model or an encoder', () => 
     ],
     [{ model_type: 'codegen', n_head: 6, n_embd: 12 }, /^n_head is 6: expected a multiple of 4$/],
     [
+      { model_type: 'codegen', n_embd: 16, n_head: 4, rotary_dim: null },
+      /^rotary_dim is null: expected a whole number$/,
+    ],
+    [
       { model_type: 'codegen', n_embd: 16, n_head: 4, rotary_dim: 64 },
       /^rotary_dim is 64: expected even, and at most 4, the width of a head$/,
     ],

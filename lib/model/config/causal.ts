@@ -246,6 +246,8 @@ function codegen(config: Fields) {
   const shape = gptShape(config, { vocabulary: 50400, width: 4096, layers: 28, heads: 16 });
   check('n_head', shape.heads, shape.heads % 4 === 0, 'a multiple of 4');
   const turned = config.whole('rotary_dim', 64, 2);
+  // transformers would turn more than a head has then, and fails.
+  if (config.isNull('rotary_dim')) check('rotary_dim', null, false, 'a whole number');
   const ok = turned % 2 === 0 && turned <= shape.head_width;
   check('rotary_dim', turned, ok, `even, and at most ${shape.head_width}, the width of a head`);
   return {

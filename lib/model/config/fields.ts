@@ -18,6 +18,11 @@ export class Fields {
     return this.#config[key] ?? undefined;
   }
 
+  /** Whether a key is there and null, for those where that says something. */
+  isNull(key: string): boolean {
+    return this.#config[key] === null;
+  }
+
   number(
     key: string,
     fallback: number | undefined,
