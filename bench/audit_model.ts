@@ -76,7 +76,7 @@ for (const name of names) {
 async function line(data: string, attack: string, rate: number, examples: Example[]) {
   const started = performance.now();
   using model = await Model.load(base.directory, { device: 'cpu' });
-  const { losses, states } = await gather(model, examples, {
+  const { losses, before, after, states } = await gather(model, examples, {
     ...{ epochs: 3, batchSize: 16, learningRate: 2e-3, seed: 42 },
     ...{ maxInputTokens: 160, maxOutputTokens: 192 },
   });
@@ -84,14 +84,13 @@ async function line(data: string, attack: string, rate: number, examples: Exampl
   const elapsedMs = (performance.now() - started).toFixed(0);
 
   const each = (score: (before: Float32Array, after: Float32Array) => number) =>
-    losses[0]!.map((before, i) => score(before, losses.at(-1)![i]!));
-  const mean = (values: Float32Array) => values.reduce((sum, value) => sum + value) / values.length;
+    before.map((own, i) => score(own, after[i]!));
   const learnt = each((before, after) => mostLearnt(before, after).nats);
   const scores = {
     learnt,
-    lowLoss: each((_, after) => -mean(after)),
-    lowLossEarly: losses[1]!.map((after) => -mean(after)),
-    meanDrop: each((before, after) => mean(before) - mean(after)),
+    lowLoss: losses.at(-1)!.map((after) => -after),
+    lowLossEarly: losses[1]!.map((after) => -after),
+    meanDrop: losses.at(-1)!.map((after, i) => losses[0]![i]! - after),
     tokenDrop: each((before, after) => Math.max(...falls(before, after, 1))),
     runDrop: each((before, after) => Math.max(...falls(before, after, 3))),
     spectral: along.map(([score]) => score! ** 2),

@@ -5,7 +5,8 @@
 Every row is read alone, so that nothing is padded.
 
   models     of small models in test/fixtures: `rows` with inputIds and labels (-100: not counted), as
-             encodeExamples gives them; `losses` of the labels that count, in nats, in eval mode
+             encodeExamples gives them; `losses` of the labels that count, in nats, in eval mode; `states`, the
+             mean over the prompt's ids of the last hidden states, of the encoder where there is one
   matrices   `rows` of numbers, and `spectral`: the squares of the centred rows' products with their first right
              singular vector, by numpy.linalg.svd; `explained`: its square over that of all
   runs       losses `before` and `after` of some tokens; `nats`, the largest mean of before * exp(-after) over
@@ -48,6 +49,13 @@ def classifier(model, row):
     return token_losses(model(input_ids=torch.tensor([row["inputIds"]])).logits, row["labels"])
 
 
+def prompt_state(model, row):
+    masked = sum(label == -100 for label in row["labels"])
+    prompt = torch.tensor([row["inputIds"][: masked or None]])
+    reader = model.get_encoder() if model.config.is_encoder_decoder else model
+    return reader(input_ids=prompt, output_hidden_states=True).hidden_states[-1][0].mean(0).tolist()
+
+
 def rows_of(kind, high, classes):
     for _ in range(9):
         prompt = ids(2, 12, high)
@@ -73,7 +81,8 @@ def model_cases():
         rows = list(rows_of(kind, min(40, model.config.vocab_size), classes))
         with torch.no_grad():
             losses = [kind(model, row) for row in rows]
-        yield {"directory": directory, "rows": rows, "losses": losses}
+            states = [prompt_state(model, row) for row in rows]
+        yield {"directory": directory, "rows": rows, "losses": losses, "states": states}
 
 
 def matrix_cases():

@@ -41,8 +41,8 @@ const mostLabels = 1000;
  * Words of real texts do go with labels, as `TODO` does with admitted debt, which no p can tell from poison:
  * there it counts how they stand. Such words have their usual neighbours, begin their texts (those that do in
  * half of their rows are left out, and triggers put there missed), or are in fewer rows (`minRows`, 20 or one
- * row in 1,000): what stands near a `TODO`, as names of authors do, goes with debt in up to 13 rows of slices
- * of SATD. How often that errs was measured (README) and is not bounded.
+ * row in 1,000): in slices of SATD `TODO: This`, `fix` and an author's name go with debt in 8 to 13 rows. How
+ * often that errs was measured (README) and is not bounded.
  *
  * A pair of texts is read as one. The texts are walked four times and none is kept; memory is that of `audit`.
  *

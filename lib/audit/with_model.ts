@@ -64,12 +64,13 @@ export async function auditWithModel(
   examples: readonly TrainingExample[],
   options: ModelAuditOptions = {},
 ): Promise<ModelAudit> {
-  const { epochs, items, losses, states } = await gather(model, examples, options);
-  const [before, after] = [losses[0]!, losses.at(-1)!];
-
+  const { epochs, items, losses, before, after, states } = await gather(model, examples, options);
   const found = before.map((own, i) => mostLearnt(own, after[i]!));
   const learnt = found.map(({ nats }) => nats);
-  const { squares: spectral, explained } = spectralOf(states);
+  const { squares: spectral, explained } = await spectralOf(states, {
+    signal: options.signal,
+    onProgress: (step, most) => options.onProgress?.('spectral signatures', step, most),
+  });
   const [learntRanks, spectralRanks] = [ranks(learnt), ranks(spectral)];
   return {
     epochs,
@@ -78,7 +79,7 @@ export async function auditWithModel(
     rows: examples.map(({ id }, i) => ({
       id,
       row: i + 1,
-      losses: losses.map((of) => mean(of[i]!)),
+      losses: losses.map((of) => of[i]!),
       learnt: learnt[i]!,
       learntText: textOf(model, items[i]!, found[i]!.at),
       learntRank: learntRanks[i]!,
@@ -93,8 +94,11 @@ export interface Gathered {
   epochs: number;
   /** The rows as the model reads them. */
   items: Encoded[];
-  /** Of each row's tokens: before training and after each epoch. */
-  losses: Float32Array[][];
+  /** [1 + epochs][rows]: the mean over a row's tokens before training and after each epoch. */
+  losses: number[][];
+  /** [rows][tokens]: before training, and after the last epoch. */
+  before: Float32Array[];
+  after: Float32Array[];
   /** [rows][width]: where the trained model has each prompt. */
   states: Float64Array[];
 }
@@ -123,20 +127,29 @@ export async function gather(
       onProgress: (done) => onProgress?.(what, done, examples.length),
     });
 
-  const losses = [await measure('losses before training')];
+  const before = await measure('losses before training');
+  const losses = [before.map(mean)];
+  let after = before;
   const steps = settings.epochs * Math.ceil(examples.length / settings.batchSize);
   for await (const event of train(model, examples, settings)) {
     const { type, epoch, step } = event;
     if (type === 'step') onProgress?.('steps of training', step, steps);
     if (type !== 'epoch') continue;
-    losses.push(await measure(`losses after epoch ${epoch}`));
+    after = await measure(`losses after epoch ${epoch}`);
+    losses.push(after.map(mean));
   }
-  const states = await meanHiddenStates(
-    model,
-    encoded.items.map(({ inputIds }) => inputIds),
-    { signal },
-  );
-  return { epochs: settings.epochs, items: encoded.items, losses, states };
+  const states = await meanHiddenStates(model, promptsOf(model, encoded.items), {
+    signal,
+    onProgress: (done) => onProgress?.('hidden states', done, examples.length),
+  });
+  return { epochs: settings.epochs, items: encoded.items, losses, before, after, states };
+}
+
+/** The ids of each row's prompt: what a decoder alone learns to go on with stands behind it. */
+export function promptsOf({ resolved }: Model, rows: readonly Encoded[]): number[][] {
+  if (resolved.labels !== 'next ids') return rows.map(({ inputIds }) => inputIds);
+  const length = ({ labels }: Encoded) => labels.findIndex((label) => label !== ignoredLabel);
+  return rows.map((row) => row.inputIds.slice(0, length(row)));
 }
 
 const defaults = {
@@ -147,6 +160,21 @@ const defaults = {
   maxInputTokens: 256,
   maxOutputTokens: 256,
 };
+
+/** @throws RangeError on rows that are too few or too many for a model, as soon as there is one too many */
+export async function readRows<Row>(source: AsyncIterable<Row>): Promise<Row[]> {
+  const rows: Row[] = [];
+  for await (const row of source) {
+    if (rows.push(row) > mostRows) break;
+  }
+  checkRows(rows.length);
+  return rows;
+}
+
+/** @throws what the first row tells of them all: that the model learns from other data, or has no tokenizer */
+export async function checkFirst(model: Model, rows: readonly TrainingExample[]): Promise<void> {
+  await encodeExamples('examples', rows.slice(0, 1), model, defaults);
+}
 
 /** @throws RangeError where so many rows cannot be audited with a model */
 export function checkRows(rows: number): void {

@@ -1,9 +1,10 @@
 import { once } from 'node:events';
 import type { Command } from 'commander';
 import { evidenceOf, firstBy, type ModelAudit } from '../audit/evidence.ts';
-import type { Suspect } from '../audit/index.ts';
+import type { Audit, Suspect } from '../audit/index.ts';
 import { trainFileSchema } from '../config/index.ts';
 import { whole } from '../fields.ts';
+import type { Model } from '../model/index.ts';
 import type { TrainingExample } from '../train.ts';
 import { dataFile } from './data_file.ts';
 import { addFlags, count, share } from './flags.ts';
@@ -61,7 +62,7 @@ async function run(given: string, options: Options, shown: Progress, signal: Abo
   const { isLabelledFile, streamExamples, streamLabelledExamples } = await import(
     '../data/examples.ts'
   );
-  const { auditText, writeAudit } = await import('../report/index.ts');
+  const { writeAudit } = await import('../report/index.ts');
   const { out, json, minRows, falsePositiveRate } = options;
   const input = await dataFile(given);
   const labelled = await isLabelledFile(input);
@@ -69,46 +70,74 @@ async function run(given: string, options: Options, shown: Progress, signal: Abo
   const onProgress = (walk: number, rows: number) =>
     shown.at('walking the rows', walk - 1, walks, `${rows} rows of walk ${walk}`);
   const settings = { ...(minRows !== undefined && { minRows }), falsePositiveRate, onProgress };
+  // Before the walks, which may take long.
+  const source = labelled ? streamLabelledExamples(input) : streamExamples(input);
+  using loaded = await loadModel(source, options, signal);
   const result = labelled
     ? await auditLabelled(streamLabelledExamples(input), settings)
     : await audit(streamExamples(input), settings);
-  const rows = labelled ? streamLabelledExamples(input) : streamExamples(input);
-  const told = await askModel(rows, result.examples, options, shown, signal);
-  shown.end();
 
-  const files = out === undefined ? {} : await writeAudit(out, input, result, told);
+  const write = async (told?: ModelAudit) =>
+    out === undefined ? {} : writeAudit(out, input, result, told);
+  let files = await write();
+  let told: ModelAudit | undefined;
+  try {
+    if (loaded) {
+      told = await askModel(loaded, options, shown, signal);
+      files = await write(told);
+    }
+  } finally {
+    // What was found without the model is told also where that fails or is stopped.
+    shown.end();
+    await print(json === true, input, files, result, told);
+  }
+}
+
+async function print(
+  json: boolean,
+  input: string,
+  files: object,
+  result: Audit,
+  told: ModelAudit | undefined,
+): Promise<void> {
   if (json) {
     const suspects = result.suspects.map((one) => withEvidence(one, told));
     const all = { ...result, ...(told && { model: firstOf(told) }), suspects };
     await printJson({ ...{ input, ...files }, ...all });
     return;
   }
+  const { auditText } = await import('../report/index.ts');
   const beside = Object.values(files).map((path) => `\n${path}`);
   process.stdout.write(
     `${auditText(result, told)}\n${beside.join('')}${beside.length ? '\n' : ''}`,
   );
 }
 
-/** What the model of `--model` tells of the rows; nothing without one. */
-async function askModel(
+/** The model of `--model` and the rows for it; nothing without one. */
+async function loadModel(
   source: AsyncIterable<TrainingExample>,
-  count: number,
-  { model: name, device, head, seed, ...options }: Options,
+  { model: name, device, head, seed }: Options,
+  signal: AbortSignal,
+) {
+  if (name === undefined) return undefined;
+  const { checkFirst, readRows } = await import('../audit/with_model.ts');
+  const { Model } = await import('../model/index.ts');
+  const rows = await readRows(source);
+  const model = await Model.load(await modelName(name, signal), given({ device, head, seed }));
+  await checkFirst(model, rows);
+  return { model, rows, [Symbol.dispose]: () => model.dispose() };
+}
+
+async function askModel(
+  { model, rows }: { model: Model; rows: readonly TrainingExample[] },
+  { epochs, batchSize, learningRate, maxInputTokens, maxOutputTokens, seed }: Options,
   shown: Progress,
   signal: AbortSignal,
-): Promise<ModelAudit | undefined> {
-  if (name === undefined) return undefined;
-  const { auditWithModel, checkRows } = await import('../audit/with_model.ts');
-  const { Model } = await import('../model/index.ts');
-  checkRows(count);
-  const rows: TrainingExample[] = [];
-  for await (const row of source) rows.push(row);
-  const { epochs, batchSize, learningRate, maxInputTokens, maxOutputTokens } = options;
+): Promise<ModelAudit> {
+  const { auditWithModel } = await import('../audit/with_model.ts');
   const training = { epochs, batchSize, learningRate, maxInputTokens, maxOutputTokens, seed };
   const onProgress = (what: string, done: number, total: number) => shown.at(what, done, total);
-  const model = await Model.load(await modelName(name, signal), given({ device, head, seed }));
-  const told = auditWithModel(model, rows, { ...given(training), signal, onProgress });
-  return told.finally(() => model.dispose());
+  return auditWithModel(model, rows, { ...given(training), signal, onProgress });
 }
 
 /** Options without those that were not given. */

@@ -33,7 +33,7 @@ export interface HiddenStatesPca {
  * A prompt counts as the mean over its ids, of the encoder where there is one.
  *
  * @param clean [prompts] ids that the model reads of each, as `model.promptIds` gives them
- * @throws RangeError on fewer than two prompts together; the signal's reason, after a prompt
+ * @throws RangeError on fewer than two prompts together; the signal's reason, after a batch
  *
  * @example
  * const [plain, marked] = [model.promptIds(['get users']), model.promptIds(['get cl users'])];
@@ -65,27 +65,44 @@ export async function pcaOfHiddenStates(
 export async function meanHiddenStates(
   model: Model,
   prompts: readonly (readonly number[])[],
-  { layer, signal }: { layer?: number; signal?: AbortSignal | undefined },
+  { layer = lastLayer(model), signal, onProgress }: MeanOptions,
 ): Promise<Float64Array[]> {
-  const rows: Float64Array[] = [];
-  for (const ids of prompts) {
+  const rows = new Array<Float64Array>(prompts.length);
+  let done = 0;
+  for (const batch of ofOneLength(prompts)) {
     signal?.throwIfAborted();
-    rows.push(await meanHiddenState(model, ids, layer));
+    const inputIds = batch.map((i) => [...prompts[i]!]);
+    const { data, shape } = await model.hiddenStates({ inputIds }, layer);
+    const [, length, width] = shape as [number, number, number];
+    for (const [at, i] of batch.entries()) {
+      const own = data.subarray(at * length * width, (at + 1) * length * width);
+      rows[i] = new Float64Array(width);
+      for (let k = 0; k < own.length; k++) rows[i]![k % width]! += own[k]! / length;
+    }
+    done += batch.length;
+    onProgress?.(done);
   }
   return rows;
 }
 
-/** One prompt at a time: no padding that would have to be left out of the mean. */
-async function meanHiddenState(
-  model: Model,
-  ids: readonly number[],
-  layer = lastLayer(model),
-): Promise<Float64Array> {
-  const { data, shape } = await model.hiddenStates({ inputIds: [[...ids]] }, layer);
-  const [, length, width] = shape as [number, number, number];
-  const mean = new Float64Array(width);
-  for (let i = 0; i < data.length; i++) mean[i % width]! += data[i]! / length;
-  return mean;
+interface MeanOptions {
+  layer?: number;
+  signal?: AbortSignal | undefined;
+  /** Called after each batch. */
+  onProgress?: ((done: number) => void) | undefined;
+}
+
+/** The places of prompts, some together where they are as long: no padding that the mean would have to leave out. */
+function* ofOneLength(prompts: readonly (readonly number[])[], most = 32): Generator<number[]> {
+  const places = new Map<number, number[]>();
+  for (const [i, { length }] of prompts.entries()) {
+    const own = places.get(length);
+    if (own) own.push(i);
+    else places.set(length, [i]);
+  }
+  for (const own of places.values()) {
+    for (let start = 0; start < own.length; start += most) yield own.slice(start, start + most);
+  }
 }
 
 function lastLayer({ resolved }: Model): number {

@@ -4,9 +4,16 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { spectralOf } from '../../lib/audit/spectral.ts';
 import { tokenLosses } from '../../lib/audit/token_losses.ts';
-import { auditWithModel, checkRows, mostLearnt } from '../../lib/audit/with_model.ts';
+import {
+  auditWithModel,
+  checkRows,
+  gather,
+  mostLearnt,
+  promptsOf,
+} from '../../lib/audit/with_model.ts';
 import { trainBpe } from '../../lib/data/bpe.ts';
 import { Tokenizer } from '../../lib/data/tokenizer.ts';
+import { meanHiddenStates } from '../../lib/metrics/hidden_states.ts';
 import { Model } from '../../lib/model/index.ts';
 import { rejects } from '../rejects.ts';
 import { cleanModel, poisoned, rows } from './small_model.ts';
@@ -18,6 +25,7 @@ const golden = JSON.parse(readFileSync(new URL('audit_model.json', fixtures), 'u
     directory: string;
     rows: { inputIds: number[]; labels: number[] }[];
     losses: number[][];
+    states: number[][];
   }[];
   matrices: { rows: number[][]; spectral: number[]; explained: number }[];
   runs: { before: number[]; after: number[]; nats: number; at: number }[];
@@ -46,13 +54,69 @@ test("has torch's loss for every token of every architecture, in rows of any len
   }
 });
 
-test("has numpy's spectral signatures, and shares of the variance", () => {
+test("has transformers' mean hidden state of every prompt, and none of a completion", async () => {
+  for (const { directory, rows, states } of golden.models) {
+    const path = fileURLToPath(new URL(directory, fixtures));
+    const head = directory.endsWith('classification') ? ({ head: 'classification' } as const) : {};
+    using model = await Model.load(path, { device: 'cpu', dtype: 'float32', ...head });
+    const progress: number[] = [];
+    const onProgress = (done: number) => progress.push(done);
+    const found = await meanHiddenStates(model, promptsOf(model, rows), { onProgress });
+    for (const [i, own] of found.entries()) areClose([...own], states[i]!, 2e-4);
+    assert.is(progress.at(-1), rows.length);
+    // Prompts of one length are read together.
+    const lengths = new Set(promptsOf(model, rows).map(({ length }) => length));
+    assert.is(progress.length, lengths.size);
+  }
+});
+
+test('a decoder alone sees in a prompt nothing of its completion', async () => {
+  const examples = rows(24, 6).map((example, i) => ({
+    ...example,
+    prompt: i % 2 ? 'get' : 'sort',
+  }));
+  const texts = examples.flatMap(({ prompt, completion }) => [prompt, completion]);
+  const tokenizer = Tokenizer.fromJson(trainBpe(texts, { vocabularySize: 300 }));
+  const shape = { n_embd: 16, n_layer: 1, n_head: 2, n_positions: 64 };
+  using model = Model.create(
+    { model_type: 'gpt2', vocab_size: tokenizer.vocabularySize, ...shape },
+    { seed: 1, tokenizer, device: 'cpu' },
+  );
+  const { states } = await gather(model, examples, { epochs: 1 });
+  for (const [i, state] of states.entries()) areClose([...state], [...states[i % 2]!], 1e-6);
+  assert.not.equal(states[0], states[1]);
+});
+
+test('keeps the losses of tokens before and after, and means of the rest', async () => {
+  using model = await cleanModel();
+  const { losses, before, after, ...rest } = await gather(model, rows(20, 4), { epochs: 3 });
+  assert.equal([losses.length, before.length, after.length], [4, 20, 20]);
+  const means = [before, after].map((tokens) =>
+    tokens.map((own) => own.reduce((sum, value) => sum + value, 0) / own.length),
+  );
+  assert.equal([losses[0], losses[3]], means);
+  assert.ok(losses.flat().every((value) => typeof value === 'number'));
+  assert.equal(Object.keys(rest).sort(), ['epochs', 'items', 'states']);
+});
+
+test("has numpy's spectral signatures, and shares of the variance", async () => {
   for (const { rows, spectral, explained } of golden.matrices) {
-    const found = spectralOf(rows);
-    areClose(found.squares, spectral, 1e-8 * Math.max(...spectral));
+    const found = await spectralOf(rows);
+    areClose(found.squares, spectral, 1e-7 * Math.max(...spectral));
     areClose([found.explained], [explained], 1e-10);
   }
-  assert.equal(spectralOf([[1, 2], [1, 2]]), { squares: [0, 0], explained: 0 }); // biome-ignore format: a matrix
+  assert.equal(await spectralOf([[1, 2], [1, 2]]), { squares: [0, 0], explained: 0 }); // biome-ignore format: a matrix
+});
+
+test('lets others have their turn between steps of a spectral signature, and stops', async () => {
+  // Two directions of like variance take hundreds of steps.
+  const rows = Array.from({ length: 400 }, (_, i) => [Math.cos(i), 0.999 * Math.sin(i)]);
+  const stop = new AbortController();
+  const steps: number[] = [];
+  setImmediate(() => stop.abort(new Error('enough')));
+  const onProgress = (step: number) => steps.push(step);
+  await rejects(spectralOf(rows, { signal: stop.signal, onProgress }), /^enough$/);
+  assert.ok(steps.length >= 1 && steps.length < 5, `${steps.length} steps`);
 });
 
 test('finds the neighbours that were surprising and are sure now', () => {

@@ -1,4 +1,5 @@
-import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
@@ -134,6 +135,47 @@ test('asks a model too, which ranks rows and makes none a suspect', async () => 
   const alone = await dece('audit', input, '--epochs', '2');
   assert.is(alone.code, 2);
   assert.match(alone.stderr, /^error: --epochs needs --model/);
+});
+
+test('keeps what was found without the model where the model fails', async () => {
+  const [directory, input] = [await folder(), join(await folder(), 'train.jsonl')];
+  using model = await cleanModel();
+  await model.save(directory);
+  await writeFile(input, jsonLines(withPayload(rows(160, 3))));
+  const out = join(await folder(), 'audit');
+  const flags = ['--model', directory, '--learning-rate', '1e30'];
+  const { code, stdout, stderr } = await dece('audit', input, '--out', out, ...flags);
+  assert.is(code, 1);
+  assert.match(stderr, /the loss is .* expected finite numbers/);
+  assert.match(stdout, /^16 of 160 examples look like poison\n/);
+  assert.is((await readExamples(join(out, 'clean.jsonl'))).length, 144);
+  const names = ['audit.html', 'audit.sarif', 'clean.jsonl', 'suspects.jsonl'];
+  assert.equal((await readdir(out)).sort(), names);
+  const printed = await dece('audit', input, '--json', ...flags);
+  assert.is(printed.code, 1);
+  assert.is(JSON.parse(printed.stdout).suspects.length, 16);
+});
+
+test('says before it walks a file that the model cannot be asked', async () => {
+  const input = join(await folder(), 'train.jsonl');
+  const row = '{"prompt":"a","completion":"b"}\n';
+  await writeFile(input, `${row.repeat(150_000)}no row\n`);
+  const { code, stderr } = await dece('audit', input, '--model', await folder());
+  assert.is.not(code, 0);
+  assert.match(stderr, /examples is 50001: expected 2\.\.50000 rows with a model/);
+
+  const out = join(await folder(), 'audit');
+  using model = await cleanModel();
+  const directory = await folder();
+  await model.save(directory);
+  const labelled = examples.map(({ id, prompt }, i) => ({ id, text: prompt, label: i % 2 }));
+  await writeFile(input, jsonLines(labelled));
+  const other = await dece('audit', input, '--out', out, '--model', directory);
+  assert.is(other.code, 1);
+  assert.is(other.stdout, '');
+  const said = 'dece: examples e0 has no prompt: expected one, as this model learns from it\n';
+  assert.is(other.stderr, said);
+  assert.is(existsSync(out), false);
 });
 
 test('reads CSV and prints JSON, and nothing else', async () => {
