@@ -72,7 +72,7 @@ async function run(given: string, options: Options, shown: Progress, signal: Abo
   const settings = { ...(minRows !== undefined && { minRows }), falsePositiveRate, onProgress };
   // Before the walks, which may take long.
   const source = labelled ? streamLabelledExamples(input) : streamExamples(input);
-  using loaded = await loadModel(source, options, signal);
+  const loaded = await loadModel(source, options, signal);
   const result = labelled
     ? await auditLabelled(streamLabelledExamples(input), settings)
     : await audit(streamExamples(input), settings);
@@ -87,6 +87,7 @@ async function run(given: string, options: Options, shown: Progress, signal: Abo
       files = await write(told);
     }
   } finally {
+    loaded?.model.dispose();
     // What was found without the model is told also where that fails or is stopped.
     shown.end();
     await print(json === true, input, files, result, told);
@@ -125,7 +126,7 @@ async function loadModel(
   const rows = await readRows(source);
   const model = await Model.load(await modelName(name, signal), given({ device, head, seed }));
   await checkFirst(model, rows);
-  return { model, rows, [Symbol.dispose]: () => model.dispose() };
+  return { model, rows };
 }
 
 async function askModel(
