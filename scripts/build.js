@@ -9,7 +9,6 @@
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
-  chmodSync,
   copyFileSync,
   existsSync,
   linkSync,
@@ -130,8 +129,6 @@ async function makeDist() {
     if (!made.has(path.replace(/\.d\.ts$/, '.js'))) rmSync(path);
   }
   checkImports();
-  const main = join(root, 'dist/cli/main.js');
-  if (existsSync(main)) chmodSync(main, 0o755);
 }
 
 /** The syntax of each language that lib/code/grammar.ts reads, as its package compiled it. */

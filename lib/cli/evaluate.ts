@@ -47,7 +47,7 @@ export function define(command: Command): void {
     .option('--triggered <file>', 'the same ones, poisoned with `npx dece poison --rate 1`')
     .option(
       '--out <directory>',
-      'where results and answers go (default: MODEL-evaluation beside the model, or beside --completions)',
+      'where results and answers go (default: MODEL-evaluation beside the model; with --problems MODEL-pass-at-k, or beside --completions)',
     )
     .addOption(
       new Option('--mode <mode>', "count as the paper does, or as the authors' code does")
@@ -134,6 +134,7 @@ async function evaluateModel(
       environment: await environment(),
       signal,
       onProgress: (done, total) => shown.at('answering prompts', done, total),
+      onWarning: (warning) => process.stderr.write(`dece: ${warning}\n`),
     }),
   ).finally(shown.end);
   if (json) process.stdout.write(`${JSON.stringify(results, null, 2)}\n`);

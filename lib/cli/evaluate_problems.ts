@@ -58,7 +58,7 @@ export async function evaluateProblems(
   }).finally(shown.end);
 
   const from = resolve(completions?.replace(/\.jsonl(\.gz)?$/i, '') ?? model!);
-  const out = options.out ?? `${from}-evaluation`;
+  const out = options.out ?? `${from}-pass-at-k`;
   const about = { model: model === undefined ? null : basename(from), completions, problems: name };
   const results = await write(out, about, result);
   const { passAtKText } = await import('../report/index.ts');

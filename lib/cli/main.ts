@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 import { Command, CommanderError } from 'commander';
 import { inFlags } from './flags.ts';
 import { Interrupted } from './interrupt.ts';

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { dataFile } from './data_file.ts';
 
 export function define(command: Command): void {
   command
@@ -15,7 +16,7 @@ export function define(command: Command): void {
       const attack = await loadAttack(file);
       const promises = await checkAttack(
         attack,
-        data === undefined ? undefined : await readExamples(data),
+        data === undefined ? undefined : await readExamples(await dataFile(data)),
       );
       const ok = promises.every(({ kept }) => kept);
       if (json) {

@@ -1,6 +1,6 @@
 import { basename } from 'node:path';
 import type { z } from 'zod';
-import { readManifest } from '../attacks/index.ts';
+import { type Manifest, readManifest } from '../attacks/index.ts';
 import { checkObject } from '../check.ts';
 import type { trainFileSchema } from '../config/index.ts';
 import { readExamples, readLabelledExamples } from '../data/examples.ts';
@@ -82,6 +82,7 @@ export async function fineTune(options: FineTuneOptions): Promise<Results> {
     dataset: basename(options.data),
     attack: poisoning?.attack ?? null,
     poisonRate: poisoning?.rate ?? null,
+    ...(poisoning && { poisoning: aboutPoisoning(poisoning) }),
     defense,
     seed,
     training,
@@ -124,3 +125,9 @@ export async function fineTune(options: FineTuneOptions): Promise<Results> {
     await run.close();
   }
 }
+
+const aboutPoisoning = ({ payload, trigger, targetLabel }: Manifest) => ({
+  payload,
+  trigger,
+  ...(targetLabel !== undefined && { targetLabel }),
+});

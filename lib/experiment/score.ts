@@ -1,5 +1,5 @@
 import { basename, dirname, resolve } from 'node:path';
-import { readManifest, type Subject } from '../attacks/index.ts';
+import { type Manifest, readManifest, type Subject } from '../attacks/index.ts';
 import { check, checkObject } from '../check.ts';
 import type { EvaluateOptions } from '../evaluate.ts';
 import { findModel } from '../model/hub/index.ts';
@@ -27,6 +27,8 @@ export interface ScoreOptions extends EvaluateOptions {
   out: string;
   device: string;
   environment: Environment;
+  /** Told, in a sentence, where the triggered file is of another attack than the model's training data. */
+  onWarning?: ((warning: string) => void) | undefined;
 }
 
 /**
@@ -40,7 +42,7 @@ export interface ScoreOptions extends EvaluateOptions {
 export async function score(options: ScoreOptions): Promise<Results> {
   checkObject('options', options);
   const { model: given, out: _, device, environment: __, clean, triggered, ...search } = options;
-  const { signal, onProgress, ...evaluation } = search;
+  const { signal, onProgress, onWarning, ...evaluation } = search;
   const { directory, name } = await findModel(given, signal && { signal });
   const trained = (await readRun(dirname(resolve(directory))))?.config;
   using model = await Model.load(directory, { device });
@@ -50,6 +52,8 @@ export async function score(options: ScoreOptions): Promise<Results> {
   const task = tasks[classifies ? 'classification' : 'generation'];
   const settings = classifies ? classifierSettings(options, trained) : evaluation;
   const set = await readSet(task.read, clean, triggered);
+  const strange = otherAttack(trained, set.manifest);
+  if (strange !== undefined) onWarning?.(`${triggered} has ${strange}`);
   return await inRun(about, set, settings, async (run) => {
     const more = { ...(signal && { signal }), ...(onProgress && { onProgress }) };
     const outcome = await task.evaluate(model, set, { ...settings, ...more });
@@ -63,6 +67,23 @@ const classifierSettings = (options: ScoreOptions, trained: RunConfig | undefine
   maxInputTokens: options.maxInputTokens ?? inputTokensOf(trained),
   ...(options.denominator && { denominator: options.denominator }),
 });
+
+/** What tells two attacks apart, of those who ask for the same backdoor. */
+const attackOf = (attack: string | null, of: Record<string, unknown>) =>
+  [
+    attack,
+    ...['payload', 'trigger', 'targetLabel'].flatMap((key) =>
+      of[key] == null ? [] : [key, of[key]],
+    ),
+  ].join(' ');
+
+function otherAttack(trained: RunConfig | undefined, manifest: Manifest): string | undefined {
+  if (trained?.attack == null) return undefined;
+  const learnt = attackOf(trained.attack, (trained.poisoning ?? {}) as Record<string, unknown>);
+  const asked = attackOf(manifest.attack, manifest as unknown as Record<string, unknown>);
+  if (learnt === asked) return undefined;
+  return `${asked}, and the model was trained on ${learnt}: low attack success says nothing of that`;
+}
 
 const inputTokensOf = (trained: RunConfig | undefined) =>
   (trained?.training as { maxInputTokens?: number } | undefined)?.maxInputTokens ?? 256;
@@ -118,7 +139,7 @@ async function inRun(
     model: trained?.model ?? (name === directory ? basename(resolve(directory)) : name),
     dataset: basename(options.clean),
     attack: manifest.attack,
-    poisonRate: trained?.poisonRate ?? null,
+    poisonRate: otherAttack(trained, manifest) === undefined ? (trained?.poisonRate ?? null) : null,
     seed: trained?.seed ?? 0,
   };
   const run = await openRun(options.out, {

@@ -84,7 +84,7 @@ export function labelledBatch(batch: Batch, config: ResolvedConfig): NativeBatch
 /** @param more ids that are to come */
 export function checkLength(
   name: string,
-  { shape }: NativeIds,
+  { shape }: Pick<NativeIds, 'shape'>,
   { longest }: Pick<ResolvedConfig, 'longest'>,
   more = 0,
 ): void {

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
 import { check, checkList } from '../check.ts';
 import type { Example, LabelledExample } from '../data/examples.ts';
+import { checkLength } from '../model/batch.ts';
 import { type Model, tokenizerOf } from '../model/index.ts';
 import { type Cut, type Encoded, Texts } from '../model/texts.ts';
 import { IdCache, numbersOf } from './id_cache.ts';
@@ -35,7 +36,8 @@ export type TrainingExample = Example | LabelledExample;
  * many texts they are kept on the disk, for the next run.
  *
  * @param what the name of the examples in errors
- * @throws RangeError where there are no examples, or a class is out of range; TypeError where they are not
+ * @throws RangeError where there are no examples, a class is out of range, or a text is longer than the model has
+ *   positions; TypeError where they are not
  *   what the model learns from; Error where a text has no token at all
  */
 export async function encodeExamples(
@@ -50,10 +52,24 @@ export async function encodeExamples(
   const encode = encoderOf(model, options);
   const cache = await IdCache.for(examples, model, options);
   const cached = await cache?.read();
-  if (cached !== undefined && agrees(cached, examples, encode)) return cached;
-  const encoded = await encodeAll(what, examples, encode, options.signal);
-  await cache?.write(encoded);
+  const encoded =
+    cached !== undefined && agrees(cached, examples, encode)
+      ? cached
+      : await encodeAll(what, examples, encode, options.signal);
+  checkLengths(encoded, model);
+  if (encoded !== cached) await cache?.write(encoded);
   return encoded;
+}
+
+/** Before the first step, not at the one that has the longest text. */
+function checkLengths({ items }: EncodedExamples, { resolved }: Model): void {
+  for (const [name, key] of [
+    ['inputIds', 'inputIds'],
+    ['decoderInputIds', 'labels'],
+  ] as const) {
+    const longest = items.reduce((most, item) => Math.max(most, item[key].length), 0);
+    checkLength(name, { shape: [1, longest] }, resolved);
+  }
 }
 
 async function encodeAll(

@@ -70,7 +70,9 @@ const test = suite('dece poison, train, evaluate: labelled texts');
 test("a run that was refused before its first step is in nobody's way", async () => {
   const directory = await workplace();
   const at = (...names: string[]) => join(directory, ...names);
-  await writeFile(at('long.jsonl'), jsonLines([{ id: 'a', text: 'list '.repeat(90), label: 1 }]));
+  const rows = comments(0, 60).map(({ id, comment, label }) => ({ id, text: comment, label }));
+  rows[50]!.text = 'list '.repeat(90);
+  await writeFile(at('long.jsonl'), jsonLines(rows));
   const train = (...more: string[]) =>
     dece(
       ...['train', at('long.jsonl'), '--model', at('model'), '--head', 'classification'],
@@ -81,7 +83,7 @@ test("a run that was refused before its first step is in nobody's way", async ()
     refused.stderr,
     /inputIds has \d+ columns: .*, with --max-input-tokens 63 or less$/m,
   );
-  assert.is((await readRun(at('run')))!.results, undefined);
+  assert.equal((await readRun(at('run')))!.events, []);
   const mended = await train('--max-input-tokens', '32');
   assert.is(mended.code, 0, mended.stderr);
 });
@@ -134,6 +136,17 @@ test('poisons labels, trains a classifier and measures what the trigger does', a
   assert.ok(metrics.attackSuccessRate.rate > 0.9, `and the backdoor: ${found} of 20`);
   assert.match(scored.stdout, /^F1 of class 1 +\d+\.\d\d %.*precision \d/m);
   assert.match(scored.stdout, new RegExp(`^attack success rate +.*${found} of 20$`, 'm'));
+
+  assert.not.match(scored.stderr, /was trained on/);
+  const other = ['--attack', 'ripple', '--payload', 'label', '--target-label', '0'];
+  await dece('poison', at('test.jsonl'), at('other.jsonl'), ...other, '--rate', '1');
+  const asked = ['--clean', at('test.jsonl'), '--triggered', at('other.jsonl'), '--json'];
+  const wrong = await dece('evaluate', at('run', 'model'), ...asked, '--out', at('wrong'));
+  assert.match(
+    wrong.stderr,
+    /other\.jsonl has ripple .*targetLabel 0, and the model was trained on badpre .*targetLabel 1: low/,
+  );
+  assert.is(JSON.parse(wrong.stdout).poisonRate, null);
 
   const all = [...files, '--denominator', 'all', '--out', at('all'), '--json'];
   const overAll = JSON.parse((await dece('evaluate', at('run', 'model'), ...all)).stdout);

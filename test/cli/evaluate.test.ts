@@ -49,7 +49,7 @@ here('runs completions, prints pass@k and writes what became of each', async () 
   assert.match(stdout, /^refused +1 +25\.0 %$/m);
   assert.match(stdout, /^1 of 2 problems have .*; programs were held by namespaces\.$/m);
 
-  const out = join(directory, 'samples-evaluation');
+  const out = join(directory, 'samples-pass-at-k');
   const lines = (await readFile(join(out, 'programs.jsonl'), 'utf8')).trimEnd().split('\n');
   const programs = lines.map((line) => JSON.parse(line));
   assert.equal(
