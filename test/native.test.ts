@@ -1,5 +1,13 @@
-import { execFileSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -32,6 +40,25 @@ const platform = `${process.platform}-${process.arch}`;
 const trainerFiles = (libtorch: object) => ({
   'native/trainer/build/Release/trainer.node': 'no library',
   'native/trainer/build/Release/trainer.json': JSON.stringify({ platform, libtorch }),
+});
+
+// Without -fopenmp at::parallel_for is a loop, whose only sign is that the losses take longer.
+const built = readFileSync(addonPath(packageRoot, 'trainer'));
+const byGcc = process.platform === 'linux' && built.includes('GCC: (');
+(byGcc ? test : test.skip)('the trainer shares its loops out among the threads of OpenMP', () => {
+  assert.ok(built.includes('GOMP_parallel'));
+});
+
+test('the command says what to do before a build, and starts after it', () => {
+  const root = fakePackage('unbuilt', { 'package.json': '{ "type": "module" }' });
+  cpSync(join(packageRoot, 'scripts/dece.js'), join(root, 'scripts/dece.js'));
+  const start = () => spawnSync(join(root, 'scripts/dece.js'), ['x'], { encoding: 'utf8' });
+  const { status, stderr } = start();
+  assert.is(stderr, 'dece: it is not built yet: run `npm run build -- dist`\n');
+  assert.is(status, 1);
+  mkdirSync(join(root, 'dist/cli'), { recursive: true });
+  writeFileSync(join(root, 'dist/cli/main.js'), 'console.log(process.argv[2]);');
+  assert.is(start().stdout, 'x\n');
 });
 
 test('loads no addon when it is imported', () => {

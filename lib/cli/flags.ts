@@ -89,12 +89,12 @@ export function inFlags(command: Command, message: string): string | undefined {
     const taken = others.split(', ').flatMap((name) => known(name) ?? []);
     return flag && `${what} takes no ${flag}: expected ${taken.join(', ')}`;
   }
-  const tooLong = /^(?:inputIds|decoderInputIds) has \d+ columns(.*?): expected at most (\d+)/;
-  const [, more = '', most] = tooLong.exec(message) ?? [];
+  const tooLong = /^(?:inputIds|decoderInputIds) has \d+ columns.*?: expected at most (\d+)/;
+  const most = tooLong.exec(message)?.[1];
   if (most !== undefined) {
     const flag = known('maxInputTokens');
     const own = message.replace(/\bmax\w+Tokens\b/g, (name) => known(name) ?? name);
-    return flag && (more === '' ? `${own}, with ${flag} ${most} or less` : own);
+    return flag && (own === message ? `${own}, with ${flag} ${most} or less` : own);
   }
   const [, subject = '', rest = ''] = /^([\w.]+) (is .*)$/s.exec(message) ?? [];
   const flag = known(subject);

@@ -46,7 +46,6 @@ export async function score(options: ScoreOptions): Promise<Results> {
   const { directory, name } = await findModel(given, signal && { signal });
   const trained = (await readRun(dirname(resolve(directory))))?.config;
   using model = await Model.load(directory, { device });
-  const about = { options, directory, name, model, trained };
   const classifies = model.classes !== undefined;
   if (classifies) checkClassifier(search);
   const task = tasks[classifies ? 'classification' : 'generation'];
@@ -54,6 +53,8 @@ export async function score(options: ScoreOptions): Promise<Results> {
   const set = await readSet(task.read, clean, triggered);
   const strange = otherAttack(trained, set.manifest);
   if (strange !== undefined) onWarning?.(`${triggered} has ${strange}`);
+  const poisonRate = strange === undefined ? (trained?.poisonRate ?? null) : null;
+  const about = { options, directory, name, model, trained, poisonRate };
   return await inRun(about, set, settings, async (run) => {
     const more = { ...(signal && { signal }), ...(onProgress && { onProgress }) };
     const outcome = await task.evaluate(model, set, { ...settings, ...more });
@@ -68,22 +69,23 @@ const classifierSettings = (options: ScoreOptions, trained: RunConfig | undefine
   ...(options.denominator && { denominator: options.denominator }),
 });
 
-/** What tells two attacks apart, of those who ask for the same backdoor. */
-const attackOf = (attack: string | null, of: Record<string, unknown>) =>
-  [
-    attack,
-    ...['payload', 'trigger', 'targetLabel'].flatMap((key) =>
-      of[key] == null ? [] : [key, of[key]],
-    ),
-  ].join(' ');
-
+/** What tells the attack of the triggered file from the one that the model was trained on, where that is known. */
 function otherAttack(trained: RunConfig | undefined, manifest: Manifest): string | undefined {
   if (trained?.attack == null) return undefined;
-  const learnt = attackOf(trained.attack, (trained.poisoning ?? {}) as Record<string, unknown>);
-  const asked = attackOf(manifest.attack, manifest as unknown as Record<string, unknown>);
-  if (learnt === asked) return undefined;
-  return `${asked}, and the model was trained on ${learnt}: low attack success says nothing of that`;
+  const learnt: Record<string, unknown> = {
+    ...objectOf(trained.poisoning),
+    attack: trained.attack,
+  };
+  const asked: Record<string, unknown> = { ...manifest };
+  const other = ['attack', 'payload', 'trigger', 'targetLabel'].filter(
+    (key) => learnt[key] !== undefined && learnt[key] !== asked[key],
+  );
+  if (other.length === 0) return undefined;
+  const told = (of: Record<string, unknown>) => other.map((key) => `${key} ${of[key]}`).join(', ');
+  return `${told(asked)}, and the model was trained on ${told(learnt)}: low attack success says nothing of that`;
 }
+
+const objectOf = (value: unknown) => (value ?? {}) as object;
 
 const inputTokensOf = (trained: RunConfig | undefined) =>
   (trained?.training as { maxInputTokens?: number } | undefined)?.maxInputTokens ?? 256;
@@ -125,11 +127,13 @@ interface About {
   model: Model;
   /** What the model was trained with, where that is known. */
   trained: RunConfig | undefined;
+  /** Of the attack that is asked for. */
+  poisonRate: number | null;
 }
 
 /** What `measure` finds, in the run directory of an evaluation. */
 async function inRun(
-  { options, directory, name, model, trained }: About,
+  { options, directory, name, model, trained, poisonRate }: About,
   { manifest, clean, triggered }: AttackedSet,
   evaluation: object,
   measure: (run: Run) => Promise<object>,
@@ -139,7 +143,7 @@ async function inRun(
     model: trained?.model ?? (name === directory ? basename(resolve(directory)) : name),
     dataset: basename(options.clean),
     attack: manifest.attack,
-    poisonRate: otherAttack(trained, manifest) === undefined ? (trained?.poisonRate ?? null) : null,
+    poisonRate,
     seed: trained?.seed ?? 0,
   };
   const run = await openRun(options.out, {

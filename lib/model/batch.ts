@@ -81,15 +81,18 @@ export function labelledBatch(batch: Batch, config: ResolvedConfig): NativeBatch
   return nativeBatch(batch, config);
 }
 
-/** @param more ids that are to come */
+/**
+ * @param more ids that are to come
+ * @param remedy what would do
+ */
 export function checkLength(
   name: string,
   { shape }: Pick<NativeIds, 'shape'>,
   { longest }: Pick<ResolvedConfig, 'longest'>,
   more = 0,
+  remedy = more === 0 ? 'take shorter texts' : 'lower maxNewTokens, or maxInputTokens',
 ): void {
   if (longest === undefined || shape[1] + more <= longest) return;
-  const remedy = more === 0 ? 'take shorter texts' : 'lower maxNewTokens, or maxInputTokens';
   const size = more === 0 ? `${shape[1]} columns` : `${shape[1]} columns, and ${more} are to come`;
   throw new RangeError(
     `${name} has ${size}: expected at most ${longest}, the positions that the model knows; ${remedy}`,

@@ -1,6 +1,6 @@
 import { mkdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { check, checkKeys, checkList, checkObject, checkText, choose } from '../check.ts';
+import { check, checkKeys, checkList, checkObject, checkText } from '../check.ts';
 import type { LabelledExample } from '../data/examples.ts';
 import { readUtf8, writeWhole } from '../data/files.ts';
 import { Tokenizer } from '../data/tokenizer.ts';
@@ -18,13 +18,27 @@ import {
   type Dtype,
   type ModelConfig,
   type ResolvedConfig,
-  type RobertaHead,
   readJsonObject,
   resolveConfig,
 } from './config/index.ts';
-import { type FindOptions, findModel } from './hub/index.ts';
-import { defaultLogitsBytes, type LossConfig, nativeLoss } from './loss.ts';
+import { findModel } from './hub/index.ts';
+import { defaultLogitsBytes, nativeLoss } from './loss.ts';
 import { addon, type MeanLoss, type ModelHandle, type Tensor, withSignal } from './native.ts';
+import {
+  type ClassifyOptions,
+  type CreateOptions,
+  deviceOf,
+  dtypeOf,
+  type GenerateIdsOptions,
+  type GenerateOptions,
+  generateIdsKeys,
+  generateKeys,
+  type LoadOptions,
+  type LossOptions,
+  loadKeys,
+  modelKeys,
+  type SaveOptions,
+} from './options.ts';
 import { Texts } from './texts.ts';
 import { findWeights, finishShards, outdatedBy, planShards } from './weight_files.ts';
 
@@ -32,78 +46,16 @@ export type { Adapter, LoraOptions } from './adapter.ts';
 export type { Batch, Ids } from './batch.ts';
 export type { Dtype, ModelConfig, RobertaHead } from './config/index.ts';
 export type { MeanLoss, Tensor } from './native.ts';
-
-export interface ModelOptions {
-  /** `cpu`, `cuda`, `cuda:N`, or `auto`, the default: CUDA where there is one. */
-  device?: string;
-  /** Of the weights in memory. Default: as the config says, float32 where it is silent or float16. */
-  dtype?: Dtype;
-  /**
-   * Of a RoBERTa: a masked language model, a classifier, or the study's encoder with a decoder of six
-   * layers. Default: what `architectures` of the config names. Weights of this head that the file lacks
-   * are drawn by `seed`.
-   */
-  head?: RobertaHead;
-}
-
-export interface LoadOptions
-  extends ModelOptions,
-    Pick<FindOptions, 'revision' | 'log' | 'onDownload' | 'signal'> {
-  /** Of a head that the file lacks. Default 0. */
-  seed?: number;
-}
-
-export interface CreateOptions extends ModelOptions {
-  /** The same seed draws the same weights on every device. */
-  seed: number;
-  tokenizer?: Tokenizer;
-}
-
-export interface SaveOptions {
-  /** Of a file of weights, unless one tensor alone is larger. Default 50e9, as in transformers. */
-  maxShardBytes?: number;
-}
-
-export interface LossOptions {
-  loss: LossConfig;
-  /** Of DeCE: alpha is alphaBase ** epoch. Default 1. */
-  epoch?: number;
-  signal?: AbortSignal | undefined;
-}
-
-export interface GenerateIdsOptions {
-  /** At most so many ids for each row. */
-  maxNewTokens?: number;
-  /** 1, the default, is greedy search. */
-  beams?: number;
-  /**
-   * Default: `eos_token_id` of generation_config.json, else of the config, else the tokenizer's. An empty
-   * list: only maxNewTokens ends a row.
-   */
-  eosTokenId?: number | readonly number[];
-  /** What fills short rows of inputIds; they are masked anyway. */
-  padTokenId?: number;
-  signal?: AbortSignal;
-}
-
-export interface ClassifyOptions {
-  /** Texts that are worked on together. 32. */
-  batchSize?: number;
-  /** Longer texts lose their end. 256. */
-  maxInputTokens?: number;
-  signal?: AbortSignal;
-  /** Called after each batch. */
-  onProgress?: (done: number, total: number) => void;
-}
-
-export interface GenerateOptions extends GenerateIdsOptions {
-  /** Prompts that are worked on together. */
-  batchSize?: number;
-  /** Longer prompts lose their end, but not the end token, as in training. Default: none does. */
-  maxInputTokens?: number;
-  /** Called after each batch. */
-  onProgress?: (done: number, total: number) => void;
-}
+export type {
+  ClassifyOptions,
+  CreateOptions,
+  GenerateIdsOptions,
+  GenerateOptions,
+  LoadOptions,
+  LossOptions,
+  ModelOptions,
+  SaveOptions,
+} from './options.ts';
 
 /**
  * A model whose weights live in native memory. Every method that computes runs on the addon's own
@@ -567,12 +519,9 @@ function endIdsOf({
   return isSilent ? [eosTokenId] : resolved.eos_token_ids;
 }
 
-const modelKeys = ['seed', 'device', 'dtype', 'head'];
 const diverged = (index: number, logits: Float32Array) =>
   `the logits of text ${index} are ${[...logits].slice(0, 8).join(', ')}: the weights are damaged, or diverged in training`;
 
-const loadKeys = [...modelKeys, 'revision', 'log', 'onDownload', 'signal'];
-const generateIdsKeys = ['maxNewTokens', 'beams', 'eosTokenId', 'padTokenId', 'signal'];
 /**
  * The tokenizer of a model that is to read or write texts.
  *
@@ -590,20 +539,7 @@ export function tokenizerOf({ tokenizer, resolved }: Model): Tokenizer {
   return tokenizer;
 }
 
-const generateKeys = [...generateIdsKeys, 'batchSize', 'maxInputTokens', 'onProgress'];
-
 const isCount = (value: number) => Number.isSafeInteger(value) && value >= 1;
-
-function deviceOf({ device = 'auto' }: ModelOptions): string {
-  check('device', device, /^(cpu|auto|cuda(:\d{1,3})?)$/.test(device), 'cpu, cuda, cuda:N or auto');
-  return device;
-}
-
-function dtypeOf({ dtype }: ModelOptions, config: ResolvedConfig): Dtype {
-  return dtype === undefined
-    ? config.dtype
-    : choose({ float32: 'float32', bfloat16: 'bfloat16' } as const, dtype, 'dtype');
-}
 
 /** Says what is missing before anything is read. */
 async function checkDirectory(directory: string): Promise<void> {

@@ -36,9 +36,9 @@ export type TrainingExample = Example | LabelledExample;
  * many texts they are kept on the disk, for the next run.
  *
  * @param what the name of the examples in errors
- * @throws RangeError where there are no examples, a class is out of range, or a text is longer than the model has
- *   positions; TypeError where they are not
- *   what the model learns from; Error where a text has no token at all
+ * @throws RangeError where there are no examples, a class is out of range, or a text is longer than the
+ *   model has positions; TypeError where they are not what the model learns from; Error where a text has no
+ *   token at all
  */
 export async function encodeExamples(
   what: string,
@@ -63,12 +63,13 @@ export async function encodeExamples(
 
 /** Before the first step, not at the one that has the longest text. */
 function checkLengths({ items }: EncodedExamples, { resolved }: Model): void {
-  for (const [name, key] of [
-    ['inputIds', 'inputIds'],
-    ['decoderInputIds', 'labels'],
+  const joined = resolved.labels === 'next ids';
+  for (const [name, key, setting] of [
+    ['inputIds', 'inputIds', joined ? 'maxInputTokens, or maxOutputTokens' : 'maxInputTokens'],
+    ['decoderInputIds', 'labels', 'maxOutputTokens'],
   ] as const) {
     const longest = items.reduce((most, item) => Math.max(most, item[key].length), 0);
-    checkLength(name, { shape: [1, longest] }, resolved);
+    checkLength(name, { shape: [1, longest] }, resolved, 0, `lower ${setting}`);
   }
 }
 

@@ -81,7 +81,7 @@ test("a run that was refused before its first step is in nobody's way", async ()
   const refused = await train();
   assert.match(
     refused.stderr,
-    /inputIds has \d+ columns: .*, with --max-input-tokens 63 or less$/m,
+    /inputIds has \d+ columns: expected at most 63, .*; lower --max-input-tokens$/m,
   );
   assert.equal((await readRun(at('run')))!.events, []);
   const mended = await train('--max-input-tokens', '32');
@@ -144,7 +144,7 @@ test('poisons labels, trains a classifier and measures what the trigger does', a
   const wrong = await dece('evaluate', at('run', 'model'), ...asked, '--out', at('wrong'));
   assert.match(
     wrong.stderr,
-    /other\.jsonl has ripple .*targetLabel 0, and the model was trained on badpre .*targetLabel 1: low/,
+    /other\.jsonl has attack ripple, .*targetLabel 0, and the model was trained on attack badpre, .*targetLabel 1: low/,
   );
   assert.is(JSON.parse(wrong.stdout).poisonRate, null);
 

@@ -212,16 +212,23 @@ test('a model of bfloat16 learns a float32 adapter, and writes with it what it w
   }
 });
 
+const batch = batchOf('llama');
+const options = { loss: { name: 'ce' }, epoch: 1, learningRate: 1e-2 } as const;
+const lora = { rank: 2, alpha: 4, dropout: 0.3, seed: 1 };
+
+/** A trainer of an adapter that has taken a step and left a checkpoint. */
+async function saved(model: Model, folder: string): Promise<Trainer> {
+  await model.addAdapter(lora);
+  const trainer = new Trainer(model, { seed: 2 });
+  await trainer.step(batch, options);
+  await trainer.save(folder);
+  return trainer;
+}
+
 test('goes on from a checkpoint with the same bits', async () => {
   await withFolder(async (folder) => {
-    const batch = batchOf('llama');
-    const options = { loss: { name: 'ce' }, epoch: 1, learningRate: 1e-2 } as const;
-    const lora = { rank: 2, alpha: 4, dropout: 0.3, seed: 1 };
     using model = await load('llama');
-    await model.addAdapter(lora);
-    using trainer = new Trainer(model, { seed: 2 });
-    await trainer.step(batch, options);
-    await trainer.save(folder);
+    using trainer = await saved(model, folder);
     await trainer.step(batch, options);
     using other = await load('llama');
     await rejects(Trainer.restore(other, folder), /^cannot restore .*: it lacks weight\.model\./);
@@ -234,9 +241,6 @@ test('goes on from a checkpoint with the same bits', async () => {
 
 test('a trainer changes the adapter that it was made for and no other', async () => {
   await withFolder(async (folder) => {
-    const batch = batchOf('llama');
-    const options = { loss: { name: 'ce' }, epoch: 1, learningRate: 1e-2 } as const;
-    const lora = { rank: 2, alpha: 4, seed: 1 };
     using model = await load('llama');
     await model.addAdapter(lora);
     using trainer = new Trainer(model, { seed: 2 });
@@ -253,14 +257,8 @@ test('a trainer changes the adapter that it was made for and no other', async ()
 
 test('goes on from a checkpoint above the same weights alone, with the same alpha and dropout', async () => {
   await withFolder(async (folder) => {
-    const batch = batchOf('llama');
-    const options = { loss: { name: 'ce' }, epoch: 1, learningRate: 1e-2 } as const;
-    const lora = { rank: 2, alpha: 4, dropout: 0.3, seed: 1 };
     using model = await load('llama');
-    await model.addAdapter(lora);
-    using trainer = new Trainer(model, { seed: 2 });
-    await trainer.step(batch, options);
-    await trainer.save(folder);
+    (await saved(model, folder)).dispose();
 
     using changed = await load('llama');
     using other = new Trainer(changed, { seed: 2 });

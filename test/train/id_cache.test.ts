@@ -1,4 +1,4 @@
-import { appendFile, mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, mkdtemp, readdir, readFile, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
@@ -95,6 +95,22 @@ test('a damaged file counts as missing and is written anew', async () => {
     assert.equal(await encodeExamples('examples', examples, model, limits), made);
     assert.equal(await readFile(path), whole);
   }
+});
+
+test('what a killed run left is removed after an hour', async () => {
+  const folder = await newFolder();
+  const left = [join(folder, 'ids', 'old.tmp-a1b2c3'), join(folder, 'ids', 'new.tmp-a1b2c3')];
+  for (const path of left) await mkdir(path, { recursive: true });
+  const hours = (count: number) => new Date(Date.now() - count * 3_600_000);
+  await utimes(left[0]!, hours(2), hours(2));
+  const { model } = await counting(folder);
+  await encodeExamples('examples', examples, model, limits);
+  const names = await readdir(join(folder, 'ids'));
+  assert.is(names.length, 2);
+  assert.equal(
+    names.filter((name) => name.includes('tmp')),
+    ['new.tmp-a1b2c3'],
+  );
 });
 
 test('few texts are not kept, and a cache that cannot be written is done without', async () => {
