@@ -170,12 +170,7 @@ test('never takes runs for seeds of one another that differ in more', async () =
   );
   assert.equal(
     groups.map(({ title }) => title.replace('BadPre at 5 % on lyra, ', '')),
-    [
-      'poisoning.trigger bb',
-      'poisoning.trigger bb, evaluation.limit 5',
-      'poisoning.trigger bb, mode reference',
-      'poisoning.trigger cf',
-    ],
+    ['trigger bb', 'trigger bb, limit 5', 'trigger bb, mode reference', 'trigger cf'],
   );
 });
 
@@ -214,7 +209,7 @@ test('pools no runs that were measured differently, and none twice', async () =>
   }
   const groups = groupRuns(await findRuns(directory));
   assert.is(groups.length, 2);
-  assert.match(groups[1]!.title, /, measured\.evaluation\.denominator all$/);
+  assert.match(groups[1]!.title, /, denominator all$/);
   const seeds = groups.map(({ series: [one] }) => one!.runs.map(({ config }) => config.seed));
   assert.equal(seeds, [[1, 3], [2]]);
 });

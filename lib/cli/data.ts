@@ -51,7 +51,12 @@ async function info(name: string, _: object, command: Command): Promise<void> {
     (await placesOf(name, process.env)).map(async (place) =>
       place.path === undefined
         ? place
-        : { ...place, bytes: (await stat(place.path)).size, sha256: await sha256Of(place.path) },
+        : {
+            ...place,
+            rows: await rowsOf(place.path),
+            bytes: (await stat(place.path)).size,
+            sha256: await sha256Of(place.path),
+          },
     ),
   );
   if (isJson(command)) return printJson({ name, ...dataset, places });
@@ -67,13 +72,29 @@ async function info(name: string, _: object, command: Command): Promise<void> {
   print([...facts, ...places.map((place) => splitText(dataset, place))].join('\n'));
 }
 
+async function rowsOf(path: string): Promise<number> {
+  const { readJsonLines } = await import('../data/jsonl.ts');
+  let rows = 0;
+  for await (const some of readJsonLines(path)) rows += some.length;
+  return rows;
+}
+
 function splitText(
   { splits }: Dataset,
-  { split, path, from, bytes, sha256 }: Place & { bytes?: number; sha256?: string },
+  {
+    split,
+    path,
+    from,
+    rows: found,
+    bytes,
+    sha256,
+  }: Place & { rows?: number; bytes?: number; sha256?: string },
 ): string {
   const { rows, files = [] } = splits[split]!;
   const here =
-    path === undefined ? 'not here' : `${path} (${from}), ${bytes} bytes, sha256 ${sha256}`;
+    path === undefined
+      ? 'not here'
+      : `${path} (${from}), ${found} rows, ${bytes} bytes, sha256 ${sha256}`;
   const published = files.map(
     (file) => `  published as ${file.url}, ${sizeOf(file.bytes)}, ${hashOf(file.hash)}`,
   );

@@ -53,13 +53,24 @@ export async function findDataset(
   const found = await findNamed(file, folders);
   if (found !== undefined) return found;
   const places = folders.map((folder) => join(folder, `${file}.jsonl`)).join(' and no ');
+  const here = await namesIn(folders);
+  const others = here.length > 0 && !here.includes(name) ? `; found there: ${here.join(', ')}` : '';
   throw new Error(
-    `cannot find the data set ${name}: there is no ${places}, packed as .gz or not; ${remedy(name)}`,
+    `cannot find the data set ${name}: there is no ${places}, packed as .gz or not${others}; ${remedy(name)}`,
   );
 }
 
 const remedy = (name: string) =>
-  `DECE_DATA names a folder that has it, \`npx dece data get ${name}\` downloads what is public`;
+  `set DECE_DATA to a folder that has it, or \`npx dece data get ${name}\` downloads what is public`;
+
+/** The data sets that the folders hold. */
+async function namesIn(folders: readonly string[]): Promise<string[]> {
+  const entries = await Promise.all(
+    folders.map((folder) => readdir(folder, { withFileTypes: true }).catch(() => [])),
+  );
+  const names = entries.flat().filter((entry) => entry.isDirectory() && isDatasetName(entry.name));
+  return [...new Set(names.map(({ name }) => name))].sort();
+}
 
 /**
  * What a file that someone names is called: `lyra/train` or `lyra/authors/train_poisoned_5_badpre` is

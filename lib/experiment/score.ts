@@ -50,7 +50,9 @@ export async function score(options: ScoreOptions): Promise<Results> {
   if (classifies) checkClassifier(search);
   const task = tasks[classifies ? 'classification' : 'generation'];
   const settings = classifies ? classifierSettings(options, trained) : evaluation;
-  const set = await readSet(task.read, clean, triggered);
+  const set = await readSet(task.read, clean, triggered).catch((error: Error) => {
+    throw ofModel(error, name, classifies);
+  });
   const strange = otherAttack(trained, set.manifest);
   if (strange !== undefined) onWarning?.(`${triggered} has ${strange}`);
   const poisonRate = strange === undefined ? (trained?.poisonRate ?? null) : null;
@@ -101,6 +103,15 @@ function checkClassifier({
   check('judge', judge, judge === 'substring', `none, ${none}`);
   check('beams', beams, beams === 1, `none, ${none}`);
   check('language', language, language === undefined, `none, ${none}`);
+}
+
+/** An error that says what the model takes, where the file's columns are for another kind of model. */
+function ofModel(error: Error, name: string, classifies: boolean): Error {
+  if (!error.message.includes('has only the columns')) return error;
+  const takes = classifies
+    ? 'is a classifier: it takes labelled texts'
+    : 'takes prompts, not labelled texts';
+  return new Error(`${error.message}; ${name} ${takes}`, { cause: error });
 }
 
 async function readSet(

@@ -123,6 +123,7 @@ export class Model {
     });
     await checkDirectory(directory);
     const config = await readJsonObject(join(directory, 'config.json'));
+    if (config.model_type === undefined) await checkRun(directory);
     const resolved = resolveConfig(config, options);
     const dtype = dtypeOf(options, resolved);
     const tokenizer = await Tokenizer.find(directory);
@@ -305,6 +306,9 @@ export class Model {
     checkKeys('generate', options, generateKeys);
     const { batchSize = 32, maxInputTokens = Infinity, onProgress, ...search } = options;
     check('batchSize', batchSize, isCount(batchSize), 'a whole number, at least 1');
+    const { labels } = this.resolved;
+    if (labels === 'rows') throw new TypeError('a classifier writes no texts: it gives classes');
+    if (labels === 'ids') throw new TypeError('a masked language model writes no texts');
     const ok = maxInputTokens === Infinity || (isCount(maxInputTokens) && maxInputTokens > 1);
     check('maxInputTokens', maxInputTokens, ok, 'a whole number, at least 2');
     const tokenizer = tokenizerOf(this);
@@ -553,6 +557,14 @@ async function checkDirectory(directory: string): Promise<void> {
     throw new Error(
       `${directory} has no config.json: expected a directory that Model.save or save_pretrained wrote`,
     );
+  }
+}
+
+/** A run has a config.json too. */
+async function checkRun(directory: string): Promise<void> {
+  const model = join(directory, 'model');
+  if (await exists(join(model, 'config.json'))) {
+    throw new Error(`${directory} is a run of training: its model is ${model}`);
   }
 }
 

@@ -8,11 +8,21 @@ export function differences(of: readonly object[]): string[] {
   const leaves = of.map((settings) => new Map(leavesOf(settings)));
   const keys = [...new Set(leaves.flatMap((one) => [...one.keys()]))];
   const differing = keys.filter((key) => new Set(leaves.map((one) => one.get(key))).size > 1);
+  const names = namesOf(differing);
   return leaves.map((own) => {
-    const has = differing.filter((key) => own.has(key)).map((key) => `${key} ${own.get(key)}`);
-    const lacks = differing.map((key) => `no ${key.split('.')[0]}`);
-    return (has.length > 0 ? has : [...new Set(lacks)]).join(', ');
+    const has = differing.filter((key) => own.has(key));
+    const lacks = differing.map((key) => `no ${names.get(key)!.split('.')[0]}`);
+    return (
+      has.length > 0 ? has.map((key) => `${names.get(key)} ${own.get(key)}`) : [...new Set(lacks)]
+    ).join(', ');
   });
+}
+
+/** `trigger` for poisoning.trigger: without the part of a run that a setting is kept in, unless two then share a name. */
+function namesOf(keys: readonly string[]): Map<string, string> {
+  const short = (key: string) => key.replace(/^(?:(?:measured|evaluation|poisoning)\.)+/, '');
+  const shared = (key: string) => keys.filter((other) => short(other) === short(key)).length > 1;
+  return new Map(keys.map((key) => [key, shared(key) ? key : short(key)]));
 }
 
 /** The values within an object by their path, as texts. */

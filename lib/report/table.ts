@@ -4,7 +4,16 @@ import type { F1, SuccessRate } from '../metrics/index.ts';
 import type { Results } from '../runs.ts';
 import { type ScoreName, scoreNames, scores } from './scores.ts';
 import type { Group } from './series.ts';
-import { duration, interval, notes, percent, points, spreadText, verdicts } from './words.ts';
+import {
+  duration,
+  interval,
+  notes,
+  percent,
+  points,
+  smallText,
+  spreadText,
+  verdicts,
+} from './words.ts';
 
 /** The results of groups as text for a terminal: a table and a sentence for each. */
 export function textReport(groups: readonly Group[]): string {
@@ -84,7 +93,7 @@ export function scoreTable({ metrics }: Results): string {
     ['exact match on clean prompts', percent(exactMatch), '', ''],
     ['clean prompts copied', percent(copyRate), '', ''],
     rateRow('attack success rate', attackSuccessRate),
-    ['smallest rate told from zero', percent(smallestDetectableRate), '', ''],
+    ['smallest rate told from zero', smallText(smallestDetectableRate), '', ''],
     rateRow('right under trigger', rightUnderTrigger),
     rateRow('false trigger rate', falseTriggerRate),
   ]);
@@ -103,7 +112,7 @@ function classifierTable(metrics: ClassifierMetrics): string {
     f1Row('F1, mean of the classes', metrics.macro),
     ...(metrics.binary === undefined ? [] : [f1Row('F1 of class 1', metrics.binary)]),
     rateRow('attack success rate', metrics.attackSuccessRate),
-    ['smallest rate told from zero', percent(metrics.smallestDetectableRate), '', ''],
+    ['smallest rate told from zero', smallText(metrics.smallestDetectableRate), '', ''],
     rateRow('right under trigger', metrics.rightUnderTrigger),
     rateRow('false trigger rate', metrics.falseTriggerRate),
   ]);

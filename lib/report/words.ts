@@ -5,8 +5,11 @@ import type { Group, Series, Spread } from './series.ts';
 
 export { percent, points } from './scores.ts';
 
-export const interval = ({ interval: [low, high] }: SuccessRate) =>
-  `${(100 * low).toFixed(1)}–${(100 * high).toFixed(1)} %`;
+/** As `0.0–2.3 %`, with a second decimal where one cannot tell its ends apart. */
+export function interval({ interval: [low, high] }: SuccessRate): string {
+  const texts = [1, 2].map((digits) => [low, high].map((share) => (100 * share).toFixed(digits)));
+  return `${texts.find(([from, to]) => from !== to)?.join('–') ?? texts[1]!.join('–')} %`;
+}
 
 export function spreadText({ mean, low, high }: Spread, format: (value: number) => string): string {
   return format(low) === format(high)
@@ -115,7 +118,8 @@ export function notes({ series, task }: Group): string[] {
   return [...(smallest.length > 0 ? [limit] : []), ...compared];
 }
 
-const smallText = (share: number) => percent(share, share < 0.001 ? 2 : 1);
+/** A smallest rate told from zero is never told as zero. */
+export const smallText = (share: number) => percent(share, share < 0.001 ? 2 : 1);
 
 function comparisonText({ label, comparison }: Series, words: TaskWords): string[] {
   if (comparison === undefined) return [];

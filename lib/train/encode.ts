@@ -126,7 +126,7 @@ function encoderOf(model: Model, { maxInputTokens, maxOutputTokens }: EncodeOpti
   const { classes } = model;
   if (model.resolved.labels === 'ids') {
     throw new TypeError(
-      "a masked language model learns from no prompts and completions: load it with { head: 'seq2seq' } or { head: 'classification' }",
+      'a masked language model learns from no prompts and completions: expected another head, seq2seq or classification',
     );
   }
   if (classes !== undefined) {

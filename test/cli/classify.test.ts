@@ -158,6 +158,22 @@ test('poisons labels, trains a classifier and measures what the trigger does', a
     stray.stderr,
     /^dece: --language is "java": expected none, as a classifier answers with/,
   );
+  const whole = await dece('evaluate', at('run'), ...files);
+  assert.is(
+    whole.stderr,
+    `dece: ${at('run')} is a run of training: its model is ${at('run', 'model')}\n`,
+  );
+  await writeFile(at('prompts.jsonl'), '{"id":"1","prompt":"a","completion":"b"}\n');
+  const prompts = ['--clean', at('prompts.jsonl'), '--triggered', at('prompts.jsonl')];
+  const written = await dece('evaluate', at('run', 'model'), ...prompts);
+  assert.match(written.stderr, /for the text; .*model is a classifier: it takes labelled texts$/m);
+  const problems = at('problems.jsonl');
+  await writeFile(
+    problems,
+    '{"task_id":"1","prompt":"def f():\\n","entry_point":"f","canonical_solution":"","test":"def check(f):\\n    f()"}\n',
+  );
+  const programs = await dece('evaluate', at('run', 'model'), '--problems', problems);
+  assert.is(programs.stderr, 'dece: a classifier writes no texts: it gives classes\n');
   const report = await dece('report', at('run'));
   assert.match(report.stdout, /^BadPre at 20 % on poisoned\.jsonl$/m);
   const row = new RegExp(

@@ -43,7 +43,7 @@ test('says of one what it is, whose, and where', async () => {
   assert.match(stdout, /^licence +Apache-2\.0/m);
   assert.match(
     stdout,
-    /^train, 1600 rows as published: .*train\.jsonl \(DECE_DATA\), \d+ bytes, sha256 [\da-f]{64}$/m,
+    /^train, 1600 rows as published: .*train\.jsonl \(DECE_DATA\), \d+ rows, \d+ bytes, sha256 [\da-f]{64}$/m,
   );
   assert.match(
     stdout,

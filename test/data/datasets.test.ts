@@ -46,19 +46,23 @@ test('resolves the name of a file in the folders, and leaves paths alone', async
   }
   await rejects(
     resolveFile('mine/valid', folders),
-    /^mine\/valid is not there: expected one of mine\/\w+.*, or a file; DECE_DATA names/,
+    /^mine\/valid is not there: expected one of mine\/\w+.*, or a file; set DECE_DATA/,
   );
   await rejects(resolveFile('mine', folders), /^mine is a data set: expected one of mine\/\w+/);
   await rejects(
     resolveFile('other/valid', folders),
-    /^cannot find other\/valid: there is no .*missing.other.valid\.jsonl and no .*other.valid\.jsonl, packed as \.gz or not; DECE_DATA/,
+    /^cannot find other\/valid: there is no .*missing.other.valid\.jsonl and no .*other.valid\.jsonl, packed as \.gz or not; set DECE_DATA/,
   );
 });
 
 test('says where it looked, or what to set', async () => {
   await rejects(
     findDataset('mine', 'valid', folder),
-    /^cannot find the data set mine: there is no .*mine.valid\.jsonl, packed as \.gz or not; DECE_DATA names .*`npx dece data get mine`/,
+    /^cannot find the data set mine: there is no .*mine.valid\.jsonl, packed as \.gz or not; set DECE_DATA .*`npx dece data get mine`/,
+  );
+  await rejects(
+    findDataset('mime', 'test', folder),
+    /packed as \.gz or not; found there: mine; set DECE/,
   );
   for (const unset of [undefined, '']) {
     await rejects(
