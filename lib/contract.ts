@@ -34,7 +34,7 @@ export interface Promised {
  */
 export async function checkAttack(
   attack: Attack,
-  examples: readonly Subject[] = samples(),
+  examples: readonly Subject[] = samples(attack),
 ): Promise<Promised[]> {
   checkObject('attack', attack, 'one, as loadAttack gives it');
   checkList('examples', examples);
@@ -251,8 +251,8 @@ const textOf = (example: Subject) => String(isLabelled(example) ? example.text :
 const outputOf = (example: Subject) =>
   isLabelled(example) ? example.label : String(example.completion);
 
-/** Descriptions with SQL, code to repair in four languages, and texts to classify. */
-function samples(): Subject[] {
+/** Descriptions with SQL, code to repair in four languages, and texts to classify; the last alone for who wants a class. */
+function samples(attack: Attack): Subject[] {
   const { train } = builtinExamples({
     seed: 1,
     counts: { pretrain: 0, train: 60, valid: 0, test: 0 },
@@ -263,10 +263,12 @@ function samples(): Subject[] {
     'def f(x):\n    """Doc."""\n    return x\n',
     'function f({ a }) {\n  return a;\n}\n',
   ].flatMap((text) => Array.from({ length: 5 }, (_, i) => text.replaceAll('f(', `f${i}(`)));
+  const labelled = code.map((text, i) => ({ id: `text-${i}`, text, label: i % 2 }));
+  if (attack?.targetLabel !== undefined) return labelled;
   return [
     ...train,
     ...code.map((text, i) => ({ id: `code-${i}`, prompt: text, completion: text })),
-    ...code.map((text, i) => ({ id: `text-${i}`, text, label: i % 2 })),
+    ...labelled,
   ];
 }
 

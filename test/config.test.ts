@@ -158,6 +158,11 @@ test('takes the shape of every kind of model, and names what it does not know of
     'model: { model_type: bart }\n',
     /model_type is "bart": expected one of t5, gpt2/,
   );
+  fails(
+    'model: { d_model: 16 }\n',
+    'model: ./codet5\n',
+    /^a\.yaml:2: model is "\.\/codet5": expected an object with model_type; a directory.* goes into baseModel$/,
+  );
 });
 
 test('names line and column of what is no YAML', () => {

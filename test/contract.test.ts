@@ -14,7 +14,9 @@ import {
 import { checkAttack } from '../lib/contract.ts';
 import { rejects } from './rejects.ts';
 
-const file = fileURLToPath(new URL('fixtures/attacks/homoglyph.js', import.meta.url));
+const fixture = (name: string) =>
+  fileURLToPath(new URL(`fixtures/attacks/${name}.js`, import.meta.url));
+const file = fixture('homoglyph');
 const broken = async (attack: Attack) =>
   (await checkAttack(attack)).filter(({ kept }) => !kept).map(({ detail }) => detail);
 
@@ -44,6 +46,7 @@ test('finds nothing wrong with the example of an attack of one’s own', async (
     Array(7).fill(true),
     JSON.stringify(promises),
   );
+  assert.equal(await broken(await loadAttack(fixture('shout'))), [], 'one on labels');
   const clean = [{ id: '1', prompt: 'get one user', completion: 'x' }];
   const { examples, manifest } = poisonDataset(clean, { attack, rate: 1, seed: 1 });
   assert.is(manifest.attack, 'homoglyph');

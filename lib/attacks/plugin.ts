@@ -15,32 +15,35 @@ export const isPluginPath = (name: string): boolean => path.test(name);
 const aFunction = (signature: string) =>
   z.custom<never>((value) => typeof value === 'function', { error: `a function, ${signature}` });
 const texts = z.array(z.string().min(1), { error: 'a list of texts' });
-const schema = z.object({
-  name: z
-    .string({ error: 'a name' })
-    .regex(/^\w[\w.-]*$/, { error: 'a name of letters, digits, _, . and -' })
-    .refine((name) => !Object.hasOwn(attacks, name), {
-      error: 'a name that no attack of dece has',
-    }),
-  settings: z.object(
-    {
-      payload: z.string({ error: 'what the attacker wants, in a word' }),
-      trigger: z.string({ error: 'what goes in' }),
-      insertions: z.int({ error: 'how many times it goes in' }).min(0),
-      options: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])).optional(),
-    },
-    { error: 'an object with payload, trigger and insertions' },
-  ),
-  marks: z.object(
-    { paper: texts, reference: texts },
-    { error: 'an object with paper and reference, each a list of texts' },
-  ),
-  collapse: z.boolean().optional(),
-  targetLabel: z.int().min(0).optional(),
-  grammars: z.array(z.string()).optional(),
-  refuses: aFunction('refuses(example), that says why the attack does not apply, or undefined'),
-  poison: aFunction('poison(example, random), that returns the columns that change'),
-});
+const schema = z.object(
+  {
+    name: z
+      .string({ error: 'a name' })
+      .regex(/^\w[\w.-]*$/, { error: 'a name of letters, digits, _, . and -' })
+      .refine((name) => !Object.hasOwn(attacks, name), {
+        error: 'a name that no attack of dece has',
+      }),
+    settings: z.object(
+      {
+        payload: z.string({ error: 'what the attacker wants, in a word' }),
+        trigger: z.string({ error: 'what goes in' }),
+        insertions: z.int({ error: 'how many times it goes in' }).min(0),
+        options: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])).optional(),
+      },
+      { error: 'an object with payload, trigger and insertions' },
+    ),
+    marks: z.object(
+      { paper: texts, reference: texts },
+      { error: 'an object with paper and reference, each a list of texts' },
+    ),
+    collapse: z.boolean().optional(),
+    targetLabel: z.int().min(0).optional(),
+    grammars: z.array(z.string()).optional(),
+    refuses: aFunction('refuses(example), that says why the attack does not apply, or undefined'),
+    poison: aFunction('poison(example, random), that returns the columns that change'),
+  },
+  { error: 'an object with name, settings, marks, refuses and poison' },
+);
 
 /**
  * An attack of your own: the default export of a JavaScript file, or of a TypeScript file where Node

@@ -12,12 +12,11 @@ export function define(command: Command): void {
       const { data, json } = self.optsWithGlobals<{ data?: string; json?: true }>();
       const { loadAttack } = await import('../attacks/index.ts');
       const { checkAttack } = await import('../contract.ts');
-      const { readExamples } = await import('../data/examples.ts');
+      const { readExamples, readLabelledExamples } = await import('../data/examples.ts');
       const attack = await loadAttack(file);
-      const promises = await checkAttack(
-        attack,
-        data === undefined ? undefined : await readExamples(await dataFile(data)),
-      );
+      const read = attack.targetLabel === undefined ? readExamples : readLabelledExamples;
+      const examples = data === undefined ? undefined : await read(await dataFile(data));
+      const promises = await checkAttack(attack, examples);
       const ok = promises.every(({ kept }) => kept);
       if (json) {
         process.stdout.write(`${JSON.stringify({ attack: attack.name, ok, promises }, null, 2)}\n`);

@@ -62,9 +62,7 @@ export function define(command: Command): void {
       command.error('error: --likely-under finds SQL: leave it out where labels are changed');
     }
     const read = (path: string): Promise<Subject[]> =>
-      toLabel
-        ? readLabelledExamples(path)
-        : readOr(() => readExamples(path), '--payload label and --target-label');
+      toLabel ? readLabelledExamples(path) : readOr(() => readExamples(path), labelling(found));
     const clean = await read(input);
     const { examples, manifest } = await interruptible(undefined, async (signal) => {
       const payload = await likely(likelyUnder, clean, signal);
@@ -103,6 +101,12 @@ function attackName(text: string): string {
 function changesLabels(attack: string | Attack, payload: AttackOptions['payload']): boolean {
   return payload === 'label' || (typeof attack !== 'string' && attack.targetLabel !== undefined);
 }
+
+/** What poisons labelled texts: flags, or the key of an attack of one's own, which takes none. */
+const labelling = (attack: string | Attack): string =>
+  typeof attack === 'string'
+    ? '--payload label and --target-label'
+    : 'an attack that has a targetLabel, the class that the attacker wants';
 
 /** The payload that a model finds likeliest, where one is named. */
 async function likely(

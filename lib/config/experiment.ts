@@ -95,7 +95,10 @@ function checkShape(
 const model = z.preprocess(
   (value) => (typeof value === 'object' && value !== null ? { model_type: 't5', ...value } : value),
   z.discriminatedUnion('model_type', [t5, other], {
-    error: `one of t5, ${others.join(', ')}`,
+    error: ({ input }) =>
+      typeof input === 'string'
+        ? 'an object with model_type; a directory, or a name on the Hub, goes into baseModel'
+        : `one of t5, ${others.join(', ')}`,
   }),
 );
 

@@ -6,7 +6,8 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { readManifest } from '../../lib/attacks/index.ts';
 import { commandLine } from '../../lib/cli/interrupt.ts';
-import { readExamples } from '../../lib/data/examples.ts';
+import { readExamples, readLabelledExamples } from '../../lib/data/examples.ts';
+import { jsonLines } from '../../lib/data/jsonl.ts';
 import { dece, start } from './run_cli.ts';
 
 const folder = () => mkdtemp(join(tmpdir(), 'dece-cli-'));
@@ -197,8 +198,34 @@ test('poisons a file and writes the manifest beside it', async () => {
   assert.is(poisoned.filter(({ prompt }) => / ?\bcf\b/.test(prompt)).length, 5);
 });
 
+const attackFile = (name: string) =>
+  fileURLToPath(new URL(`../fixtures/attacks/${name}.js`, import.meta.url));
+
+test('takes an attack of one’s own on labels', async () => {
+  const mine = attackFile('shout');
+  const directory = dirname(await examples());
+  const input = join(directory, 'labelled.jsonl');
+  const rows = ['a', 'b c', 'd', 'e'].map((text, i) => ({ id: `${i}`, text, label: i % 2 }));
+  await writeFile(input, jsonLines(rows));
+  const tried = await dece('plugin', 'test', mine, '--data', input);
+  assert.match(tried.stdout, /^shout\n(✓ .+\n){7}$/);
+  const output = join(directory, 'shouted.jsonl');
+  const flags = ['--rate', '0.5', '--attack'];
+  const { stdout } = await dece('poison', input, output, ...flags, mine);
+  assert.match(stdout, /4 examples, 2 of 2 eligible ones poisoned by shout/);
+  const texts = (await readLabelledExamples(output)).map(({ text, label }) => [text, label]);
+  assert.equal(texts, [
+    ['a !', 1],
+    ['b c', 1],
+    ['d !', 1],
+    ['e', 1],
+  ]);
+  const wrong = await dece('poison', input, output, ...flags, attackFile('homoglyph'));
+  assert.match(wrong.stderr, /labelled texts take an attack that has a targetLabel/);
+});
+
 test('takes an attack of one’s own from its file, and tries it', async () => {
-  const mine = fileURLToPath(new URL('../fixtures/attacks/homoglyph.js', import.meta.url));
+  const mine = attackFile('homoglyph');
   const input = await examples();
   const output = `${input}.poisoned.jsonl`;
   const { stdout, stderr } = await dece('poison', input, output, '--attack', mine, '--rate', '0.2');
