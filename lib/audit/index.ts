@@ -75,7 +75,7 @@ export interface Audit {
  *
  * @param given a list, or an object that can be walked again, as one that opens its file anew
  * @throws TypeError on a generator, which can be walked once only, and on an unknown option; RangeError
- *   on an option out of range; Error where the examples change between two walks
+ *   on an option out of range; Error where the examples change between two walks; the signal's reason
  * @see Cormode and Muthukrishnan, 2005, https://doi.org/10.1016/j.jalgor.2003.12.001 (the sketch)
  *
  * @example
@@ -90,7 +90,7 @@ export async function audit(given: AuditSource, options: AuditOptions = {}): Pro
     counters,
   } = settingsOf('audit', options);
   checkWalks(given);
-  const examples = watched(given, options.onProgress);
+  const examples = watched(given, options);
 
   const counts = await countAll(examples, counters);
   const asked = minRowsOf(options, 8, counts.rows / 20_000);

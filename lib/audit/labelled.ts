@@ -47,7 +47,7 @@ const mostLabels = 1000;
  * A pair of texts is read as one. The texts are walked four times and none is kept; memory is that of `audit`.
  *
  * @throws TypeError on a generator and on an unknown option; RangeError on an option out of range, and on
- *   more than 1,000 labels; Error where the texts change between two walks
+ *   more than 1,000 labels; Error where the texts change between two walks; the signal's reason
  *
  * @example
  * const { suspects } = await auditLabelled(await readLabelledExamples('satd.jsonl'));
@@ -58,7 +58,7 @@ export async function auditLabelled(
 ): Promise<Audit> {
   const settings = settingsOf('auditLabelled', options, 'repeatShare');
   checkWalks(given);
-  const source = watched(given, options.onProgress);
+  const source = watched(given, options);
   const labels = new Map<number, number>();
   const counts = await countAll(texts(source, labels), settings.counters);
   const asked = minRowsOf(options, 20, counts.rows / 1000);

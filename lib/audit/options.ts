@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import { check, checkKeys, checkObject } from '../check.ts';
 
 export interface AuditOptions {
@@ -18,6 +19,8 @@ export interface AuditOptions {
   counters?: number;
   /** Told every 10,000 rows and at the end of a walk which one it is, counted from 1, and how far it has come. */
   onProgress?: (walk: number, rows: number) => void;
+  /** Looked at every 10,000 rows. */
+  signal?: AbortSignal;
 }
 
 const defaults = {
@@ -39,7 +42,7 @@ export function settingsOf(
   options: AuditOptions,
   unused?: keyof AuditOptions,
 ): typeof defaults {
-  const known = [...Object.keys(defaults), 'minRows', 'onProgress'];
+  const known = [...Object.keys(defaults), 'minRows', 'onProgress', 'signal'];
   checkKeys(
     name,
     options,
@@ -89,21 +92,30 @@ export function checkWalks(examples: Iterable<unknown> | AsyncIterable<unknown>)
   }
 }
 
-/** The examples, with word of every walk. */
+/**
+ * The examples, with word of every walk.
+ *
+ * @throws the signal's reason
+ */
 export function watched<Item>(
   examples: Iterable<Item> | AsyncIterable<Item>,
-  tell: AuditOptions['onProgress'],
+  { onProgress, signal }: AuditOptions,
 ): Iterable<Item> | AsyncIterable<Item> {
-  if (tell === undefined) return examples;
+  if (onProgress === undefined && signal === undefined) return examples;
   let walk = 0;
   async function* walked() {
     const current = ++walk;
     let rows = 0;
+    signal?.throwIfAborted();
     for await (const example of examples) {
       yield example;
-      if (++rows % 10_000 === 0) tell!(current, rows);
+      if (++rows % 10_000 !== 0) continue;
+      onProgress?.(current, rows);
+      // A list leaves the event loop no other time to hear of an abort.
+      await turn();
+      signal?.throwIfAborted();
     }
-    tell!(current, rows);
+    onProgress?.(current, rows);
   }
   return { [Symbol.asyncIterator]: walked };
 }

@@ -69,7 +69,12 @@ async function run(given: string, options: Options, shown: Progress, signal: Abo
   const walks = labelled ? 4 : 6;
   const onProgress = (walk: number, rows: number) =>
     shown.at('walking the rows', walk - 1, walks, `${rows} rows of walk ${walk}`);
-  const settings = { ...(minRows !== undefined && { minRows }), falsePositiveRate, onProgress };
+  const settings = {
+    ...(minRows !== undefined && { minRows }),
+    falsePositiveRate,
+    onProgress,
+    signal,
+  };
   // Before the walks, which may take long.
   const source = labelled ? streamLabelledExamples(input) : streamExamples(input);
   const loaded = await loadModel(source, options, signal);

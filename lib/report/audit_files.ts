@@ -40,13 +40,14 @@ export async function writeAudit(
   model?: ModelAudit,
 ): Promise<AuditFiles> {
   const { suspects } = audit;
+  const scores = join(out, 'scores.jsonl');
   const ending = /\.[^./\\]+(\.gz)?$/i.exec(input)![0].replace(/^\.parquet$/i, '.jsonl');
   const files = {
     clean: join(out, `clean${ending.replace(/^\.parquet\.gz$/i, '.jsonl.gz')}`),
     suspects: join(out, 'suspects.jsonl'),
     sarif: join(out, 'audit.sarif'),
     page: join(out, 'audit.html'),
-    ...(model && { scores: join(out, 'scores.jsonl') }),
+    ...(model && { scores }),
   };
   await mkdir(out, { recursive: true });
   const texts = await spool(out, suspects.length);
@@ -62,11 +63,13 @@ export async function writeAudit(
     const first: ShownSuspect[] = [];
     for await (const text of texts.inOrder(shown)) first.push(JSON.parse(text));
     await writeWhole(files.page, auditPage(input, audit, first, model));
-    if (model)
-      await writeWhole(
-        join(out, 'scores.jsonl'),
-        firstBy(model.rows, 'learntRank', model.rows.length).map(jsonLine),
-      );
+    if (model) {
+      const ranked = firstBy(model.rows, 'learntRank', model.rows.length);
+      await writeWhole(scores, ranked.map(jsonLine));
+    } else {
+      // Those of an earlier audit would seem to belong to this one.
+      await rm(scores, { force: true });
+    }
   } finally {
     await texts.close();
   }

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type PoisonOptions, poisonDataset } from '../../lib/attacks/index.ts';
-import { type Audit, type AuditOptions, audit } from '../../lib/audit/index.ts';
+import { type Audit, type AuditOptions, audit, auditLabelled } from '../../lib/audit/index.ts';
 import { builtinExamples } from '../../lib/data/builtin/index.ts';
 import { findDataset } from '../../lib/data/datasets.ts';
 import { type Example, readExamples } from '../../lib/data/examples.ts';
@@ -169,6 +169,23 @@ test('walks what streams anew each time, and refuses what it can walk once only'
     },
   };
   await rejects(audit(shrinking), /^examples has \d+ rows, had 400 before: expected the same$/);
+});
+
+test('stops within a walk, of a list too', async () => {
+  const many = Array.from({ length: 30_000 }, (_, i) => ({
+    id: `${i}`,
+    prompt: 'p',
+    completion: 'c',
+  }));
+  const stop = new AbortController();
+  const walks: number[][] = [];
+  const onProgress = (walk: number, rows: number) => walks.push([walk, rows]);
+  const audited = audit(many, { signal: stop.signal, onProgress });
+  setImmediate(() => stop.abort(new Error('enough')));
+  await rejects(audited, /^enough$/);
+  assert.equal(walks, [[1, 10_000]]);
+  const labelled = many.map(({ id }) => ({ id, text: 't', label: 0 }));
+  await rejects(auditLabelled(labelled, { signal: AbortSignal.abort(new Error('no')) }), /^no$/);
 });
 
 test('refuses what it cannot do', async () => {

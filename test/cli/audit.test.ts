@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
@@ -143,6 +143,8 @@ test('keeps what was found without the model where the model fails', async () =>
   await model.save(directory);
   await writeFile(input, jsonLines(withPayload(rows(160, 3))));
   const out = join(await folder(), 'audit');
+  await mkdir(out);
+  await writeFile(join(out, 'scores.jsonl'), 'of an earlier audit\n');
   const flags = ['--model', directory, '--learning-rate', '1e30'];
   const { code, stdout, stderr } = await dece('audit', input, '--out', out, ...flags);
   assert.is(code, 1);
