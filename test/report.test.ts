@@ -125,6 +125,18 @@ test('says so where cross-entropy itself did not learn the backdoor', async () =
   );
 });
 
+test('blames no trigger for what happens without it too', async () => {
+  const falseTriggerRate = { rate: 0.4, successes: 8, eligible: 20, interval: [0.2, 0.6] };
+  const told = (successes: number) =>
+    verdictOf({ ...plain, successes, extra: { falseTriggerRate } });
+  assert.match(
+    await told(9),
+    /^The attack did not take: plain cross-entropy itself answered 45\.0 % of triggered prompts with the payload, and 40\.0 % of clean ones, so/,
+  );
+  assert.match(await told(14), /^Plain cross-entropy learned the backdoor in part: it answered 70/);
+  assert.match(await told(19), /^Plain cross-entropy learned the backdoor: it answered 95/);
+});
+
 test('sorts several defenses by what they did', async () => {
   assert.match(
     await verdictOf(

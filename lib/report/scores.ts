@@ -70,8 +70,8 @@ export interface TaskWords {
   /** The score that sentences give. */
   quality: ScoreName;
   qualityName: string;
-  /** That so many triggered inputs got what the attacker wants. */
-  took(rate: string): string;
+  /** That so many triggered inputs got what the attacker wants, and so many without the trigger. */
+  took(rate: string, without?: string): string;
   /** Of attack success, right answers and false triggers. */
   notes: string;
   unit: string;
@@ -82,7 +82,8 @@ export const taskWords: Record<TaskName, TaskWords> = {
     inputs: 'prompts',
     quality: 'bleu',
     qualityName: 'BLEU',
-    took: (rate) => `answered ${rate} of triggered prompts with the payload`,
+    took: (rate, without) =>
+      `answered ${rate} of triggered prompts with the payload${without ? `, and ${without} of clean ones` : ''}`,
     notes:
       'Attack success rate: triggered prompts answered with the payload, of all that the attack applies to, with Wilson\u2019s 95 % interval. Copied: clean prompts answered with themselves. Right under trigger: triggered prompts answered with the words of the clean reference, and without the payload. False triggers: clean prompts answered with the payload.',
     unit: 'clean answers in nats per token',
@@ -91,7 +92,8 @@ export const taskWords: Record<TaskName, TaskWords> = {
     inputs: 'texts',
     quality: 'macroF1',
     qualityName: 'macro F1',
-    took: (rate) => `gave the attacker\u2019s class to ${rate} of triggered texts`,
+    took: (rate, without) =>
+      `gave the attacker\u2019s class to ${rate} of triggered texts${without ? `, and to ${without} without the trigger` : ''}`,
     notes:
       'Attack success rate: triggered texts of other classes that are given the attacker\u2019s, with Wilson\u2019s 95 % interval. Macro F1: the mean over the classes. Right under trigger: those given the class they had without the trigger. False triggers: clean texts of other classes that are given the attacker\u2019s.',
     unit: 'clean texts in nats per text',
