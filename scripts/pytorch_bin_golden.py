@@ -7,7 +7,7 @@ Needs torch and transformers.
   MODEL.bin      the state dict of fixtures/t5-relu or fixtures/models/MODEL as transformers' save_pretrained
                  wrote it before version 5: tied weights under all their names, and the buffers of old
                  checkpoints (masks, positions, frequencies)
-  legacy.bin     a state dict in the format before PyTorch 1.6
+  MODEL.old.bin  the same in the format before PyTorch 1.6
   *.hostile.bin  state dicts that run a command when Python's own reader loads them: each makes a file
                  `was-run` in the current folder, which is checked here
 """
@@ -94,10 +94,11 @@ def main(fixtures):
     for directory in [fixtures / "t5-relu", *(fixtures / "models" / name for name in BUFFERS)]:
         name = directory.name
         torch.save(with_buffers(load(directory).state_dict(), name), folder / f"{name}.bin")
-    torch.save(state_dict(), folder / "legacy.bin", _use_new_zipfile_serialization=False)
-    for name, make in HOSTILE.items():
+    old = {"_use_new_zipfile_serialization": False}
+    torch.save(load(fixtures / "t5-relu").state_dict(), folder / "t5-relu.old.bin", **old)
+    for name, make in [*HOSTILE.items(), ("old", HOSTILE["system"])]:
         path = folder / f"{name}.hostile.bin"
-        torch.save(make(), path)
+        torch.save(make(), path, **(old if name == "old" else {}))
         check(path.resolve())
 
 

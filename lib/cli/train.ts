@@ -29,9 +29,12 @@ export function define(command: Command): void {
     .requiredOption('--model <name>', 'what to start from: a directory, or owner/name on the Hub')
     .requiredOption('--out <directory>', 'the run directory')
     .option('--loss <name>', 'ce, dece, gce or in-trust (default: dece)')
-    .option('--config <file>', 'YAML or JSON with the options below; flags go before it')
     .option('--validation <file>', 'examples whose loss is measured after every epoch')
-    .option('--resume', 'go on with the run in --out');
+    .option('--resume', 'go on with the run in --out')
+    .option(
+      '--config <file>',
+      'YAML or JSON with loss and the options below, as batchSize; flags go before it',
+    );
   addFlags(command, lossOptions);
   addFlags(command, trainingFlags);
   command.action(train);

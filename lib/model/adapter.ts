@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { check, checkKeys, show } from '../check.ts';
+import { check, checkKeys } from '../check.ts';
 import { type ModelConfig, type ResolvedConfig, readJsonObject } from './config/index.ts';
 
 /** An adapter of low rank: each target's output gets alpha / rank · B A x besides. */
@@ -113,7 +113,7 @@ export async function readAdapter(directory: string, config: ModelConfig): Promi
   const read = await readJsonObject(path);
   const fail = (key: string, expected: string): never => {
     throw new Error(
-      `cannot load ${path}: ${key} is ${show(JSON.stringify(read[key]))}: expected ${expected}`,
+      `cannot load ${path}: ${key} is ${JSON.stringify(read[key])?.slice(0, 80)}: expected ${expected}`,
     );
   };
   if (read.peft_type !== 'LORA') fail('peft_type', 'LORA');

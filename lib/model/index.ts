@@ -240,7 +240,8 @@ export class Model {
 
   /**
    * New ids of each row, without the end token, as transformers' `generate` gives them with
-   * do_sample false: greedy, or the best of `beams` (early_stopping false, length_penalty 1).
+   * do_sample false: greedy, or the best of `beams` (early_stopping false, length_penalty 1). Of
+   * generation_config.json the end tokens alone count: no penalties, forced or suppressed tokens.
    *
    * @throws the signal's reason, within a token of its abort
    *

@@ -24,7 +24,8 @@ export interface TrainerOptions extends BlockOptions {
   seed: number;
   /**
    * Whether weight decay is for the parameter of this name. Default: for all, as PyTorch has it; with
-   * BAdam for those whose name has no `bias` in it, as its authors' code has it.
+   * BAdam for those whose name has no `bias` in it, as its authors' code means to have it (their releases
+   * decay all: an option of theirs is overwritten).
    */
   decay?: (name: string) => boolean;
 }

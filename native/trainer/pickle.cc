@@ -33,7 +33,9 @@ struct Tuple {
 struct Dict {
   Values items;  // key, value, key, value
 };
-struct List {};  // no state dict needs what is in it
+struct List {
+  Values items;
+};
 
 struct Value {
   std::variant<None, bool, int64_t, Real, std::string, Global, Storage, Tuple, Dict, List,
@@ -50,6 +52,10 @@ constexpr std::string_view storage_types[] = {
     "IntStorage",   "ShortStorage", "CharStorage",     "ByteStorage",   "BoolStorage",
 };
 
+// Two pickles: torch.save's number for its files, and 1001, the version of their format.
+constexpr std::string_view old_file_start(
+    "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.\x80\x02M\xe9\x03.", 21);
+
 // What a small pickle could otherwise have copied without end.
 constexpr size_t longest_key = 100;
 constexpr size_t most_dimensions = 64;
@@ -65,12 +71,34 @@ bool is_storage(std::string_view name) {
 
 class Reader {
  public:
-  explicit Reader(std::string_view text) : text_(text) {}
+  explicit Reader(std::string_view text, size_t begin = 0) : text_(text), at_(begin) {}
 
-  std::vector<std::pair<std::string, PickledTensor>> state_dict() {
+  // Behind what was read.
+  size_t end() const { return at_; }
+
+  // Of the file before 1.6: what the machine was like that wrote it.
+  void little_endian() {
+    const auto* dict = std::get_if<Dict>(&run()->content);
+    if (!dict) fail("says nothing of its numbers");
+    for (size_t i = 0; i < dict->items.size(); i += 2) {
+      const auto* name = std::get_if<std::string>(&dict->items[i]->content);
+      if (!name || *name != "little_endian") continue;
+      if (get<bool>(dict->items[i + 1], "true or false")) return;
+      fail("says that numbers are big-endian: expected little-endian ones");
+    }
+    fail("does not say whether numbers are little-endian");
+  }
+
+  std::vector<std::string> texts() {
+    std::vector<std::string> found;
+    for (const auto* item : get<List>(run(), "a list").items) found.push_back(text(item));
+    return found;
+  }
+
+  PickledTensors state_dict() {
     const auto* dict = std::get_if<Dict>(&run()->content);
     if (!dict) fail("holds no state dict but something else: expected tensors by name");
-    std::vector<std::pair<std::string, PickledTensor>> tensors;
+    PickledTensors tensors;
     std::set<std::string_view> names;
     for (size_t i = 0; i < dict->items.size(); i += 2) {
       const auto* name = std::get_if<std::string>(&dict->items[i]->content);
@@ -143,11 +171,9 @@ class Reader {
       case ']':  // EMPTY_LIST
         return push(List{});
       case 'a':  // APPEND
-        pop();
-        return list();
+        return append(last(1));
       case 'e':  // APPENDS
-        to_mark();
-        return list();
+        return append(to_mark());
       case 'X':  // BINUNICODE
         return push(std::string(take(number(4))));
       case 0x8c:  // SHORT_BINUNICODE
@@ -220,9 +246,10 @@ class Reader {
             integers(arguments[3])};
   }
 
-  // ("storage", type, key, device, elements)
+  // ("storage", type, key, device, elements), and before 1.6 None, or of what it is a part
   Storage storage(const Values& id) {
-    if (id.size() != 5 || text(id[0]) != "storage") fail("refers to something else than a storage");
+    const bool whole = id.size() == 5 || (id.size() == 6 && holds<None>(id[5]));
+    if (!whole || text(id[0]) != "storage") fail("refers to something else than a storage");
     const auto& type = get<Global>(id[1], "a kind of storage").name;
     if (!is_storage(type)) fail("refers to a storage of the kind " + type);
     const auto& key = text(id[2]);
@@ -251,14 +278,22 @@ class Reader {
     fail("adds to what is no dict");
   }
 
-  void list() {
-    if (!std::holds_alternative<List>(top()->content)) fail("adds to what is no list");
+  void append(const Values& more) {
+    auto* list = std::get_if<List>(&top()->content);
+    if (!list) fail("adds to what is no list");
+    list->items.insert(list->items.end(), more.begin(), more.end());
   }
 
   template <typename Kind>
   const Kind& get(const Value* value, const char* expected) const {
     if (const auto* found = std::get_if<Kind>(&value->content)) return *found;
-    fail(std::string("has something else where it needs ") + expected);
+    std::string what = "has something else where it needs ";
+    fail(what.append(expected));
+  }
+
+  template <typename Kind>
+  static bool holds(const Value* value) {
+    return std::holds_alternative<Kind>(value->content);
   }
 
   const std::string& text(const Value* value) const { return get<std::string>(value, "a text"); }
@@ -338,7 +373,7 @@ class Reader {
   }
 
   std::string_view text_;
-  size_t at_ = 0;
+  size_t at_;
   std::deque<Value> values_;
   std::vector<Value*> stack_;
   std::vector<size_t> marks_;
@@ -348,8 +383,19 @@ class Reader {
 
 }  // namespace
 
-std::vector<std::pair<std::string, PickledTensor>> unpickle_state_dict(std::string_view pickle) {
-  return Reader(pickle).state_dict();
+PickledTensors unpickle_state_dict(std::string_view pickle) { return Reader(pickle).state_dict(); }
+
+OldPickles unpickle_old_file(std::string_view file) {
+  if (!file.starts_with(old_file_start)) {
+    throw std::runtime_error("it is no file of torch.save");
+  }
+  Reader machine(file, old_file_start.size());
+  machine.little_endian();
+  Reader state(file, machine.end());
+  auto tensors = state.state_dict();
+  Reader keys(file, state.end());
+  auto storage_keys = keys.texts();
+  return {std::move(tensors), std::move(storage_keys), keys.end()};
 }
 
 }  // namespace dece

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <functional>
 #include <stdexcept>
 
 #include "names.h"
@@ -127,26 +128,18 @@ void check_view(const PickledTensor& tensor) {
   }
 }
 
+// Where the numbers of a storage lie in the mapped file.
+using BytesOf = std::function<std::string_view(const PickledTensor&)>;
+
+// What the pickle speaks of, over the mapped file.
 class StateDict {
  public:
-  explicit StateDict(const std::shared_ptr<MappedFile>& file) : file_(file), archive_(file) {}
+  StateDict(std::shared_ptr<MappedFile> file, BytesOf bytes_of)
+      : file_(std::move(file)), bytes_of_(std::move(bytes_of)) {}
 
-  Tensors tensors() {
-    if (archive_.has("byteorder") && archive_.text("byteorder") != "little") {
-      throw std::runtime_error("its numbers are big-endian: expected little-endian ones");
-    }
-    if (!archive_.has("data.pkl")) {
-      throw std::runtime_error("it has no data.pkl: expected what torch.save writes");
-    }
-    if (const auto size = archive_.mapped("data.pkl").size(); size > largest_pickle) {
-      throw std::runtime_error("its data.pkl has " + std::to_string(size) +
-                               " bytes: expected at most " + std::to_string(largest_pickle));
-    }
-    const auto pickle = archive_.text("data.pkl");
+  Tensors tensors(const PickledTensors& pickled) {
     Tensors tensors;
-    for (const auto& [name, pickled] : unpickle_state_dict(pickle)) {
-      tensors.emplace(name, tensor(name, pickled));
-    }
+    for (const auto& [name, one] : pickled) tensors.emplace(name, tensor(name, one));
     return tensors;
   }
 
@@ -172,13 +165,11 @@ class StateDict {
       }
       return found->second;
     }
-    const auto record = "data/" + pickled.storage_key;
-    if (!archive_.has(record)) throw std::runtime_error("it lacks its record " + printable(record));
-    const auto bytes = archive_.mapped(record);
+    const auto bytes = bytes_of_(pickled);
     const auto size = pickled.storage_size;
     if (size < 0 || bytes.size() % c10::elementSize(dtype) != 0 ||
         bytes.size() / c10::elementSize(dtype) != uint64_t(size)) {
-      throw std::runtime_error("its record " + printable(record) + " has " +
+      throw std::runtime_error("its storage " + printable(pickled.storage_key) + " has " +
                                std::to_string(bytes.size()) + " bytes: expected " +
                                std::to_string(size) + " elements of " + c10::toString(dtype));
     }
@@ -187,23 +178,81 @@ class StateDict {
   }
 
   std::shared_ptr<MappedFile> file_;
-  Archive archive_;
+  BytesOf bytes_of_;
   std::map<std::string, Tensor> storages_;
 };
 
-// Before version 1.6, torch.save wrote pickles one after the other, and before 0.1.10 a tar file.
-void check_format(const MappedFile& file, const std::string& path) {
-  const std::string_view start(file.data(), std::min<uint64_t>(file.size(), 512));
-  if (start.substr(0, 2) == "PK") return;
-  if (start.empty()) throw std::runtime_error("it is empty");
-  const bool is_tar = start.size() > 262 && start.substr(257, 5) == "ustar";
-  if (!is_tar && static_cast<unsigned char>(start[0]) != 0x80) {
-    throw std::runtime_error("it is no file of torch.save");
+Tensors read_zip(const std::shared_ptr<MappedFile>& file) {
+  Archive archive(file);
+  if (archive.has("byteorder") && archive.text("byteorder") != "little") {
+    throw std::runtime_error("its numbers are big-endian: expected little-endian ones");
   }
-  throw std::runtime_error(
-      "it is in the format of PyTorch before 1.6: rewrite it with `python3 -c \"import sys, torch; "
-      "torch.save(torch.load(sys.argv[1], 'cpu', weights_only=True), sys.argv[1])\" " +
-      path + "`");
+  if (!archive.has("data.pkl")) {
+    throw std::runtime_error("it has no data.pkl: expected what torch.save writes");
+  }
+  if (const auto size = archive.mapped("data.pkl").size(); size > largest_pickle) {
+    throw std::runtime_error("its data.pkl has " + std::to_string(size) +
+                             " bytes: expected at most " + std::to_string(largest_pickle));
+  }
+  const auto bytes_of = [&archive](const PickledTensor& pickled) {
+    const auto record = "data/" + pickled.storage_key;
+    if (!archive.has(record)) throw std::runtime_error("it lacks its record " + printable(record));
+    return archive.mapped(record);
+  };
+  return StateDict(file, bytes_of).tensors(unpickle_state_dict(archive.text("data.pkl")));
+}
+
+// Storages follow each other behind the pickles, which alone know how large an element is.
+std::map<std::string, std::string_view> old_storages(std::string_view file,
+                                                     const OldPickles& pickles) {
+  std::map<std::string, size_t> element_sizes;
+  for (const auto& [name, pickled] : pickles.tensors) {
+    element_sizes.emplace(pickled.storage_key, c10::elementSize(dtype_of(pickled.storage_type)));
+  }
+  std::map<std::string, std::string_view> storages;
+  auto at = pickles.end;
+  for (const auto& key : pickles.storage_keys) {
+    const auto found = element_sizes.find(key);
+    if (found == element_sizes.end()) {
+      throw std::runtime_error("no tensor lies in its storage " + printable(key));
+    }
+    uint64_t count = 0, bytes = 0;
+    const bool has_count = file.size() - at >= sizeof count;
+    if (has_count) std::memcpy(&count, file.data() + at, sizeof count);
+    at += has_count ? sizeof count : 0;
+    if (!has_count || __builtin_mul_overflow(count, found->second, &bytes) ||
+        bytes > file.size() - at) {
+      throw std::runtime_error("it is not whole: its storage " + printable(key) +
+                               " reaches beyond its end");
+    }
+    storages.emplace(key, file.substr(at, bytes));
+    at += bytes;
+  }
+  return storages;
+}
+
+Tensors read_old(const std::shared_ptr<MappedFile>& file) {
+  const std::string_view all(file->data(), file->size());
+  const auto pickles = unpickle_old_file(all.substr(0, largest_pickle));
+  const auto storages = old_storages(all, pickles);
+  const auto bytes_of = [&storages](const PickledTensor& pickled) {
+    const auto found = storages.find(pickled.storage_key);
+    if (found != storages.end()) return found->second;
+    throw std::runtime_error("it lacks its storage " + printable(pickled.storage_key));
+  };
+  return StateDict(file, bytes_of).tensors(pickles.tensors);
+}
+
+// Before version 1.6, torch.save wrote pickles one after the other, and before 0.1.10 a tar file.
+Tensors read(const std::shared_ptr<MappedFile>& file) {
+  const std::string_view start(file->data(), std::min<uint64_t>(file->size(), 512));
+  if (start.starts_with("PK")) return read_zip(file);
+  if (start.empty()) throw std::runtime_error("it is empty");
+  if (start.size() > 262 && start.substr(257, 5) == "ustar") {
+    throw std::runtime_error(
+        "it is a tar file, as PyTorch wrote before 0.1.10: expected a newer one");
+  }
+  return read_old(file);
 }
 
 }  // namespace
@@ -212,8 +261,7 @@ Tensors read_pytorch_bin(const std::string& path) {
   const auto file = std::make_shared<MappedFile>(path);
   const auto prefix = "cannot read " + path + ": ";
   try {
-    check_format(*file, path);
-    return StateDict(file).tensors();
+    return read(file);
   } catch (const c10::Error& error) {
     // Of the zip reader; the message goes over several lines.
     const std::string message = error.what_without_backtrace();

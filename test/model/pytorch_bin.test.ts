@@ -18,6 +18,8 @@ const test = suite('pytorch_model.bin');
 /** What scripts/pytorch_bin_golden.py wrote; the files are explained there. */
 const files = fileURLToPath(new URL('../fixtures/pytorch_bin/', import.meta.url));
 const sound = readFileSync(join(files, 't5-relu.bin'));
+/** The same as PyTorch before 1.6 wrote it. */
+const old = readFileSync(join(files, 't5-relu.old.bin'));
 const expected = readFileSync(join(fixturePath('t5-relu'), 'model.safetensors'));
 
 /** A copy of t5-relu with `bin` for its weights. */
@@ -31,6 +33,12 @@ async function withBin(
     if (bin !== undefined) await writeFile(path, bin);
     await use(directory, path);
   });
+}
+
+function withByte(bytes: Uint8Array, at: number, value: number): Buffer {
+  const changed = Buffer.from(bytes);
+  changed[at] = value;
+  return changed;
 }
 
 /** The weights in a directory as our own safetensors file. */
@@ -86,19 +94,26 @@ for (const name of hostile) {
   });
 }
 
-test('in the old format comes with the command that rewrites it', async () => {
-  await withBin(readFileSync(join(files, 'legacy.bin')), async (directory, path) => {
-    const message = await Model.load(directory).then(String, (error: Error) => error.message);
-    assert.match(
-      message,
-      /it is in the format of PyTorch before 1\.6: rewrite it with `python3 -c/,
-    );
-    const [, command] = /`(.*)`$/.exec(message)!;
-    if (!hasTorch) return;
-    execFileSync('sh', ['-c', command!], { stdio: 'ignore' });
-    assert.is((await readFile(path)).toString('latin1', 0, 2), 'PK');
-    await rejects(Model.load(directory), /it lacks encoder/);
+test('as PyTorch before 1.6 wrote it is read', async () => {
+  await withBin(old, async (directory) => {
+    assert.ok((await weightsOf(directory)).equals(expected));
   });
+});
+
+test('as PyTorch before 1.6 wrote it is refused where it is cut off or says another thing', async () => {
+  const cases: [Uint8Array, RegExp][] = [
+    ...[0.999, 0.9, 0.5].map((share): [Uint8Array, RegExp] => [
+      old.subarray(0, Math.floor(old.length * share)),
+      /it is not whole: its storage \d+ reaches beyond its end$/,
+    ]),
+    [old.subarray(0, 1000), /its pickle ends too early, at byte/],
+    [old.subarray(0, 21), /its pickle ends too early, at byte 21$/],
+    [old.subarray(0, 20), /it is no file of torch\.save$/],
+    [withByte(old, old.indexOf('little_endian') + 15, 0x89), /says that numbers are big-endian/],
+  ];
+  for (const [bytes, message] of cases) {
+    await withBin(bytes, (directory) => rejects(Model.load(directory), message));
+  }
 });
 
 test('says what it is that it is not', async () => {
@@ -124,13 +139,18 @@ test('cut off anywhere is refused', async () => {
 test('with any bytes changed gives a model or one sentence', async () => {
   const random = seeded(7);
   // The pickle lies at the start, the zip's directory at the end.
-  const edges = [0, sound.indexOf('PK\x01\x02')].map((start) => ({ start, length: 4000 }));
+  const edges = [
+    { file: sound, start: 0 },
+    { file: sound, start: sound.indexOf('PK\x01\x02') },
+    { file: old, start: 0 },
+    { file: old, start: old.indexOf('X\x07\0\0\0storage') },
+  ];
   await withBin(undefined, async (directory, path) => {
-    for (let round = 0; round < 80; round++) {
-      const broken = Buffer.from(sound);
-      const { start, length } = edges[round % 2]!;
-      for (let i = 0; i <= round % 4; i++) {
-        const at = start + random.below(Math.min(length, sound.length - start));
+    for (let round = 0; round < 160; round++) {
+      const { file, start } = edges[round % 4]!;
+      const broken = Buffer.from(file);
+      for (let i = 0; i <= (round >> 2) % 4; i++) {
+        const at = start + random.below(Math.min(4000, file.length - start));
         broken[at] = random.below(256);
       }
       await writeFile(path, broken);
@@ -192,6 +212,9 @@ for k, v in d.items():
 views['shared.weight'] = d['shared.weight'].t().contiguous().t()
 save(views)`,
   'pickle protocol 4': 'save(d, pickle_protocol=4)',
+  'what PyTorch before 1.6 wrote': 'save(d, _use_new_zipfile_serialization=False)',
+  'parameters, as PyTorch before 1.6 wrote them':
+    'save({k: torch.nn.Parameter(v) for k, v in d.items()}, _use_new_zipfile_serialization=False)',
   'two shards': `
 import json, os
 names, folder = sorted(d), os.path.dirname(path)
