@@ -19,6 +19,7 @@ export { alphaAt, type BoundOptions, gradientBound } from './loss/formulas.ts';
 export type {
   AsyncOptions,
   CrossEntropyOptions,
+  CustomOptions,
   DeceOptions,
   GceOptions,
   InTrustOptions,

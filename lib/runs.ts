@@ -275,7 +275,8 @@ async function readIfThere(path: string): Promise<string | undefined> {
   }
 }
 
-async function orExplain<Value>(what: string, work: Promise<Value>): Promise<Value> {
+/** Work on files, whose failure is told in a sentence that begins with `what`. */
+export async function orExplain<Value>(what: string, work: Promise<Value>): Promise<Value> {
   return work.catch((error: NodeJS.ErrnoException) => {
     const { code, message } = error;
     const reasons: Record<string, string> = {

@@ -182,11 +182,11 @@ async function makeKernels() {
 async function makeTrainer() {
   await needTools(['c++', 'make', 'cmake']);
   const libtorch = await chooseLibtorch();
-  // CMake remembers where libtorch was: a build folder belongs to one.
+  // CMake remembers where libtorch and the sources were: a build folder belongs to one of each.
   const directory = join(root, 'native/trainer/build');
   const configured = join(directory, 'configured');
   const isNew =
-    !existsSync(configured) || readFileSync(configured, 'utf8') !== libtorchId(libtorch);
+    !existsSync(configured) || readFileSync(configured, 'utf8') !== configurationOf(libtorch);
   const kind = libtorch.cuda ? 'CUDA' : 'CPU';
   const time = isNew ? ', which takes minutes' : '';
   console.log(
@@ -203,7 +203,7 @@ async function makeTrainer() {
   if (isNew) {
     rmSync(directory, { recursive: true, force: true });
     await cmake('configure');
-    writeFileSync(configured, libtorchId(libtorch));
+    writeFileSync(configured, configurationOf(libtorch));
   }
   await cmake('build');
   const { version, cuda, path } = libtorch;
@@ -223,8 +223,8 @@ async function chooseLibtorch() {
 }
 
 /** @param {{ version: string, path: string }} libtorch */
-function libtorchId({ version, path }) {
-  return `${version} ${path}\n`;
+function configurationOf({ version, path }) {
+  return `${version} ${path} for ${root}\n`;
 }
 
 /** Whether trainer.node was built to its end, with a libtorch that is still there and still asked for. */

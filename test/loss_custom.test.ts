@@ -105,6 +105,13 @@ test('holds where the label is certain, impossible or ignored', () => {
   assert.is(ce.loss, Math.fround(1e30));
 });
 
+test('says its own loss of a single class too, whose probability is 1', () => {
+  const loss = (p: number) => 5 - p;
+  const found = customLoss(Float32Array.of(3, -4), new Int32Array(2), { weight: () => 1, loss });
+  assert.equal([...found.losses], [4, 4]);
+  assert.equal([...found.gradient].map(Math.abs), [0, 0]);
+});
+
 test('takes what every loss takes, and its async twin too', async () => {
   const weight = (p: number) => p;
   const options = { weight, rowWeights: new Float32Array(rows).fill(2), threads: 2 };

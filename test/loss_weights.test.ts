@@ -137,4 +137,10 @@ test('weights that cannot be are named', () => {
   );
 });
 
+test('weights of classes go with a batch that is empty too', () => {
+  const [none, classWeights] = [new Float32Array(0), Float32Array.of(1, 2, 3)];
+  const { loss, losses } = deceLoss(none, new Int32Array(0), { classWeights });
+  assert.equal([loss, losses.length], [0, 0]);
+});
+
 test.run();

@@ -77,7 +77,7 @@ export async function bench(options: BenchOptions): Promise<BenchResult> {
   try {
     if (torch) {
       for (const malloc of ['default', 'tuned'] as const) {
-        const found = await startTorch(malloc);
+        const found = await startTorch(malloc, signal);
         if (found !== undefined) processes.push(found);
       }
       if (processes.length === 0) missing.push('PyTorch: no python3 with torch was found');
@@ -88,14 +88,23 @@ export async function bench(options: BenchOptions): Promise<BenchResult> {
       const problem = makeProblem(rows, classes, threads);
       const providers = ownProviders(problem);
       for (const process of processes) {
-        const { providers: peers, failed } = await process.load(problem);
-        providers.push(...peers);
-        for (const [name, why] of Object.entries(failed)) missing.push(`${name}: ${why}`);
+        try {
+          const { providers: peers, failed } = await process.load(problem);
+          providers.push(...peers);
+          for (const [name, why] of Object.entries(failed)) missing.push(`${name}: ${why}`);
+        } catch (error) {
+          // Such as a Python that ran out of memory: the others are measured all the same.
+          missing.push(`PyTorch, ${rows} × ${classes}: ${(error as Error).message}`);
+        }
       }
       measurements.push(...(await measure(problem, providers, options, missing)));
     }
     const { isa } = kernels() as { isa(): string };
     return { measurements, isa: isa(), torch: processes[0]?.version, load, missing };
+  } catch (error) {
+    // Ctrl-C ends Python too, which then is what fails first.
+    signal?.throwIfAborted();
+    throw error;
   } finally {
     for (const process of processes) await process.close();
   }

@@ -50,18 +50,22 @@ const formulas: Record<string, Provider['formula']> = {
  * Starts Python.
  *
  * @param malloc `tuned`: with glibc told to keep large blocks; `default`: as it comes
+ * @param signal ends Python when it is aborted, also while it computes
  * @returns undefined where there is no Python with torch
  */
-export async function startTorch(malloc: 'tuned' | 'default'): Promise<Torch | undefined> {
+export async function startTorch(
+  malloc: 'tuned' | 'default',
+  signal?: AbortSignal,
+): Promise<Torch | undefined> {
   const script = join(packageRoot, 'bench', 'torch_losses.py');
   const env = { ...process.env, ...(malloc === 'tuned' && keepsBlocks) };
-  const child = spawn(python, [script], { env, stdio: ['pipe', 'pipe', 'ignore'] });
   const folder = await mkdtemp(join(tmpdir(), 'dece-bench-'));
+  const child = spawn(python, [script], { env, stdio: ['pipe', 'pipe', 'ignore'], signal });
+  const ask = asker(child); // at once: a child that cannot be started says so in the next turn
   const close = async () => {
     child.kill();
     await rm(folder, { recursive: true, force: true });
   };
-  const ask = asker(child);
   try {
     // A small problem first: whether torch is there at all.
     const { version } = await ask({ do: 'version' });
@@ -87,7 +91,10 @@ function asker(child: ChildProcess): Ask {
     settle?.reject(error);
   };
   child.on('error', fail);
-  child.on('close', (code) => fail(new Error(`${python} with torch ended with code ${code}`)));
+  child.on('close', (code, signal) => {
+    const how = signal === null ? `with code ${code}` : `by ${signal}`;
+    fail(new Error(`${python} with torch ended ${how}`));
+  });
   child.stdin!.on('error', () => {}); // told by close
   createInterface({ input: child.stdout! }).on('line', (line) => settle?.resolve(line));
   return async (message) => {

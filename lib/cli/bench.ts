@@ -42,6 +42,11 @@ export function define(command: Command): void {
     )
     .option('--out <directory>', 'where loss.csv and .html, or curves.*, go (default: nowhere)')
     .action(async ({ json, out, curves, ...options }: Options) => {
+      // First of all: where nothing can be written, nobody waits to hear of it.
+      if (out !== undefined) {
+        const { orExplain } = await import('../runs.ts');
+        await orExplain(`cannot make ${out}`, mkdir(out, { recursive: true }));
+      }
       if (curves) return showCurves(json, out);
       const { bench } = await import('../bench/index.ts');
       const { benchTable, writeBench } = await import('../report/bench.ts');
@@ -51,16 +56,13 @@ export function define(command: Command): void {
         bench({ ...options, signal, onProgress: shown.at }),
       ).finally(shown.end);
       const here = await environment();
-      if (out !== undefined) {
-        await mkdir(out, { recursive: true });
-        await writeBench(join(out, 'loss'), result, here);
-      }
-      if (json) {
-        process.stdout.write(`${JSON.stringify({ ...result, environment: here }, null, 2)}\n`);
-        return;
-      }
-      process.stdout.write(`${benchTable(result)}\n`);
+      process.stdout.write(
+        json
+          ? `${JSON.stringify({ ...result, environment: here }, null, 2)}\n`
+          : `${benchTable(result)}\n`,
+      );
       for (const line of result.missing) process.stderr.write(`not measured: ${line}\n`);
+      if (out !== undefined) await writeBench(join(out, 'loss'), result, here);
     });
 }
 
@@ -76,21 +78,15 @@ async function showCurves(json: true | undefined, out: string | undefined): Prom
   const certificates = await interruptible(undefined, (signal) =>
     certify({ ...certified, signal, onProgress: shown.at }),
   ).finally(shown.end);
-  if (out !== undefined) {
-    await mkdir(out, { recursive: true });
-    await writeCurves(
-      join(out, 'curves'),
-      curves,
-      certificates,
-      certified.seed,
-      await environment(),
-    );
-  }
   process.stdout.write(
     json
       ? `${JSON.stringify({ curves, certificates, seed: certified.seed }, null, 2)}\n`
       : `${curvesTable(curves, certificates)}\n`,
   );
+  if (out !== undefined) {
+    const here = await environment();
+    await writeCurves(join(out, 'curves'), curves, certificates, certified.seed, here);
+  }
   const exceeded = certificates.filter(({ exceeds }) => exceeds).map(({ title }) => title);
   if (exceeded.length > 0) throw new Error(`gradientBound does not hold: ${exceeded.join(', ')}`);
 }

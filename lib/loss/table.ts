@@ -1,6 +1,6 @@
 import { check } from '../check.ts';
 
-/** A loss given by what it makes of the label's probability p, in (0, 1]; both are also asked at 0. */
+/** A loss given by what it makes of the label's probability p, in (0, 1]; the weight is also asked at 0. */
 export interface CustomOptions {
   /**
    * The factor on cross-entropy's gradient: a row pulls by weight(p) · (pⱼ − yⱼ). It is called some

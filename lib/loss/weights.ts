@@ -20,7 +20,9 @@ export function weightsOf(
 ): Float32Array | undefined {
   if (rowWeights === undefined && classWeights === undefined) return undefined;
   checkFactors('rowWeights', rowWeights, labels.length, isWeight, 'a finite number, at least 0');
-  checkFactors('classWeights', classWeights, classes, isWeight, 'a finite number, at least 0');
+  // How many classes there are, an empty batch does not say.
+  const width = labels.length > 0 ? classes : classWeights?.length;
+  checkFactors('classWeights', classWeights, width ?? 0, isWeight, 'a finite number, at least 0');
   return Float32Array.from({ length: labels.length }, (_, row) => {
     if (!isCounted(row)) return 0;
     return (rowWeights?.[row] ?? 1) * (classWeights?.[Number(labels[row])] ?? 1);

@@ -20,7 +20,10 @@
       "sources": ["binding.cc", "dece_loss.cc", "plan.cc", "team.cc", "rows_portable.cc"],
       # Only a path: node-addon-api's own targets would put makefiles into native/node_modules.
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
-      "defines": ["NAPI_VERSION=8", "NAPI_CPP_EXCEPTIONS"],
+      # The last: a thread that was terminated takes no result, and that is no reason to abort.
+      "defines": [
+        "NAPI_VERSION=8", "NAPI_CPP_EXCEPTIONS", "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS",
+      ],
       "cflags!": ["-fno-exceptions"],
       "cflags_cc!": ["-fno-exceptions"],
       "xcode_settings": { "GCC_ENABLE_CPP_EXCEPTIONS": "YES" },

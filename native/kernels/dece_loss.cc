@@ -53,6 +53,9 @@ const Isa& isa() {
 constexpr int64_t least_per_thread = 1 << 17;
 // Rows taken at a time hold so many classes at least.
 constexpr int64_t classes_per_piece = 1 << 16;
+// Whether to stop is asked after so many classes, some milliseconds: more often, too many rows
+// would not find their next one on its way.
+constexpr int64_t classes_per_look = 1 << 20;
 
 // From how many bytes on a float32 gradient is written past the caches: more than they hold, so
 // that what is in a line before it is written over need not be read. The caller's next step would
@@ -81,11 +84,14 @@ void loss_and_gradient_cpu(const void* logits, DType dtype, const int64_t* label
   const std::unique_ptr<float[], AlignedDelete> scratch(
       new (std::align_val_t{64}) float[threads * size]);
 
+  const int64_t rows_per_look = std::max<int64_t>(1, classes_per_look / classes);
   share_out(threads, rows, std::max<int64_t>(1, classes_per_piece / classes),
             [&](int member, int64_t begin, int64_t end) {
-              if (stop && *stop) return;
-              run(plan, dtype, logits, labels, begin, end, losses, gradient,
-                  scratch.get() + member * size);
+              const int64_t step = stop ? rows_per_look : end - begin;
+              for (int64_t row = begin; row < end && !(stop && *stop); row += step) {
+                run(plan, dtype, logits, labels, row, std::min(row + step, end), losses, gradient,
+                    scratch.get() + member * size);
+              }
             });
 }
 

@@ -64,7 +64,8 @@ struct RowState {
 //
 // A row with a NaN, with +infinity or with nothing but -infinity has loss and gradient NaN; a class
 // at -infinity has probability 0. The results have the same bits for every number of threads (0:
-// one for each core), in place or not. Rows not begun when `stop` turns true are left as they are.
+// one for each core), in place or not. A little after `stop` turns true the rows not begun are left
+// as they are.
 void loss_and_gradient_cpu(const void* logits, DType dtype, const int64_t* labels, int64_t rows,
                            int64_t classes, const LossOptions& options, float* losses,
                            void* gradient, int threads, const std::atomic<bool>* stop = nullptr);

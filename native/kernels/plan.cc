@@ -42,8 +42,8 @@ Plan make_plan(const LossOptions& options, int64_t classes) {
   plan.classes = classes;
   plan.ignore_index = options.ignore_index;
 
-  // A single class has p = 1 whatever its logit is, and all losses are 0.
-  if (classes == 1) plan.loss = Loss::cross_entropy;
+  // A single class has p = 1 whatever its logit is, and all losses but custom ones are 0.
+  if (classes == 1 && plan.loss != Loss::custom) plan.loss = Loss::cross_entropy;
   if (plan.loss == Loss::in_trust) plan.form = Form::trust;
   if (plan.loss != Loss::dece) return plan;
 

@@ -83,6 +83,27 @@ test('times PyTorch on the same numbers, where Python has it', async () => {
   }
 });
 
+test('finds no PyTorch where Python cannot be started', async () => {
+  const stopped = AbortSignal.abort(); // spawn then fails as where there is no such program
+  assert.is(await startTorch('default', stopped), undefined);
+});
+
+test('ends Python when it is stopped, also while it computes', async () => {
+  const controller = new AbortController();
+  const torch = await startTorch('default', controller.signal);
+  if (torch === undefined) {
+    console.log('skipped: python3 has no torch');
+    return;
+  }
+  try {
+    const loading = torch.load(makeProblem(6, 200, 1));
+    controller.abort();
+    await rejects(loading, /abort|ended by SIGTERM/);
+  } finally {
+    await torch.close();
+  }
+});
+
 test('writes a line for each measurement, and a page', async () => {
   const result = await bench({ ...options, rounds: 1 });
   const path = join(tmpdir(), 'loss');

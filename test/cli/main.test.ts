@@ -178,6 +178,16 @@ test('answers a failure with code 1 and one sentence', async () => {
   );
 });
 
+test('says before it measures that nothing can be written', async () => {
+  const file = join(await folder(), 'file');
+  await writeFile(file, '');
+  for (const flag of ['--no-torch', '--curves']) {
+    const { code, stderr, stdout } = await dece('bench', flag, '--out', file);
+    assert.equal([code, stdout], [1, '']);
+    assert.match(stderr, /^dece: cannot make \S+file: a file of that name is there\n$/);
+  }
+});
+
 test('shows where an error comes from when asked', async () => {
   const { ended } = start(['report', 'nowhere'], { DECE_DEBUG: '1' });
   assert.match((await ended).stderr, /\n +at findRuns /);
