@@ -63,6 +63,7 @@ export function define(command: Command): void {
       );
       for (const line of result.missing) process.stderr.write(`not measured: ${line}\n`);
       if (out !== undefined) await writeBench(join(out, 'loss'), result, here);
+      if (result.wrong.length > 0) throw new Error('a gradient is not what it should be');
     });
 }
 

@@ -1,5 +1,5 @@
 import { check, checkKeys, checkObject, choose } from '../check.ts';
-import { boundOfTable, type CustomOptions, tabulate } from './table.ts';
+import { boundOfTable, type CustomOptions, maximum, tabulate } from './table.ts';
 
 export interface DeceOptions {
   /** Counted from 1; 0 is plain label-smoothed cross-entropy. Default 1. */
@@ -162,16 +162,6 @@ function inTrustBound({ alpha, beta, delta }: Settings, least: number) {
     probabilities: alpha > 0 ? Infinity : beta * Math.max(...ends.map(Math.abs)),
     logits: unlikely === Infinity ? Infinity : maximum(pull, 0, 1),
   };
-}
-
-/** The maximum of a function with a single one in [low, high], by thirds. */
-function maximum(value: (x: number) => number, low: number, high: number): number {
-  while (high - low > 1e-9) {
-    const third = (high - low) / 3;
-    if (value(low + third) < value(high - third)) low += third;
-    else high -= third;
-  }
-  return value((low + high) / 2);
 }
 
 export function checkNumber(

@@ -55,18 +55,36 @@ function checkFunction(name: string, value: unknown): asserts value is (p: numbe
 }
 
 /**
- * How large a component of a custom gradient gets: the label's is weight(p) · (1 − p). Where weight / p
- * still grows from p = 1e-150 to 1e-300, it is taken to have no end.
+ * How large a component of a custom gradient gets: the label's is weight(p) · (1 − p), largest at a point of
+ * the table or beside it. Where weight / p still grows from p = 1e-150 to 1e-300, it is taken to have no end.
  */
 export function boundOfTable(table: Float64Array): { probabilities: number; logits: number } {
   const bound = { probabilities: 0, logits: 0 };
+  let best = 0;
   for (let i = 0; i < points; i++) {
     const surprise = surpriseAt(i);
     const weight = Math.abs(table[2 * i]!);
-    bound.logits = Math.max(bound.logits, weight * -Math.expm1(-surprise));
+    const pull = weight * -Math.expm1(-surprise);
+    if (pull > bound.logits) [best, bound.logits] = [i, pull];
     const p = Math.exp(-surprise);
     if (p > 1e-150) bound.probabilities = Math.max(bound.probabilities, weight / p);
     else if (p > 1e-300 && weight / p > 1.01 * bound.probabilities) bound.probabilities = Infinity;
   }
+  for (let i = Math.max(0, best - 1); i <= best && i + 1 < points; i++) {
+    const [low, high] = [surpriseAt(i), surpriseAt(i + 1)];
+    const [first, slope] = [table[2 * i]!, (table[2 * i + 2]! - table[2 * i]!) / (high - low)];
+    const pull = (s: number) => Math.abs(first + slope * (s - low)) * -Math.expm1(-s);
+    bound.logits = Math.max(bound.logits, maximum(pull, low, high));
+  }
   return bound;
+}
+
+/** The maximum of a function with a single one in [low, high], by thirds. */
+export function maximum(value: (x: number) => number, low: number, high: number): number {
+  while (high - low > 1e-9) {
+    const third = (high - low) / 3;
+    if (value(low + third) < value(high - third)) low += third;
+    else high -= third;
+  }
+  return value((low + high) / 2);
 }

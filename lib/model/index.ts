@@ -1,8 +1,8 @@
-import { mkdir, stat } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { check, checkKeys, checkList, checkObject, checkText } from '../check.ts';
 import type { LabelledExample } from '../data/examples.ts';
-import { readUtf8, writeWhole } from '../data/files.ts';
+import { writeWhole } from '../data/files.ts';
 import { Tokenizer } from '../data/tokenizer.ts';
 import {
   type Adapter,
@@ -21,7 +21,15 @@ import {
   readJsonObject,
   resolveConfig,
 } from './config/index.ts';
+import { checkDirectory, checkNoRun } from './directory.ts';
+import {
+  endIdsOf,
+  type GenerationConfig,
+  readGenerationConfig,
+  unfollowed,
+} from './generation_config.ts';
 import { findModel } from './hub/index.ts';
+import { inBatches } from './in_batches.ts';
 import { defaultLogitsBytes, nativeLoss } from './loss.ts';
 import { addon, type MeanLoss, type ModelHandle, type Tensor, withSignal } from './native.ts';
 import {
@@ -78,8 +86,10 @@ export class Model {
   readonly handle: ModelHandle;
   /** The config with defaults filled in. */
   readonly resolved: ResolvedConfig;
-  readonly #generationConfig: string | undefined;
+  readonly #generation: GenerationConfig | undefined;
   readonly #endIds: readonly number[];
+  /** What is to be warned of before the first generation. */
+  #unfollowed: string[];
   #adapter: Adapter | undefined;
   #disposed = false;
 
@@ -90,8 +100,9 @@ export class Model {
     this.resolved = parts.resolved;
     this.dtype = parts.dtype;
     this.tokenizer = parts.tokenizer;
-    this.#generationConfig = parts.generationConfig;
-    this.#endIds = endIdsOf(parts);
+    this.#generation = parts.generation;
+    this.#endIds = endIdsOf(parts.generation, parts.config, parts.resolved, parts.tokenizer);
+    this.#unfollowed = unfollowed(parts.generation, parts.resolved);
     this.device = handle.device;
     this.parameterCount = handle.parameters.reduce(
       (count, { shape }) => count + shape.reduce((product, size) => product * size, 1),
@@ -123,17 +134,14 @@ export class Model {
     });
     await checkDirectory(directory);
     const config = await readJsonObject(join(directory, 'config.json'));
-    if (config.model_type === undefined) await checkRun(directory);
+    if (config.model_type === undefined) await checkNoRun(directory);
     const resolved = resolveConfig(config, options);
     const dtype = dtypeOf(options, resolved);
     const tokenizer = await Tokenizer.find(directory);
-    const generation = join(directory, 'generation_config.json');
-    const hasGeneration = await exists(generation);
-    if (hasGeneration) await readJsonObject(generation); // says where it is broken
-    const generationConfig = hasGeneration ? (await readUtf8(generation)).toString() : undefined;
+    const generation = await readGenerationConfig(directory);
     const weights = await findWeights(directory);
     const handle = await addon().ModelHandle.load(weights, resolved, deviceOf(options), dtype);
-    return new Model(handle, { config, resolved, dtype, tokenizer, generationConfig });
+    return new Model(handle, { config, resolved, dtype, tokenizer, generation });
   }
 
   /**
@@ -241,7 +249,8 @@ export class Model {
   /**
    * New ids of each row, without the end token, as transformers' `generate` gives them with
    * do_sample false: greedy, or the best of `beams` (early_stopping false, length_penalty 1). Of
-   * generation_config.json the end tokens alone count: no penalties, forced or suppressed tokens.
+   * generation_config.json the end tokens alone count: penalties, forced and suppressed tokens are warned
+   * of, once.
    *
    * @throws the signal's reason, within a token of its abort
    *
@@ -268,6 +277,7 @@ export class Model {
     const batch = nativeBatch({ inputIds, ...masked }, config);
     const follows = config.labels === 'next ids';
     checkLength('inputIds', batch.inputIds, config, follows ? maxNewTokens : 0);
+    this.#warn();
     const rows = await withSignal(signal, (stop) =>
       this.handle.generate(batch, { maxNewTokens, beams, eosTokenIds }, stop),
     );
@@ -313,20 +323,17 @@ export class Model {
     const ok = maxInputTokens === Infinity || (isCount(maxInputTokens) && maxInputTokens > 1);
     check('maxInputTokens', maxInputTokens, ok, 'a whole number, at least 2');
     const tokenizer = tokenizerOf(this);
-    const encoded = this.promptIds(prompts, maxInputTokens).map((ids, index) => ({ index, ids }));
-    // The longest first, so that a batch too large for the memory shows at once.
-    encoded.sort((a, b) => b.ids.length - a.ids.length);
-
-    const outputs = new Array<string>(prompts.length);
-    for (let start = 0; start < encoded.length; start += batchSize) {
-      const batch = encoded.slice(start, start + batchSize);
-      const rows = await this.generateIds({ inputIds: batch.map(({ ids }) => ids) }, search);
-      rows.forEach((row, i) => {
-        outputs[batch[i]!.index] = tokenizer.decode(row);
-      });
-      onProgress?.(start + batch.length, encoded.length);
-    }
-    return outputs;
+    const rows = this.promptIds(prompts, maxInputTokens);
+    const blank = rows.findIndex((ids) => ids.length === 0);
+    check(`prompts[${blank}]`, prompts[blank], blank < 0, 'a text of at least one token');
+    return inBatches(
+      rows,
+      async (inputIds) => {
+        const written = await this.generateIds({ inputIds }, search);
+        return written.map((ids) => tokenizer.decode(ids));
+      },
+      { batchSize, onProgress },
+    );
   }
 
   /**
@@ -349,25 +356,23 @@ export class Model {
     const { batchSize = 32, maxInputTokens = 256, signal, onProgress } = options;
     check('batchSize', batchSize, isCount(batchSize), 'a whole number, at least 1');
     check('maxInputTokens', maxInputTokens, isCount(maxInputTokens), 'a whole number, at least 1');
-    if (this.classes === undefined) {
+    const { classes } = this;
+    if (classes === undefined) {
       throw new TypeError("the model is no classifier: load it with { head: 'classification' }");
     }
-    const encoded = this.textIds(examples, maxInputTokens).map((ids, index) => ({ index, ids }));
-    encoded.sort((a, b) => b.ids.length - a.ids.length); // as in generate
-
-    const found = new Array<number>(examples.length);
-    for (let start = 0; start < encoded.length; start += batchSize) {
-      signal?.throwIfAborted();
-      const batch = encoded.slice(start, start + batchSize);
-      const { data } = await this.logits({ inputIds: batch.map(({ ids }) => ids) });
-      for (const [row, { index }] of batch.entries()) {
-        const scores = data.subarray(row * this.classes, (row + 1) * this.classes);
-        if (!scores.every(Number.isFinite)) throw new Error(diverged(index, scores));
-        found[index] = scores.indexOf(Math.max(...scores));
-      }
-      onProgress?.(start + batch.length, encoded.length);
-    }
-    return found;
+    return inBatches(
+      this.textIds(examples, maxInputTokens),
+      async (inputIds, places) => {
+        signal?.throwIfAborted();
+        const { data } = await this.logits({ inputIds });
+        return places.map((place, row) => {
+          const scores = data.subarray(row * classes, (row + 1) * classes);
+          if (!scores.every(Number.isFinite)) throw new Error(diverged(place, scores));
+          return scores.indexOf(Math.max(...scores));
+        });
+      },
+      { batchSize, onProgress },
+    );
   }
 
   /**
@@ -400,8 +405,8 @@ export class Model {
     await this.handle.save(files, outdatedBy(shards, directory));
     await finishShards(directory, shards, parameters, itemBytes);
     await writeWhole(join(directory, 'config.json'), configToSave(this.config, resolved, dtype));
-    if (this.#generationConfig !== undefined) {
-      await writeWhole(join(directory, 'generation_config.json'), this.#generationConfig);
+    if (this.#generation !== undefined) {
+      await writeWhole(join(directory, 'generation_config.json'), this.#generation.text);
     }
     await tokenizer?.save(directory);
   }
@@ -493,6 +498,14 @@ export class Model {
     this.dispose();
   }
 
+  #warn(): void {
+    const settings = this.#unfollowed.splice(0).join(', ');
+    if (settings === '') return;
+    process.emitWarning(`generation_config.json has ${settings}: generate does not follow that`, {
+      type: 'DeceGeneration',
+    });
+  }
+
   #native(batch: Batch) {
     return nativeBatch(batch, this.resolved);
   }
@@ -503,25 +516,7 @@ interface ModelParts {
   resolved: ResolvedConfig;
   dtype: Dtype;
   tokenizer?: Tokenizer | undefined;
-  generationConfig?: string | undefined;
-}
-
-/** What ends a text, as transformers decides it; a config that is silent leaves it to the tokenizer. */
-function endIdsOf({
-  generationConfig,
-  config,
-  resolved,
-  tokenizer,
-}: ModelParts): readonly number[] {
-  const { eos_token_id: given } = JSON.parse(generationConfig ?? '{}') as {
-    eos_token_id?: unknown;
-  };
-  const ids = Array.isArray(given) ? given : [given];
-  const isId = (id: unknown) => Number.isInteger(id) && (id as number) >= 0;
-  if (ids.every(isId)) return ids as number[];
-  const { eosTokenId } = tokenizer ?? {};
-  const isSilent = config.eos_token_id === undefined && eosTokenId !== undefined;
-  return isSilent ? [eosTokenId] : resolved.eos_token_ids;
+  generation?: GenerationConfig | undefined;
 }
 
 const diverged = (index: number, logits: Float32Array) =>
@@ -545,32 +540,3 @@ export function tokenizerOf({ tokenizer, resolved }: Model): Tokenizer {
 }
 
 const isCount = (value: number) => Number.isSafeInteger(value) && value >= 1;
-
-/** Says what is missing before anything is read. */
-async function checkDirectory(directory: string): Promise<void> {
-  const found = await stat(directory).catch(() => undefined);
-  if (!found?.isDirectory()) {
-    throw new Error(
-      `${directory} is ${found ? 'a file' : 'not there'}: expected a directory with config.json and model.safetensors`,
-    );
-  }
-  if (!(await exists(join(directory, 'config.json')))) {
-    throw new Error(
-      `${directory} has no config.json: expected a directory that Model.save or save_pretrained wrote`,
-    );
-  }
-}
-
-/** A run has a config.json too. */
-async function checkRun(directory: string): Promise<void> {
-  const model = join(directory, 'model');
-  if (await exists(join(model, 'config.json'))) {
-    throw new Error(`${directory} is a run of training: its model is ${model}`);
-  }
-}
-
-const exists = (path: string) =>
-  stat(path).then(
-    () => true,
-    () => false,
-  );

@@ -1,3 +1,6 @@
+import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Model } from '../../lib/model/index.ts';
@@ -84,6 +87,30 @@ test('takes a list of end tokens', async () => {
   const last = greedy[0]!.at(-1)!;
   const found = await model.generateIds({ inputIds, attentionMask }, { eosTokenId: [1, last] });
   assert.equal(found[0], greedy[0]!.slice(0, greedy[0]!.indexOf(last)));
+});
+
+test('warns once of settings beside the model that it does not follow', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'dece-generation-'));
+  await cp(fixturePath(fixtures[0]!), directory, { recursive: true });
+  const settings = {
+    ...{ repetition_penalty: 1.2, suppress_tokens: [3], decoder_start_token_id: 2 },
+    ...{ do_sample: true, temperature: 0.2, num_beams: 4, min_length: 0, bad_words_ids: null },
+  };
+  await writeFile(join(directory, 'generation_config.json'), JSON.stringify(settings));
+  const warnings: string[] = [];
+  const hear = ({ name, message }: Error) => warnings.push(`${name}: ${message}`);
+  process.on('warning', hear);
+  const { inputIds, attentionMask, greedy } = expectedOf(fixtures[0]!);
+  using model = await Model.load(directory);
+  for (const _ of [1, 2]) {
+    const options = { maxNewTokens: 16 };
+    assert.equal(await model.generateIds({ inputIds, attentionMask }, options), greedy);
+  }
+  process.off('warning', hear);
+  assert.equal(warnings, [
+    'DeceGeneration: generation_config.json has repetition_penalty 1.2, suppress_tokens [3], decoder_start_token_id 2: generate does not follow that',
+  ]);
+  await rm(directory, { recursive: true });
 });
 
 test('stops within a token when its signal aborts, with the reason of the signal', async () => {
