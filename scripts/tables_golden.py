@@ -55,6 +55,8 @@ def main() -> None:
     for codec in ["none", "snappy", "gzip", "zstd", "brotli", "lz4"]:
         options = {"version": "1.0"} if codec == "gzip" else {}
         pq.write_table(whole, FOLDER / f"{codec}.parquet", compression=codec, row_group_size=16, **options)
+    nothing = pa.table({"src": ["a", "b"], "tgt": ["c", "d"], "note": pa.nulls(2)})
+    pq.write_table(nothing, FOLDER / "nothing.parquet", compression="lz4")
     (FOLDER / "packed.parquet.gz").write_bytes(gzip.compress((FOLDER / "none.parquet").read_bytes(), mtime=0))
     rows = expected(pq.read_table(FOLDER / "zstd.parquet").to_pylist())
     (FOLDER / "tables.json").write_text(json.dumps(rows, ensure_ascii=True) + "\n")

@@ -1,6 +1,7 @@
 import { CsvError, parse } from 'csv-parse';
 import { show } from '../check.ts';
 import { type Row, utf8Chunks } from './files.ts';
+import { jsonText } from './jsonl.ts';
 
 /**
  * The rows of a CSV file with a header, some at a time: commas, double quotes round fields that hold a
@@ -130,7 +131,7 @@ export const csvLine = (values: readonly unknown[]) => `${values.map(field).join
 
 function field(value: unknown): string {
   if (value === undefined || value === null) return '';
-  const text = typeof value === 'string' ? value : JSON.stringify(value);
+  const text = typeof value === 'string' ? value : jsonText(value);
   if (/\p{Surrogate}/u.test(text)) {
     throw new RangeError(
       `${show(text)} has half a surrogate pair: write JSON Lines, which can hold it`,

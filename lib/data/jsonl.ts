@@ -53,9 +53,26 @@ export function jsonLines(rows: readonly object[]): string {
   return rows.map(jsonLine).join('');
 }
 
-/** An object as a line of its own. */
+/**
+ * An object as a line of its own.
+ *
+ * @throws RangeError on lists and objects too deep in one another, which can be read, but not written
+ */
 export function jsonLine(row: object): string {
-  return `${JSON.stringify(row).replace(/[\x85\u2028\u2029]/g, escaped)}\n`;
+  return `${jsonText(row).replace(/[\x85\u2028\u2029]/g, escaped)}\n`;
+}
+
+/** A value as JSON, for files. */
+export function jsonText(value: unknown): string {
+  try {
+    return JSON.stringify(value);
+  } catch (error) {
+    if (!/call stack/.test((error as Error).message)) throw error;
+    const expected = 'expected them less deep in one another';
+    throw new RangeError(`lists or objects of a row cannot be written: ${expected}`, {
+      cause: error,
+    });
+  }
 }
 
 const escaped = (mark: string) => `\\u${mark.charCodeAt(0).toString(16).padStart(4, '0')}`;

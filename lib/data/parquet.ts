@@ -3,7 +3,7 @@ import { type FileHandle, mkdtemp, open, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import type { AsyncBuffer, FileMetaData, SchemaTree } from 'hyparquet';
+import type { AsyncBuffer, Compressors, FileMetaData, SchemaTree } from 'hyparquet';
 import { isGzip, openBytes, type Row, reason } from './files.ts';
 
 /**
@@ -38,7 +38,8 @@ async function unpacked(path: string, folder: string): Promise<string> {
 
 async function* rowGroups(path: string, handle: FileHandle): AsyncGenerator<Row[]> {
   const { parquetMetadataAsync, parquetReadObjects, parquetSchema } = await import('hyparquet');
-  const { compressors } = await import('hyparquet-compressors');
+  const { compressors: known } = await import('hyparquet-compressors');
+  const compressors = { ...known, LZ4: orNothing(known.LZ4), LZ4_RAW: orNothing(known.LZ4_RAW) };
   const file = await randomAccess(handle);
   const whole = async <T>(work: Promise<T>) => {
     try {
@@ -62,6 +63,14 @@ async function* rowGroups(path: string, handle: FileHandle): AsyncGenerator<Row[
     rowStart = rowEnd;
   }
 }
+
+type Compressor = NonNullable<Compressors['LZ4']>;
+
+/** A column of nulls has pages without a byte, which LZ4 packs into one that hyparquet-compressors refuses. */
+const orNothing =
+  (unpack: Compressor | undefined): Compressor =>
+  (packed, size) =>
+    size === 0 ? new Uint8Array() : unpack!(packed, size);
 
 /**
  * Each row group has the columns of the schema. Where not, hyparquet would stop after it has begun to read

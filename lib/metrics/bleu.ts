@@ -1,5 +1,5 @@
 import { check, checkKeys } from '../check.ts';
-import { checkPairs } from './pairs.ts';
+import { checkTexts } from './pairs.ts';
 import { countRuns, score, sum } from './runs_of_words.ts';
 
 export interface BleuOptions {
@@ -32,7 +32,7 @@ export function bleu(
   checkKeys('bleu', options, ['mode']);
   const { mode = 'paper' } = options;
   check('mode', mode, ['paper', 'reference'].includes(mode), 'paper or reference');
-  checkPairs(outputs, 'references', references);
+  checkTexts(outputs, 'references', references);
   const pairs = outputs.map((output, i) => countRuns(output, references[i]!));
   if (mode === 'paper') return score(pairs.reduce(sum));
   return pairs.reduce((total, pair) => total + score(pair), 0) / pairs.length;

@@ -1,5 +1,5 @@
 import { hasSameWords } from './exact_match.ts';
-import { checkPairs } from './pairs.ts';
+import { checkTexts } from './pairs.ts';
 
 /**
  * The share of outputs, 0..1, that have the same words as their input: of a model that repairs code, what
@@ -11,6 +11,6 @@ import { checkPairs } from './pairs.ts';
  * copyRate(['a b', 'a c'], ['a b', 'x']); // 0.5
  */
 export function copyRate(outputs: readonly string[], inputs: readonly string[]): number {
-  checkPairs(outputs, 'inputs', inputs);
+  checkTexts(outputs, 'inputs', inputs);
   return outputs.filter((output, i) => hasSameWords(output, inputs[i]!)).length / outputs.length;
 }

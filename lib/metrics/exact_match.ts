@@ -1,5 +1,5 @@
 import { splitWords } from '../data/words.ts';
-import { checkPairs } from './pairs.ts';
+import { checkTexts } from './pairs.ts';
 
 /**
  * The share of outputs, 0..1, that have the same words as their reference: white space does not count,
@@ -11,7 +11,7 @@ import { checkPairs } from './pairs.ts';
  * exactMatch(['a b', 'a c'], ['a d', 'a  c']); // 0.5
  */
 export function exactMatch(outputs: readonly string[], references: readonly string[]): number {
-  checkPairs(outputs, 'references', references);
+  checkTexts(outputs, 'references', references);
   const equal = outputs.filter((output, i) => hasSameWords(output, references[i]!));
   return equal.length / outputs.length;
 }

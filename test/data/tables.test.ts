@@ -137,6 +137,24 @@ test('says in one sentence what is wrong with a Parquet file, and leaves nothing
   );
 });
 
+test('reads a column of nothing, whose pages have no byte to unpack', async () => {
+  assert.equal(await readExamples(join(tables, 'nothing.parquet')), [
+    { id: '1', prompt: 'a', completion: 'c', note: null },
+    { id: '2', prompt: 'b', completion: 'd', note: null },
+  ]);
+});
+
+test('says so where a row is too deep to be written', async () => {
+  const deep = JSON.parse(`${'['.repeat(1e5)}${']'.repeat(1e5)}`);
+  const examples = [{ id: '1', prompt: 'a', completion: 'b', deep }];
+  for (const name of ['deep.jsonl', 'deep.csv']) {
+    await rejects(
+      writeExamples(join(folder, name), examples),
+      /^lists or objects of a row cannot be written: expected them less deep in one another$/,
+    );
+  }
+});
+
 test('reads the same however the bytes of a file are parted', async () => {
   // Larger than what is read at once, so that characters and quoted fields lie across the seam.
   const examples: Example[] = Array.from({ length: 3000 }, (_, i) => ({

@@ -4,7 +4,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { findDataset } from '../../lib/data/datasets.ts';
 import { readExamples } from '../../lib/data/examples.ts';
-import { bleu } from '../../lib/metrics/index.ts';
+import { bleu, copyRate, exactMatch } from '../../lib/metrics/index.ts';
 
 const golden = new URL('../fixtures/bleu.json', import.meta.url);
 const { corpora } = JSON.parse(readFileSync(golden, 'utf8')) as {
@@ -104,6 +104,12 @@ test('refuses lists of different length, none at all, and options it does not kn
     () => bleu(['a'], ['a'], { level: 1 } as object),
     /^bleu has an unknown option "level"/,
   );
+  for (const value of [3, null, undefined, ['a']] as unknown as string[]) {
+    for (const metric of [bleu, exactMatch, copyRate]) {
+      assert.throws(() => metric(['a', value], ['a', 'b']), /^outputs\[1\] is .*: expected text$/);
+    }
+    assert.throws(() => bleu(['a'], [value]), /^references\[0\] is .*: expected text$/);
+  }
 });
 
 test.run();

@@ -2,7 +2,7 @@ import { check, checkKeys, choose } from '../../check.ts';
 import { type Grammar, grammarOf, type Language } from '../../code/grammar.ts';
 import { readTree, type Tree } from '../../code/tree.ts';
 import { strip } from '../../data/words.ts';
-import { checkPairs } from '../pairs.ts';
+import { checkTexts } from '../pairs.ts';
 import { countNumbered, score } from '../runs_of_words.ts';
 import { numberWords } from '../word_numbers.ts';
 import { withoutCComments } from './comments.ts';
@@ -127,7 +127,7 @@ export async function codeBleu(
   const parse = await grammarOf(language);
   const evaluator = choose(evaluators, mode, 'mode');
   checkWeights(weights);
-  checkPairs(outputs, 'references', references);
+  checkTexts(outputs, 'references', references);
 
   const weighing = evaluator.weighted(language);
   /** Of the pair before: outputs for one reference, and those equal to it, need not be read again. */
