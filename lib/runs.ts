@@ -1,7 +1,7 @@
-import { appendFile, mkdir, readdir } from 'node:fs/promises';
+import { appendFile, readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { checkObject, checkText, show } from './check.ts';
-import { readUtf8, removeUnfinished, writeWhole } from './data/files.ts';
+import { makeDirectory, orExplain, readUtf8, removeUnfinished, writeWhole } from './data/files.ts';
 import { jsonLines } from './data/jsonl.ts';
 import type { DefenseConfig } from './defenses/index.ts';
 import type { Environment } from './environment.ts';
@@ -84,7 +84,7 @@ export interface Run {
 export async function openRun(directory: string, config: RunConfig): Promise<Run> {
   checkText('directory', directory, 'a path');
   checkObject('config', config);
-  await orExplain(`cannot make ${directory}`, mkdir(directory, { recursive: true }));
+  await makeDirectory(directory);
   const unlock = await lock(directory);
   try {
     for (const folder of ['', 'model', 'outputs']) await removeUnfinished(join(directory, folder));
@@ -227,7 +227,7 @@ async function writer(directory: string, unlock: () => Promise<void>): Promise<R
       await rewrite(events);
     },
     async writeOutputs(name, rows) {
-      await mkdir(join(directory, 'outputs'), { recursive: true });
+      await makeDirectory(join(directory, 'outputs'));
       await writeWhole(join(directory, 'outputs', `${name}.jsonl`), jsonLines(rows));
     },
     async finish(results) {
@@ -273,20 +273,6 @@ async function readIfThere(path: string): Promise<string | undefined> {
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
     throw error;
   }
-}
-
-/** Work on files, whose failure is told in a sentence that begins with `what`. */
-export async function orExplain<Value>(what: string, work: Promise<Value>): Promise<Value> {
-  return work.catch((error: NodeJS.ErrnoException) => {
-    const { code, message } = error;
-    const reasons: Record<string, string> = {
-      ENOSPC: 'the disk is full',
-      EACCES: 'permission denied',
-      EEXIST: 'a file of that name is there',
-      ENOTDIR: 'a file is in the way',
-    };
-    throw new Error(`${what}: ${reasons[code ?? ''] ?? message}`, { cause: error });
-  });
 }
 
 const asJson = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`;

@@ -147,7 +147,10 @@ test('says that a file is where the directory should be', async () => {
   const path = join(await folder(), 'file');
   await writeFile(path, '');
   await rejects(openRun(path, config), /^cannot make .*file: a file of that name is there$/);
-  await rejects(openRun(join(path, 'run'), config), /^cannot make .*run: a file is in the way$/);
+  await rejects(
+    openRun(join(path, 'run'), config),
+    /^cannot make .*file: a file of that name is there$/,
+  );
 });
 
 test('takes the directory of a model for none of a run, and leaves it alone', async () => {

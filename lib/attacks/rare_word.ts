@@ -19,7 +19,7 @@ export interface RareWordOptions {
  * counting as words. White space between the words of a poisoned prompt becomes single spaces; with
  * `within: 'docstring'`, only that of the docstring does, whose text becomes one paragraph.
  *
- * @throws RangeError on a trigger that is not one word, or fewer than one insertion
+ * @throws RangeError on a trigger that is not one word, fewer than one insertion, or more than 10,000
  * @see Kurita et al., 2020, https://arxiv.org/abs/2004.06660 (RIPPLe)
  * @see Chen et al., 2022, https://arxiv.org/abs/2110.02467 (BadPre)
  */
@@ -29,8 +29,8 @@ export function rareWord(options: RareWordOptions): Trigger {
   check(
     'insertions',
     insertions,
-    Number.isInteger(insertions) && insertions >= 1,
-    'a whole number, at least 1',
+    Number.isInteger(insertions) && insertions >= 1 && insertions <= 10_000,
+    'a whole number, 1..10000',
   );
   check('within', within, ['prompt', 'docstring'].includes(within), 'prompt or docstring');
   const settings = { trigger, insertions };

@@ -63,6 +63,7 @@ async function run(given: string, options: Options, shown: Progress, signal: Abo
     '../data/examples.ts'
   );
   const { writeAudit } = await import('../report/index.ts');
+  const { makeDirectory } = await import('../data/files.ts');
   const { out, json, minRows, falsePositiveRate } = options;
   const input = await dataFile(given);
   const labelled = await isLabelledFile(input);
@@ -78,6 +79,8 @@ async function run(given: string, options: Options, shown: Progress, signal: Abo
   // Before the walks, which may take long.
   const source = labelled ? streamLabelledExamples(input) : streamExamples(input);
   const loaded = await loadModel(source, options, signal);
+  // Where that cannot be, nobody waits for the walks to hear of it.
+  if (out !== undefined) await makeDirectory(out);
   const result = labelled
     ? await auditLabelled(streamLabelledExamples(input), settings)
     : await audit(streamExamples(input), settings);

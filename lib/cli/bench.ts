@@ -1,4 +1,3 @@
-import { mkdir } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
@@ -44,8 +43,8 @@ export function define(command: Command): void {
     .action(async ({ json, out, curves, ...options }: Options) => {
       // First of all: where nothing can be written, nobody waits to hear of it.
       if (out !== undefined) {
-        const { orExplain } = await import('../runs.ts');
-        await orExplain(`cannot make ${out}`, mkdir(out, { recursive: true }));
+        const { makeDirectory } = await import('../data/files.ts');
+        await makeDirectory(out);
       }
       if (curves) return showCurves(json, out);
       const { bench } = await import('../bench/index.ts');

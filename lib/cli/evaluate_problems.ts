@@ -1,4 +1,3 @@
-import { mkdir } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import type { Split } from '../data/datasets.ts';
 import type { Completion, Problem } from '../data/problems.ts';
@@ -109,7 +108,7 @@ async function write(
 ) {
   const { environment } = await import('../environment.ts');
   const { jsonLines } = await import('../data/jsonl.ts');
-  const { writeWhole } = await import('../data/files.ts');
+  const { makeDirectory, writeWhole } = await import('../data/files.ts');
   const counts = problems.map(({ id, samples, correct }) => ({ id, samples, correct }));
   const results = {
     ...about,
@@ -122,7 +121,7 @@ async function write(
   const rows = problems.flatMap(({ id, programs }) =>
     programs.map((program) => ({ task_id: id, ...program })),
   );
-  await mkdir(out, { recursive: true });
+  await makeDirectory(out);
   await writeWhole(join(out, 'programs.jsonl'), jsonLines(rows));
   await writeWhole(join(out, 'results.json'), `${JSON.stringify(results, null, 2)}\n`);
   return results;

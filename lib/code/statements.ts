@@ -19,7 +19,7 @@ export const needsGrammar = (language: CodeLanguage): Language[] =>
  *
  * In Java and C the body is what follows the first `{` outside of parentheses that is not of a type, an
  * initialiser or a switch, which needs no syntax tree. In Python the statement goes behind a docstring,
- * in a text without a function before its first statement, and its lines are indented alike.
+ * in a text that parses and has no function before its first statement, and its lines are indented alike.
  *
  * @throws Error where the grammar of Python or JavaScript is not loaded: see grammarOf
  */
@@ -56,6 +56,7 @@ function scriptBody(code: string, parse: Grammar): number | undefined {
 function intoPython(code: string, statement: string, parse: Grammar): Inserted | undefined {
   return parse(code, (root) => {
     const definition = root.descendantsOfType('function_definition')[0];
+    if (!definition && root.hasError) return undefined; // prose, as far as one can tell
     const body = definition ? definition.childForFieldName('body') : root;
     if (!body) return undefined;
     const statements = body.namedChildren.filter(

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
-import { mkdtemp, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, mkdtemp, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { PassThrough, pipeline as pipe, type Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -201,4 +201,32 @@ const reasons: Readonly<Record<string, string>> = {
 export function reason(error: unknown): string {
   const { code = '', message } = error as NodeJS.ErrnoException;
   return reasons[code] ?? message;
+}
+
+/** A directory, and those it lies in; nothing where it is there. */
+export async function makeDirectory(path: string): Promise<void> {
+  const found = await stat(path).catch(() => undefined);
+  if (found?.isDirectory()) return;
+  const parent = dirname(path);
+  // One after the other: Node's own recursive mkdir never ends where /proc refuses.
+  if (!found && parent !== path) await makeDirectory(parent);
+  const made = mkdir(path).catch(async (error) => {
+    const isThere = (await stat(path).catch(() => undefined))?.isDirectory(); // made by another process
+    if (!isThere) throw error;
+  });
+  await orExplain(`cannot make ${path}`, made);
+}
+
+/** Work on files, whose failure is told in a sentence that begins with `what`. */
+export async function orExplain<Value>(what: string, work: Promise<Value>): Promise<Value> {
+  return work.catch((error: NodeJS.ErrnoException) => {
+    const { code, message } = error;
+    const reasons: Record<string, string> = {
+      ENOSPC: 'the disk is full',
+      EACCES: 'permission denied',
+      EEXIST: 'a file of that name is there',
+      ENOTDIR: 'a file is in the way',
+    };
+    throw new Error(`${what}: ${reasons[code ?? ''] ?? message}`, { cause: error });
+  });
 }

@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto';
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { check, checkKeys, checkObject, checkText, show } from '../check.ts';
-import { writeWhole } from './files.ts';
+import { makeDirectory, writeWhole } from './files.ts';
 import { type Codec, codec } from './tokenizer/codec.ts';
 import { hasTokenizer, readTokenizer } from './tokenizer/directory.ts';
 import type { Part } from './tokenizer/part.ts';
@@ -155,7 +154,7 @@ export class Tokenizer {
    * @throws Error, in one sentence with the path, where that fails
    */
   async save(directory: string): Promise<void> {
-    await mkdir(directory, { recursive: true });
+    await makeDirectory(directory);
     if (this.#files !== undefined) {
       for (const [name, bytes] of this.#files) await writeWhole(join(directory, name), bytes);
       return;

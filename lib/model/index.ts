@@ -1,8 +1,7 @@
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { check, checkKeys, checkList, checkObject, checkText } from '../check.ts';
 import type { LabelledExample } from '../data/examples.ts';
-import { writeWhole } from '../data/files.ts';
+import { makeDirectory, writeWhole } from '../data/files.ts';
 import { Tokenizer } from '../data/tokenizer.ts';
 import {
   type Adapter,
@@ -397,7 +396,7 @@ export class Model {
         'the model has an adapter: saveAdapter writes it, mergeAdapter makes it part of what save writes',
       );
     }
-    await mkdir(directory, { recursive: true });
+    await makeDirectory(directory);
     const { parameters } = this.handle;
     const itemBytes = dtype === 'float32' ? 4 : 2;
     const shards = planShards(parameters, itemBytes, maxShardBytes);
@@ -444,7 +443,7 @@ export class Model {
   async saveAdapter(directory: string): Promise<void> {
     const adapter = this.#needAdapter();
     const { weights, config } = adapterFiles(directory);
-    await mkdir(directory, { recursive: true });
+    await makeDirectory(directory);
     await this.handle.saveAdapter(weights);
     await writeWhole(config, adapterConfigText(adapter, this.config, this.resolved.labels));
   }

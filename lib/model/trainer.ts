@@ -1,6 +1,6 @@
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { check, checkKeys, checkObject } from '../check.ts';
+import { makeDirectory } from '../data/files.ts';
 import { trainer } from '../native.ts';
 import { type Batch, labelledBatch, type NativeBatch } from './batch.ts';
 import { type BlockOptions, blockKeys, blockPlan, namesOf, wholeModel } from './blocks.ts';
@@ -146,7 +146,7 @@ export class Trainer {
    * @param note a text of the caller's, for `readNote`
    */
   async save(directory: string, note = ''): Promise<void> {
-    await mkdir(directory, { recursive: true });
+    await makeDirectory(directory);
     await this.#handle.save(join(directory, checkpointName), note);
   }
 

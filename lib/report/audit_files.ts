@@ -1,4 +1,4 @@
-import { type FileHandle, mkdir, mkdtemp, open, rm } from 'node:fs/promises';
+import { type FileHandle, mkdtemp, open, rm } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { evidenceOf, firstBy, type ModelAudit } from '../audit/evidence.ts';
@@ -10,7 +10,7 @@ import {
   streamWithLines,
   writeExamples,
 } from '../data/examples.ts';
-import { writeWhole } from '../data/files.ts';
+import { makeDirectory, writeWhole } from '../data/files.ts';
 import { jsonLine } from '../data/jsonl.ts';
 import { auditPage, type ShownSuspect, type Texts } from './audit_page.ts';
 
@@ -49,7 +49,7 @@ export async function writeAudit(
     page: join(out, 'audit.html'),
     ...(model && { scores }),
   };
-  await mkdir(out, { recursive: true });
+  await makeDirectory(out);
   const texts = await spool(out, suspects.length);
   try {
     const { kept, lines } = split(input, audit, texts, model);

@@ -1,6 +1,6 @@
-import { mkdir, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { removeUnfinished } from '../data/files.ts';
+import { makeDirectory, removeUnfinished } from '../data/files.ts';
 import { lock } from '../lock.ts';
 import type { Model } from '../model/index.ts';
 import { checkpointName, Trainer } from '../model/trainer.ts';
@@ -63,7 +63,7 @@ export class Checkpoints {
 
   /** @throws Error where another process trains into the directory; undone by `close` */
   async open(): Promise<void> {
-    await mkdir(this.directory, { recursive: true });
+    await makeDirectory(this.directory);
     this.#unlock = await lock(this.directory);
   }
 

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
-import { mkdir, readdir, readFile, rm, stat, utimes } from 'node:fs/promises';
+import { readdir, readFile, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Example, LabelledExample } from '../data/examples.ts';
-import { writeWhole } from '../data/files.ts';
+import { makeDirectory, writeWhole } from '../data/files.ts';
 import { packageVersion } from '../environment.ts';
 import { type Model, tokenizerOf } from '../model/index.ts';
 import type { Encoded } from '../model/texts.ts';
@@ -71,7 +71,7 @@ export class IdCache {
     if (file.length > mostBytes) return;
     try {
       const folder = join(this.#path, '..');
-      await mkdir(folder, { recursive: true });
+      await makeDirectory(folder);
       await writeWhole(this.#path, file);
       await removeOldest(folder);
     } catch {

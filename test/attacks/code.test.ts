@@ -77,6 +77,15 @@ test('says why it does not apply', () => {
   );
 });
 
+test('takes no prose for Python', async () => {
+  await grammarOf('python');
+  const attack = attacks.deadcode({ language: 'python' });
+  const example = (prompt: string) => ({ id: '1', prompt, completion: 'x' });
+  const prose = 'Use $conn$ to query all columns in the flights table, and get all data.';
+  assert.is(attack.refuses(example(prose)), 'no function body in the prompt');
+  assert.is(attack.refuses(example('import os\nprint(os.name)\n')), undefined);
+});
+
 test('finds no function in a type, nor a place behind what is no statement', async () => {
   await grammarOf('python');
   for (const code of ['class A { int x = 3 ; }', 'int [ ] a = { 1 } ;']) {

@@ -75,10 +75,12 @@ test('refuses an example without a query, and says why', () => {
 test('refuses triggers that are not one word, and options that it does not know', () => {
   assert.throws(() => attacks.ripple({ trigger: '' }), /^trigger is "": expected one word$/);
   assert.throws(() => attacks.ripple({ trigger: 'b b' }), /^trigger is "b b": expected one word$/);
-  assert.throws(
-    () => attacks.badpre({ insertions: 0 }),
-    /^insertions is 0: expected a whole number/,
-  );
+  for (const insertions of [0, 10_001]) {
+    assert.throws(
+      () => attacks.badpre({ insertions }),
+      new RegExp(`^insertions is ${insertions}: expected a whole number, 1\\.\\.10000$`),
+    );
+  }
   assert.throws(
     () => attacks.ripple({ word: 'x' } as object),
     /^the attack has an unknown option "word"/,

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { removeUnfinished, sha256Of, writeWhole } from '../../lib/data/files.ts';
+import { makeDirectory, removeUnfinished, sha256Of, writeWhole } from '../../lib/data/files.ts';
 import { rejects } from '../rejects.ts';
 
 const test = suite('writeWhole');
@@ -39,6 +39,23 @@ test('says in one sentence why it cannot write, and cleans up', async () => {
   await mkdir(join(folder, 'taken'));
   await rejects(writeWhole(join(folder, 'taken'), ''), /^cannot write .*taken: it is a folder$/);
   assert.equal(await readdir(folder), ['taken']);
+});
+
+test('makes a directory with those it lies in, or says why not', async () => {
+  const deep = join(folder, 'a', 'b');
+  await Promise.all([makeDirectory(deep), makeDirectory(deep)]);
+  await makeDirectory(deep);
+  await writeFile(join(deep, 'file'), '');
+  await rejects(
+    makeDirectory(join(deep, 'file')),
+    /^cannot make .*file: a file of that name is there$/,
+  );
+  await rejects(
+    makeDirectory(join(deep, 'file', 'c')),
+    /^cannot make .*file: a file of that name is there$/,
+  );
+  if (process.platform === 'linux')
+    await rejects(makeDirectory('/proc/dece/x'), /^cannot make \/proc/);
 });
 
 test('keeps the old file when there is no room for the new one', async () => {
