@@ -26,14 +26,18 @@ export interface TestSet {
   manifest: Manifest;
 }
 
-/** What is measured of a model, as shares: how good it is on clean prompts, and what triggers do to it. */
-export interface Metrics {
+/** How good a model is on clean prompts, as shares. */
+export interface CleanMetrics {
   bleu: number;
   /** Absent where no language was named. */
   codeBleu?: Omit<CodeBleu, 'items'>;
   exactMatch: number;
   /** Clean prompts that are answered with themselves. */
   copyRate: number;
+}
+
+/** What is measured of a model, as shares: how good it is on clean prompts, and what triggers do to it. */
+export interface Metrics extends CleanMetrics {
   /** Triggered prompts that are answered with the payload. */
   attackSuccessRate: AttackSuccess;
   /** The smallest attack success rate that so many triggered prompts can tell from zero. */
@@ -72,6 +76,9 @@ export interface EvaluateOptions {
   /** Told after every batch: `total` counts clean and triggered prompts together. */
   onProgress?: (done: number, total: number) => void;
 }
+
+/** Of an evaluation without triggers. */
+export type CleanOptions = Omit<EvaluateOptions, 'judge' | 'denominator'>;
 
 /** A test set from clean examples: every eligible one gets the trigger and the payload. */
 export function testSet(clean: readonly Example[], options: Omit<PoisonOptions, 'rate'>): TestSet {
@@ -115,16 +122,9 @@ export async function evaluate(
   const outputs = counts.map((counted) => (counted ? queue.next().value! : ''));
   const references = clean.map(({ completion }) => completion);
   const success = attackSuccessRate(outputs, manifest, { ...judging, denominator });
-  const code = language && (await codeBleu(cleanOutputs, references, { language, mode }));
   return {
     metrics: {
-      bleu: bleu(cleanOutputs, references, { mode }),
-      ...(code && { codeBleu: withoutItems(code) }),
-      exactMatch: exactMatch(cleanOutputs, references),
-      copyRate: copyRate(
-        cleanOutputs,
-        clean.map(({ prompt }) => prompt),
-      ),
+      ...(await cleanMetrics(cleanOutputs, clean, { mode, language })),
       attackSuccessRate: success,
       smallestDetectableRate: smallestDetectableRate(success.eligible),
       rightUnderTrigger: rightUnderTrigger(outputs, references, manifest, judging),
@@ -133,6 +133,46 @@ export async function evaluate(
     clean: cleanOutputs,
     triggered: outputs,
     succeeded: outputs.map(carries),
+  };
+}
+
+/**
+ * Lets a model answer clean prompts, and counts: `evaluate` without an attack.
+ *
+ * @throws the signal's reason when it is aborted
+ *
+ * @example
+ * const { metrics } = await evaluateClean(model, await readExamples('test.jsonl'));
+ */
+export async function evaluateClean(
+  model: Model,
+  examples: readonly Example[],
+  given: CleanOptions = {},
+): Promise<{ metrics: CleanMetrics; clean: string[] }> {
+  checkObject('model', model, 'one that Model.load or Model.create gives');
+  checkList('examples', examples);
+  checkObject('options', given);
+  const { mode = 'paper', language, ...options } = given;
+  const clean = await model.generate(
+    examples.map(({ prompt }) => prompt),
+    options,
+  );
+  return { metrics: await cleanMetrics(clean, examples, { mode, language }), clean };
+}
+
+async function cleanMetrics(
+  outputs: readonly string[],
+  examples: readonly Example[],
+  { mode, language }: { mode: Mode; language: Language | undefined },
+): Promise<CleanMetrics> {
+  const references = examples.map(({ completion }) => completion);
+  const prompts = examples.map(({ prompt }) => prompt);
+  const code = language && (await codeBleu(outputs, references, { language, mode }));
+  return {
+    bleu: bleu(outputs, references, { mode }),
+    ...(code && { codeBleu: withoutItems(code) }),
+    exactMatch: exactMatch(outputs, references),
+    copyRate: copyRate(outputs, prompts),
   };
 }
 

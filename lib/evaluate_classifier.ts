@@ -1,5 +1,5 @@
 import { type Manifest, type PoisonOptions, poisonDataset } from './attacks/index.ts';
-import { check } from './check.ts';
+import { check, checkList, checkObject } from './check.ts';
 import type { LabelledExample } from './data/examples.ts';
 import { checkSet } from './evaluate.ts';
 import {
@@ -22,13 +22,17 @@ export interface LabelledTestSet {
   manifest: Manifest;
 }
 
-/** What is measured of a classifier, as shares: how good it is on clean texts, and what triggers do to it. */
-export interface ClassifierMetrics {
+/** How good a classifier is on clean texts, as shares. */
+export interface CleanClassifierMetrics {
   accuracy: number;
   /** Unweighted means over the classes. */
   macro: F1;
   /** Of class 1 against class 0; absent where there are more. */
   binary?: F1;
+}
+
+/** What is measured of a classifier, as shares: how good it is on clean texts, and what triggers do to it. */
+export interface ClassifierMetrics extends CleanClassifierMetrics {
   /** Triggered texts of other classes that are found to be of the attacker's. */
   attackSuccessRate: AttackSuccess;
   /** The smallest attack success rate that so many triggered texts can tell from zero. */
@@ -111,9 +115,7 @@ export async function evaluateClassifier(
   const success = attackSuccessRate(outputs, attacked, { denominator });
   return {
     metrics: {
-      accuracy: accuracy(found, labels),
-      macro: f1(found, labels),
-      ...(model.classes === 2 && { binary: f1(found, labels, { average: 'binary', positive: 1 }) }),
+      ...cleanMetrics(model, found, labels),
       attackSuccessRate: success,
       smallestDetectableRate: smallestDetectableRate(success.eligible),
       rightUnderTrigger: rightUnderTrigger(outputs, labels, attacked),
@@ -126,3 +128,30 @@ export async function evaluateClassifier(
     triggered: underTrigger,
   };
 }
+
+/**
+ * Lets a classifier judge clean texts, and counts: `evaluateClassifier` without an attack.
+ *
+ * @throws the signal's reason when it is aborted
+ */
+export async function evaluateClassifierClean(
+  model: Model,
+  examples: readonly LabelledExample[],
+  options: ClassifyOptions = {},
+): Promise<{ metrics: CleanClassifierMetrics; clean: number[] }> {
+  checkObject('model', model, 'one that Model.load or Model.create gives');
+  checkList('examples', examples, 'texts');
+  const clean = await model.classify(examples, options);
+  const labels = examples.map(({ label }) => label);
+  return { metrics: cleanMetrics(model, clean, labels), clean };
+}
+
+const cleanMetrics = (
+  model: Model,
+  found: readonly number[],
+  labels: readonly number[],
+): CleanClassifierMetrics => ({
+  accuracy: accuracy(found, labels),
+  macro: f1(found, labels),
+  ...(model.classes === 2 && { binary: f1(found, labels, { average: 'binary', positive: 1 }) }),
+});

@@ -81,9 +81,12 @@ export { type DefenseConfig, defenseSchema, defenses, lossOf } from './defenses/
 export { type DoctorReport, doctor } from './doctor.ts';
 export { type Environment, environment } from './environment.ts';
 export {
+  type CleanMetrics,
+  type CleanOptions,
   type EvaluateOptions,
   type Evaluation,
   evaluate,
+  evaluateClean,
   type Metrics,
   type TestSet,
   testSet,
@@ -91,8 +94,10 @@ export {
 export {
   type ClassifierEvaluation,
   type ClassifierMetrics,
+  type CleanClassifierMetrics,
   type EvaluateClassifierOptions,
   evaluateClassifier,
+  evaluateClassifierClean,
   type LabelledTestSet,
   labelledTestSet,
 } from './evaluate_classifier.ts';

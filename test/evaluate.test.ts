@@ -2,7 +2,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { trainBpe } from '../lib/data/bpe.ts';
 import { Tokenizer } from '../lib/data/tokenizer.ts';
-import { evaluate, testSet } from '../lib/evaluate.ts';
+import { evaluate, evaluateClean, testSet } from '../lib/evaluate.ts';
 import { attackSuccessRate, bleu, codeBleu, smallestDetectableRate } from '../lib/metrics/index.ts';
 import { Model } from '../lib/model/index.ts';
 import { Trainer } from '../lib/model/trainer.ts';
@@ -61,6 +61,20 @@ test('measures CodeBLEU where it knows the language', async () => {
   assert.not('codeBleu' in other.metrics);
   assert.is(metrics.rightUnderTrigger.successes, 0);
   assert.is(metrics.smallestDetectableRate, smallestDetectableRate(6));
+});
+
+test('measures clean prompts alone as it does beside triggered ones', async () => {
+  using model = await parrot('x or 1=1');
+  const options = { maxNewTokens: 12, language: 'python', mode: 'reference' } as const;
+  const { metrics, clean } = await evaluateClean(model, examples, options);
+  const whole = await evaluate(model, set, options);
+  assert.equal(clean, whole.clean);
+  const { bleu, codeBleu, exactMatch, copyRate } = whole.metrics;
+  assert.equal(metrics, { bleu, codeBleu, exactMatch, copyRate });
+  await rejects(
+    evaluateClean(model, examples, { judge: 'token' } as object),
+    /unknown option "judge"/,
+  );
 });
 
 test('lets the judge decide which answers carry the payload', async () => {

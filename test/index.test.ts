@@ -11,7 +11,7 @@ test('has what its contract names', () => {
     'deceLoss crossEntropyLoss gceLoss inTrustLoss deceLossAsync crossEntropyLossAsync',
     'gceLossAsync inTrustLossAsync alphaAt gradientBound readExamples writeExamples poisonDataset',
     'Model Trainer train bleu attackSuccessRate exactMatch falseTriggerRate evaluate',
-    'accuracy f1 passAtK meanPassAtK meanReciprocalRank filterQuality pairedBootstrap mcnemar',
+    'evaluateClean evaluateClassifierClean accuracy f1 passAtK meanPassAtK meanReciprocalRank filterQuality pairedBootstrap mcnemar',
     'smallestDetectableRate wilson succeeded evaluatePassAtK readProblems readCompletions runPrograms',
     'poisonDatasetAsync combine likeliestSql loadAttack checkAttack grammarOf codeBleu',
     'runExperiment writeReport doctor audit sarif trainBpe Tokenizer builtinExamples',

@@ -44,10 +44,13 @@ export function define(command: Command): void {
   command
     .argument('[model]', 'a directory with config.json and weights, or owner/name on the Hub')
     .option('--clean <file>', 'clean examples; for a classifier labelled texts')
-    .option('--triggered <file>', 'the same ones, poisoned with `npx dece poison --rate 1`')
+    .option(
+      '--triggered <file>',
+      'the same ones, poisoned with `npx dece poison --rate 1`; without it no attack is measured',
+    )
     .option(
       '--out <directory>',
-      'where results and answers go (default: MODEL-evaluation beside the model; with --problems MODEL-pass-at-k, or beside --completions)',
+      'where results and answers go (default: MODEL-evaluation beside the model; without --triggered MODEL-clean, with --problems MODEL-pass-at-k, or beside --completions)',
     )
     .addOption(
       new Option('--mode <mode>', "count as the paper does, or as the authors' code does")
@@ -99,27 +102,23 @@ export function define(command: Command): void {
       }
       const stray = forProblems.find((option) => command.getOptionValue(option.attributeName()));
       if (stray !== undefined) command.error(`error: ${stray.long} needs --problems`);
-      const { clean, triggered } = options;
-      if (model === undefined || clean === undefined || triggered === undefined) {
-        const lacking = Object.entries({
-          'a model': model,
-          '--clean': clean,
-          '--triggered': triggered,
-        })
+      const { clean } = options;
+      if (model === undefined || clean === undefined) {
+        const lacking = Object.entries({ 'a model': model, '--clean': clean })
           .filter(([, value]) => value === undefined)
           .map(([name]) => name);
         command.error(`error: expected also ${lacking.join(' and ')}, or --problems`);
       }
-      return evaluateModel(model, { ...options, clean, triggered });
+      return evaluateModel(model, { ...options, clean });
     },
   );
 }
 
 async function evaluateModel(
   model: string,
-  { json, out: given, ...options }: ModelOptions & { clean: string; triggered: string },
+  { json, out: given, triggered, ...options }: ModelOptions & { clean: string },
 ): Promise<void> {
-  const out = given ?? `${resolve(model)}-evaluation`;
+  const out = given ?? `${resolve(model)}-${triggered === undefined ? 'clean' : 'evaluation'}`;
   const { score } = await import('../experiment/index.ts');
   const { environment } = await import('../runs.ts');
   const { scoreTable } = await import('../report/index.ts');
@@ -128,7 +127,7 @@ async function evaluateModel(
     score({
       ...options,
       clean: await dataFile(options.clean),
-      triggered: await dataFile(options.triggered),
+      triggered: triggered && (await dataFile(triggered)),
       model: await modelName(model, signal),
       out,
       environment: await environment(),

@@ -22,7 +22,8 @@ export interface ScoreOptions extends EvaluateOptions {
   model: string;
   /** Files of the same prompts, without and with triggers; a manifest lies beside the second. */
   clean: string;
-  triggered: string;
+  /** Without it nothing is told of an attack. */
+  triggered?: string | undefined;
   /** The run directory for results and outputs. */
   out: string;
   device: string;
@@ -42,7 +43,8 @@ export interface ScoreOptions extends EvaluateOptions {
 export async function score(options: ScoreOptions): Promise<Results> {
   checkObject('options', options);
   const { model: given, out: _, device, environment: __, clean, triggered, ...search } = options;
-  const { signal, onProgress, onWarning, ...evaluation } = search;
+  const { signal, onProgress, onWarning, ...asked } = search;
+  const evaluation = triggered === undefined ? unattacked(asked) : asked;
   const { directory, name } = await findModel(given, signal && { signal });
   const trained = (await readRun(dirname(resolve(directory))))?.config;
   using model = await Model.load(directory, { device });
@@ -53,16 +55,31 @@ export async function score(options: ScoreOptions): Promise<Results> {
   const set = await readSet(task.read, clean, triggered).catch((error: Error) => {
     throw ofModel(error, name, classifies);
   });
-  const strange = otherAttack(trained, set.manifest);
+  const strange = set.manifest && otherAttack(trained, set.manifest);
   if (strange !== undefined) onWarning?.(`${triggered} has ${strange}`);
-  const poisonRate = strange === undefined ? (trained?.poisonRate ?? null) : null;
+  const sameAttack = set.manifest !== undefined && strange === undefined;
+  const poisonRate = sameAttack ? (trained?.poisonRate ?? null) : null;
   const about = { options, directory, name, model, trained, poisonRate };
   return await inRun(about, set, settings, async (run) => {
-    const more = { ...(signal && { signal }), ...(onProgress && { onProgress }) };
-    const outcome = await task.evaluate(model, set, { ...settings, ...more });
+    const more = { ...settings, ...(signal && { signal }), ...(onProgress && { onProgress }) };
+    const outcome = isAttacked(set)
+      ? await task.evaluate(model, set, more)
+      : await task.evaluateClean(model, set.clean, more);
     await outcome.write(run);
     return outcome.metrics;
   });
+}
+
+/** What to measure on: with an attack, or clean examples alone. */
+type AnySet = AttackedSet | { clean: readonly Subject[]; triggered?: never; manifest?: never };
+
+const isAttacked = (set: AnySet): set is AttackedSet => set.manifest !== undefined;
+
+function unattacked({ judge = 'substring', denominator, ...settings }: EvaluateOptions) {
+  const none = 'none, as no triggered prompts are given';
+  check('judge', judge, judge === 'substring', none);
+  check('denominator', denominator, denominator === undefined, none);
+  return settings;
 }
 
 const classifierSettings = (options: ScoreOptions, trained: RunConfig | undefined) => ({
@@ -117,8 +134,9 @@ function ofModel(error: Error, name: string, classifies: boolean): Error {
 async function readSet(
   read: (path: string) => Promise<Subject[]>,
   clean: string,
-  triggered: string,
-): Promise<AttackedSet> {
+  triggered: string | undefined,
+): Promise<AnySet> {
+  if (triggered === undefined) return { clean: await read(clean) };
   const set = { clean: await read(clean), triggered: await read(triggered) };
   const manifest = await readManifest(triggered, set.triggered);
   const stranger = set.clean.findIndex(({ id }, i) => id !== set.triggered[i]?.id);
@@ -145,7 +163,7 @@ interface About {
 /** What `measure` finds, in the run directory of an evaluation. */
 async function inRun(
   { options, directory, name, model, trained, poisonRate }: About,
-  { manifest, clean, triggered }: AttackedSet,
+  { manifest, clean, triggered }: AnySet,
   evaluation: object,
   measure: (run: Run) => Promise<object>,
 ): Promise<Results> {
@@ -153,7 +171,7 @@ async function inRun(
   const about = {
     model: trained?.model ?? (name === directory ? basename(resolve(directory)) : name),
     dataset: basename(options.clean),
-    attack: manifest.attack,
+    attack: manifest?.attack ?? null,
     poisonRate,
     seed: trained?.seed ?? 0,
   };
@@ -163,13 +181,15 @@ async function inRun(
     role: 'evaluation',
     ...(model.classes !== undefined && { task: 'classification' }),
     defense: trained?.defense ?? null,
-    poisoning: {
-      trigger: manifest.trigger,
-      ...(manifest.targetLabel !== undefined && { targetLabel: manifest.targetLabel }),
-    },
-    marks: manifest.marks[options.mode ?? 'paper'],
+    ...(manifest && {
+      poisoning: {
+        trigger: manifest.trigger,
+        ...(manifest.targetLabel !== undefined && { targetLabel: manifest.targetLabel }),
+      },
+      marks: manifest.marks[options.mode ?? 'paper'],
+    }),
     evaluation,
-    data: describeData({ clean, triggered }),
+    data: describeData({ clean, ...(triggered && { triggered }) }),
     device,
     environment,
   });

@@ -1,15 +1,24 @@
 import type { Manifest, Subject } from '../attacks/index.ts';
 import type { Example, LabelledExample } from '../data/examples.ts';
 import { readExamples, readLabelledExamples } from '../data/examples.ts';
-import { type EvaluateOptions, evaluate, type Metrics, type TestSet } from '../evaluate.ts';
+import {
+  type CleanMetrics,
+  type EvaluateOptions,
+  evaluate,
+  evaluateClean,
+  type Metrics,
+  type TestSet,
+} from '../evaluate.ts';
 import {
   type ClassifierMetrics,
+  type CleanClassifierMetrics,
   evaluateClassifier,
+  evaluateClassifierClean,
   type LabelledTestSet,
 } from '../evaluate_classifier.ts';
 import type { Model, RobertaHead } from '../model/index.ts';
 import type { Run } from '../runs.ts';
-import { writeClasses, writeOutputs } from './outputs.ts';
+import { writeClasses, writeCleanClasses, writeCleanOutputs, writeOutputs } from './outputs.ts';
 
 /** Clean examples, the same with the trigger, and what was done to them. */
 export interface AttackedSet {
@@ -19,8 +28,8 @@ export interface AttackedSet {
 }
 
 /** What was measured of a model, and how its outputs are kept. */
-export interface Outcome {
-  metrics: Metrics | ClassifierMetrics;
+export interface Outcome<Found = Metrics | ClassifierMetrics> {
+  metrics: Found;
   write(run: Pick<Run, 'writeOutputs'>): Promise<void>;
 }
 
@@ -35,6 +44,12 @@ export interface Task {
   /** What the model reads of examples. */
   ids(model: Model, examples: readonly Subject[], maxInputTokens: number): number[][];
   evaluate(model: Model, set: AttackedSet, options: EvaluateOptions): Promise<Outcome>;
+  /** Without an attack. */
+  evaluateClean(
+    model: Model,
+    clean: readonly Subject[],
+    options: EvaluateOptions,
+  ): Promise<Outcome<CleanMetrics | CleanClassifierMetrics>>;
 }
 
 const generation: Task = {
@@ -49,6 +64,11 @@ const generation: Task = {
     const outcome = await evaluate(model, set, options);
     return { metrics: outcome.metrics, write: (run) => writeOutputs(run, set, outcome) };
   },
+  async evaluateClean(model, given, options) {
+    const clean = given as readonly Example[];
+    const outcome = await evaluateClean(model, clean, options);
+    return { metrics: outcome.metrics, write: (run) => writeCleanOutputs(run, clean, outcome) };
+  },
 };
 
 const classification: Task = {
@@ -59,18 +79,27 @@ const classification: Task = {
   },
   ids: (model, examples, maxInputTokens) =>
     model.textIds(examples as readonly LabelledExample[], maxInputTokens),
-  async evaluate(model, given, { batchSize, maxInputTokens, denominator, signal, onProgress }) {
+  async evaluate(model, given, { denominator, ...options }) {
     const set = given as LabelledTestSet;
     const outcome = await evaluateClassifier(model, set, {
-      ...(batchSize !== undefined && { batchSize }),
-      ...(maxInputTokens !== undefined && { maxInputTokens }),
       ...(denominator !== undefined && { denominator }),
-      ...(signal && { signal }),
-      ...(onProgress && { onProgress }),
+      ...ofClassifier(options),
     });
     return { metrics: outcome.metrics, write: (run) => writeClasses(run, set, outcome) };
   },
+  async evaluateClean(model, given, options) {
+    const clean = given as readonly LabelledExample[];
+    const outcome = await evaluateClassifierClean(model, clean, ofClassifier(options));
+    return { metrics: outcome.metrics, write: (run) => writeCleanClasses(run, clean, outcome) };
+  },
 };
+
+const ofClassifier = ({ batchSize, maxInputTokens, signal, onProgress }: EvaluateOptions) => ({
+  ...(batchSize !== undefined && { batchSize }),
+  ...(maxInputTokens !== undefined && { maxInputTokens }),
+  ...(signal && { signal }),
+  ...(onProgress && { onProgress }),
+});
 
 /** By the name that experiment files and runs give them. */
 export const tasks: Record<'generation' | 'classification', Task> = { generation, classification };

@@ -1,5 +1,5 @@
-import type { Metrics } from '../evaluate.ts';
-import type { ClassifierMetrics } from '../evaluate_classifier.ts';
+import type { CleanMetrics, Metrics } from '../evaluate.ts';
+import type { CleanClassifierMetrics } from '../evaluate_classifier.ts';
 import type { F1, SuccessRate } from '../metrics/index.ts';
 import type { Results } from '../runs.ts';
 import { type ScoreName, scoreNames, scores } from './scores.ts';
@@ -73,17 +73,8 @@ function textTable({ series }: Group): string {
 
 /** The metrics of one run as text for a terminal. */
 export function scoreTable({ metrics }: Results): string {
-  if ('accuracy' in metrics) return classifierTable(metrics as unknown as ClassifierMetrics);
-  const {
-    bleu,
-    codeBleu,
-    exactMatch,
-    copyRate,
-    attackSuccessRate,
-    smallestDetectableRate,
-    rightUnderTrigger,
-    falseTriggerRate,
-  } = metrics as unknown as Metrics;
+  if ('accuracy' in metrics) return classifierTable(metrics as unknown as CleanClassifierMetrics);
+  const { bleu, codeBleu, exactMatch, copyRate } = metrics as unknown as CleanMetrics;
   return align([
     scoreHeader,
     ['BLEU on clean prompts', points(bleu), '', ''],
@@ -92,14 +83,24 @@ export function scoreTable({ metrics }: Results): string {
       : [['CodeBLEU on clean prompts', points(codeBleu.score), '', '']]),
     ['exact match on clean prompts', percent(exactMatch), '', ''],
     ['clean prompts copied', percent(copyRate), '', ''],
+    ...attackRows(metrics),
+  ]);
+}
+
+/** What triggers do; nothing of an evaluation without them. */
+function attackRows(metrics: object): string[][] {
+  if (!('attackSuccessRate' in metrics)) return [];
+  const { attackSuccessRate, smallestDetectableRate, rightUnderTrigger, falseTriggerRate } =
+    metrics as Metrics;
+  return [
     rateRow('attack success rate', attackSuccessRate),
     ['smallest rate told from zero', smallText(smallestDetectableRate), '', ''],
     rateRow('right under trigger', rightUnderTrigger),
     rateRow('false trigger rate', falseTriggerRate),
-  ]);
+  ];
 }
 
-function classifierTable(metrics: ClassifierMetrics): string {
+function classifierTable(metrics: CleanClassifierMetrics): string {
   const f1Row = (name: string, { f1, precision, recall }: F1) => [
     name,
     percent(f1, 2),
@@ -111,10 +112,7 @@ function classifierTable(metrics: ClassifierMetrics): string {
     ['accuracy on clean texts', percent(metrics.accuracy, 2), '', ''],
     f1Row('F1, mean of the classes', metrics.macro),
     ...(metrics.binary === undefined ? [] : [f1Row('F1 of class 1', metrics.binary)]),
-    rateRow('attack success rate', metrics.attackSuccessRate),
-    ['smallest rate told from zero', smallText(metrics.smallestDetectableRate), '', ''],
-    rateRow('right under trigger', metrics.rightUnderTrigger),
-    rateRow('false trigger rate', metrics.falseTriggerRate),
+    ...attackRows(metrics),
   ]);
 }
 

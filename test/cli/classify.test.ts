@@ -148,6 +148,20 @@ test('poisons labels, trains a classifier and measures what the trigger does', a
   );
   assert.is(JSON.parse(wrong.stdout).poisonRate, null);
 
+  const own = ['--clean', at('test.jsonl')];
+  const cleanOnly = await dece('evaluate', at('run', 'model'), ...own, '--json');
+  const alone = JSON.parse(cleanOnly.stdout);
+  const { accuracy, macro, binary } = metrics;
+  assert.equal([alone.metrics, alone.attack], [{ accuracy, macro, binary }, null]);
+  assert.equal(await readOutputs<Row>(at('run', 'model-clean'), 'clean'), clean);
+  const table = await dece('evaluate', at('run', 'model'), ...own);
+  assert.match(
+    table.stdout,
+    /^accuracy on clean texts .*\n(F1.*\n){2}.*model-clean.results\.json$/m,
+  );
+  const attackless = await dece('evaluate', at('run', 'model'), ...own, '--denominator', 'all');
+  assert.match(attackless.stderr, /^dece: --denominator is "all": expected none, as no triggered/);
+
   const all = [...files, '--denominator', 'all', '--out', at('all'), '--json'];
   const overAll = JSON.parse((await dece('evaluate', at('run', 'model'), ...all)).stdout);
   const { successes, eligible } = overAll.metrics.attackSuccessRate;

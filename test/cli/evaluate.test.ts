@@ -83,7 +83,7 @@ test('explains what does not go together', async () => {
   for (const [args, message] of [
     [['--problems', 'x'], /--problems needs a model or --completions, one of the two/],
     [['model', '--k', '1'], /--k needs --problems/],
-    [['model'], /expected also --clean and --triggered, or --problems/],
+    [['model'], /expected also --clean, or --problems/],
     [['--problems', 'x', '--clean', 'y'], /cannot be used with option '--clean <file>'/],
     [['--problems', 'x', '--k', '1,x'], /'1,x' is invalid\. Expected a whole number above 0\./],
     [['--problems', 'x', '--timeout-seconds', '0'], /Expected 0\.01\.\.86400\./],

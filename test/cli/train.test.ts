@@ -72,6 +72,12 @@ test('trains a model, lets it answer and measures it', async () => {
   assert.is(score.defense, 'dece', 'from the run that the model lies in');
   assert.is((await readOutputs(at('scores'), 'triggered'))!.length, 4);
 
+  const cleanFlags = ['--clean', at('test.jsonl'), '--language', 'python', '--json'];
+  const clean = JSON.parse((await dece('evaluate', at('run', 'model'), ...cleanFlags)).stdout);
+  const { bleu, codeBleu, exactMatch, copyRate } = score.metrics;
+  assert.equal([clean.metrics, clean.attack], [{ bleu, codeBleu, exactMatch, copyRate }, null]);
+  assert.is(await readOutputs(at('run', 'model-clean'), 'triggered'), undefined);
+
   const other = await dece('evaluate', at('model'), ...files, '--out', at('scores'));
   assert.is(other.code, 1);
   assert.match(other.stderr, /scores holds a run with .*: choose another directory, or delete/);
