@@ -7,6 +7,7 @@ import { type DefenseConfig, defenseSchema } from '../lib/defenses/index.ts';
 import { wilson } from '../lib/metrics/index.ts';
 import { groupRuns, textReport, verdict, writeReport } from '../lib/report/index.ts';
 import { apart } from '../lib/report/plots.ts';
+import { smallText } from '../lib/report/words.ts';
 import { environment, findRuns, openRun } from '../lib/runs.ts';
 import { rejects } from './rejects.ts';
 
@@ -135,6 +136,23 @@ test('blames no trigger for what happens without it too', async () => {
   );
   assert.match(await told(14), /^Plain cross-entropy learned the backdoor in part: it answered 70/);
   assert.match(await told(19), /^Plain cross-entropy learned the backdoor: it answered 95/);
+});
+
+test('tells of a defense too what it does without the trigger', async () => {
+  const always = { successes: 20, bleu: 0.2, extra: { falseTriggerRate: rate(20, 20) } };
+  assert.match(
+    await verdictOf(plain, { defense: 'dece', ...always }),
+    /; DeCE did not \(100\.0 %, 100\.0 % without the trigger\), at a lower quality/,
+  );
+  assert.match(
+    await verdictOf(plain, { defense: 'dece', ...always }, { ...plain, defense: 'gce' }),
+    /kept out by DeCE \(100\.0 %, 100\.0 % without the trigger, BLEU 20\.0\), learned too under GCE \(90\.0 %, BLEU/,
+  );
+});
+
+test('never tells a smallest rate as zero', () => {
+  const texts = [0.018, 0.001, 0.0006, 0.00004, 0.000007].map(smallText);
+  assert.equal(texts, ['1.8 %', '0.1 %', '0.06 %', '0.004 %', '0.0007 %']);
 });
 
 test('sorts several defenses by what they did', async () => {

@@ -130,32 +130,43 @@ export async function measure(
   const what = `${rows} × ${classes}`;
   const expected = referenceGradients(problem);
   const providers: { provider: Provider; errors: number[]; times: number[]; peak?: number }[] = [];
-  for (const [i, provider] of all.entries()) {
+  const failed = new Set<Provider>();
+  /** What PyTorch fails in, as where memory runs out, is told and left out. */
+  const orLeftOut = async (provider: Provider, work: () => Promise<void>) => {
+    if (failed.has(provider)) return;
     signal?.throwIfAborted();
+    await work().catch((error: Error) => {
+      if (signal?.aborted || !isPeer(provider)) throw error;
+      failed.add(provider);
+      missing.push(`${titleOf(provider)}, ${what}: ${error.message}`);
+    });
+  };
+  for (const [i, provider] of all.entries()) {
     onProgress?.(`${what}, checking`, i, all.length);
-    provider.prepare();
-    await provider.run();
-    const errors = await errorsOf(provider, expected, classes);
-    const worst = Math.max(0, ...errors);
-    if (worst <= (isPeer(provider) ? 1e-4 : tolerance[provider.dtype])) {
-      const peak = await provider.memory();
-      providers.push({ provider, errors, times: [], ...(peak !== undefined && { peak }) });
-      continue;
-    }
-    const { name, options, dtype } = provider;
-    const which = [name, options, dtype].filter((part) => part !== '').join(' ');
-    const why = `${which}, ${what}: its gradient is off by ${worst.toExponential(1)}`;
-    missing.push(why);
-    if (!isPeer(provider)) wrong.push(why);
+    await orLeftOut(provider, async () => {
+      provider.prepare();
+      await provider.run();
+      const errors = await errorsOf(provider, expected, classes);
+      const worst = Math.max(0, ...errors);
+      if (worst <= (isPeer(provider) ? 1e-4 : tolerance[provider.dtype])) {
+        const peak = await provider.memory();
+        providers.push({ provider, errors, times: [], ...(peak !== undefined && { peak }) });
+        return;
+      }
+      const why = `${titleOf(provider)}, ${what}: its gradient is off by ${worst.toExponential(1)}`;
+      missing.push(why);
+      if (!isPeer(provider)) wrong.push(why);
+    });
   }
   for (let round = 0; round < rounds; round++) {
     // In another order each time: what ran before leaves its mark on caches and clock.
     for (const { provider, times } of shuffle(providers, seeded(round))) {
       // PyTorch's losses take a hundred times as long: ten of thirty rounds will do.
       if (round % 3 > 0 && isPeer(provider)) continue;
-      signal?.throwIfAborted();
-      provider.prepare();
-      times.push(await provider.run());
+      await orLeftOut(provider, async () => {
+        provider.prepare();
+        times.push(await provider.run());
+      });
     }
     onProgress?.(what, round + 1, rounds);
   }
@@ -167,7 +178,8 @@ export async function measure(
     })!;
     return quantile(copy.times, 0.5);
   };
-  return providers.map(({ provider, errors, times, peak }) => {
+  const done = providers.filter(({ provider }) => !failed.has(provider));
+  return done.map(({ provider, errors, times, peak }) => {
     const { name, options, dtype, place } = provider;
     const ms = quantile(times, 0.5);
     return {
@@ -191,6 +203,9 @@ export async function measure(
     };
   });
 }
+
+const titleOf = ({ name, options, dtype }: Provider) =>
+  [name, options, dtype].filter((part) => part !== '').join(' ');
 
 const bytesOf = (dtype: Dtype) => (dtype === 'float32' ? 4 : 2);
 

@@ -53,7 +53,7 @@ async function info(name: string, _: object, command: Command): Promise<void> {
         ? place
         : {
             ...place,
-            rows: await rowsOf(place.path),
+            ...(await rowsOf(place.path)),
             bytes: (await stat(place.path)).size,
             sha256: await sha256Of(place.path),
           },
@@ -72,29 +72,29 @@ async function info(name: string, _: object, command: Command): Promise<void> {
   print([...facts, ...places.map((place) => splitText(dataset, place))].join('\n'));
 }
 
-async function rowsOf(path: string): Promise<number> {
+/** How many rows a file has, or what is wrong with it. */
+async function rowsOf(path: string): Promise<{ rows: number } | { damage: string }> {
   const { readJsonLines } = await import('../data/jsonl.ts');
   let rows = 0;
-  for await (const some of readJsonLines(path)) rows += some.length;
-  return rows;
+  try {
+    for await (const some of readJsonLines(path)) rows += some.length;
+  } catch (error) {
+    return { damage: (error as Error).message.replace(`${path}, `, '') };
+  }
+  return { rows };
 }
+
+type Found = Place & { rows?: number; damage?: string; bytes?: number; sha256?: string };
 
 function splitText(
   { splits }: Dataset,
-  {
-    split,
-    path,
-    from,
-    rows: found,
-    bytes,
-    sha256,
-  }: Place & { rows?: number; bytes?: number; sha256?: string },
+  { split, path, from, rows: found, damage, bytes, sha256 }: Found,
 ): string {
   const { rows, files = [] } = splits[split]!;
   const here =
     path === undefined
       ? 'not here'
-      : `${path} (${from}), ${found} rows, ${bytes} bytes, sha256 ${sha256}`;
+      : `${path} (${from}), ${damage ? `damaged (${damage})` : `${found} rows`}, ${bytes} bytes, sha256 ${sha256}`;
   const published = files.map(
     (file) => `  published as ${file.url}, ${sizeOf(file.bytes)}, ${hashOf(file.hash)}`,
   );

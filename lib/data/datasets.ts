@@ -63,13 +63,14 @@ export async function findDataset(
 const remedy = (name: string) =>
   `set DECE_DATA to a folder that has it, or \`npx dece data get ${name}\` downloads what is public`;
 
-/** The data sets that the folders hold. */
+/** The data sets that the folders hold: what has files of splits, whatever else lies there. */
 async function namesIn(folders: readonly string[]): Promise<string[]> {
-  const entries = await Promise.all(
-    folders.map((folder) => readdir(folder, { withFileTypes: true }).catch(() => [])),
+  const lists = await Promise.all(
+    folders.map((folder) => readdir(folder).catch((): string[] => [])),
   );
-  const names = entries.flat().filter((entry) => entry.isDirectory() && isDatasetName(entry.name));
-  return [...new Set(names.map(({ name }) => name))].sort();
+  const names = [...new Set(lists.flat())].filter(isDatasetName).sort();
+  const splits = await Promise.all(names.map((name) => splitsOf(name, folders)));
+  return names.filter((_, i) => splits[i]!.length > 0);
 }
 
 /**

@@ -193,6 +193,8 @@ const reasons: Readonly<Record<string, string>> = {
   EISDIR: 'it is a folder',
   EACCES: 'permission denied',
   ENOSPC: 'the disk is full',
+  EEXIST: 'a file of that name is there',
+  ENOTDIR: 'a file is in the way',
   Z_DATA_ERROR: 'it is not a whole gzip file',
   Z_BUF_ERROR: 'it is not a whole gzip file',
 };
@@ -219,14 +221,7 @@ export async function makeDirectory(path: string): Promise<void> {
 
 /** Work on files, whose failure is told in a sentence that begins with `what`. */
 export async function orExplain<Value>(what: string, work: Promise<Value>): Promise<Value> {
-  return work.catch((error: NodeJS.ErrnoException) => {
-    const { code, message } = error;
-    const reasons: Record<string, string> = {
-      ENOSPC: 'the disk is full',
-      EACCES: 'permission denied',
-      EEXIST: 'a file of that name is there',
-      ENOTDIR: 'a file is in the way',
-    };
-    throw new Error(`${what}: ${reasons[code ?? ''] ?? message}`, { cause: error });
+  return work.catch((error: unknown) => {
+    throw new Error(`${what}: ${reason(error)}`, { cause: error });
   });
 }

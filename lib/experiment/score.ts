@@ -124,7 +124,8 @@ function checkClassifier({
 
 /** An error that says what the model takes, where the file's columns are for another kind of model. */
 function ofModel(error: Error, name: string, classifies: boolean): Error {
-  if (!error.message.includes('has only the columns')) return error;
+  const [, columns] = /has only the columns (.*): expected/.exec(error.message) ?? [];
+  if (columns === undefined || !(classifies || /"(label|target)"/.test(columns))) return error;
   const takes = classifies
     ? 'is a classifier: it takes labelled texts'
     : 'takes prompts, not labelled texts';

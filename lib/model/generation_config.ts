@@ -55,6 +55,10 @@ const neutral: Readonly<Record<string, readonly unknown[]>> = {
   forced_bos_token_id: [],
   forced_eos_token_id: [],
   sequence_bias: [],
+  exponential_decay_length_penalty: [],
+  force_words_ids: [],
+  stop_strings: [],
+  watermarking_config: [],
 };
 
 /** The settings that transformers would follow and `generate` does not, as `repetition_penalty 1.2`. */

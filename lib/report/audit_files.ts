@@ -10,7 +10,7 @@ import {
   streamWithLines,
   writeExamples,
 } from '../data/examples.ts';
-import { makeDirectory, writeWhole } from '../data/files.ts';
+import { makeDirectory, sameFile, writeWhole } from '../data/files.ts';
 import { jsonLine } from '../data/jsonl.ts';
 import { auditPage, type ShownSuspect, type Texts } from './audit_page.ts';
 
@@ -31,7 +31,8 @@ const shown = 50;
  * file is Parquet), the suspects with their texts, ranked, SARIF, and a page for people. The file is walked as
  * it was for the audit, and not held. With what a model tells, that too.
  *
- * @throws RangeError where the copy would go into the file itself; Error where a file cannot be written
+ * @throws RangeError where one of them would take the place of the file itself; Error where a file cannot be
+ *   written
  */
 export async function writeAudit(
   out: string,
@@ -49,6 +50,10 @@ export async function writeAudit(
     page: join(out, 'audit.html'),
     ...(model && { scores }),
   };
+  for (const path of [...Object.values(files), scores]) {
+    if (!(await sameFile(path, input))) continue;
+    throw new RangeError(`${path} is the input itself: expected another directory to write to`);
+  }
   await makeDirectory(out);
   const texts = await spool(out, suspects.length);
   try {

@@ -88,8 +88,7 @@ function verdictOf(finished: readonly Series[], attack: string, words: TaskWords
     ),
     'learned too under': others.filter((one) => effectOf(one) >= learnt),
   };
-  const scored = (one: Series) =>
-    `${one.title} (${percent(rateOf(one))}, ${qualityText(one, words)})`;
+  const scored = (one: Series) => `${one.title} (${rateText(one)}, ${qualityText(one, words)})`;
   const clauses = Object.entries(kinds)
     .filter(([, found]) => found.length > 0)
     .map(([did, found]) => `${did} ${and(found.map(scored))}`);
@@ -104,7 +103,7 @@ function clause(series: Series, plain: Series, words: TaskWords): string {
   const same = Math.abs(difference) <= sameQuality;
   const quality = same ? 'the same' : difference < 0 ? 'a lower' : 'a higher';
   const against = scores[words.quality].format(qualityOf(plain, words));
-  return `${series.title} ${did} (${percent(rateOf(series))}), at ${quality} quality on clean ${words.inputs} (${qualityText(series, words)} against ${against})`;
+  return `${series.title} ${did} (${rateText(series)}), at ${quality} quality on clean ${words.inputs} (${qualityText(series, words)} against ${against})`;
 }
 
 /** What the test could not have seen, and how each defense compares with cross-entropy answer by answer. */
@@ -119,8 +118,11 @@ export function notes({ series, task }: Group): string[] {
   return [...(smallest.length > 0 ? [limit] : []), ...compared];
 }
 
-/** A smallest rate told from zero is never told as zero. */
-export const smallText = (share: number) => percent(share, share < 0.001 ? 2 : 1);
+/** A smallest rate told from zero is never told as zero: of a small one there are more decimals. */
+export function smallText(share: number): string {
+  const digits = share > 0 && share < 0.001 ? Math.ceil(-Math.log10(100 * share)) : 1;
+  return percent(share, digits);
+}
 
 function comparisonText({ label, comparison }: Series, words: TaskWords): string[] {
   if (comparison === undefined) return [];
@@ -139,11 +141,20 @@ function comparisonText({ label, comparison }: Series, words: TaskWords): string
 const signed = (score: number) => `${score < 0 ? '\u2212' : '+'}${points(Math.abs(score))}`;
 const pText = (p: number) => (p < 0.001 ? 'p < 0.001' : `p = ${p.toFixed(3)}`);
 
-/** Where there is more than one in a hundred without the trigger, that is told beside. */
-function tookText({ outcome }: Series, words: TaskWords, only = ''): string {
-  const { attackSuccessRate, falseTriggerRate } = outcome!;
-  const without = falseTriggerRate.rate >= 0.01 ? percent(falseTriggerRate.rate) : undefined;
-  return words.took(`${without ? '' : only}${percent(attackSuccessRate.rate)}`, without);
+function tookText(series: Series, words: TaskWords, only = ''): string {
+  const without = withoutTrigger(series);
+  return words.took(`${without ? '' : only}${percent(rateOf(series))}`, without);
+}
+
+function rateText(series: Series): string {
+  const without = withoutTrigger(series);
+  return `${percent(rateOf(series))}${without ? `, ${without} without the trigger` : ''}`;
+}
+
+/** What is so without the trigger, where that is one in a hundred or more, and is told beside. */
+function withoutTrigger({ outcome }: Series): string | undefined {
+  const { rate } = outcome!.falseTriggerRate;
+  return rate >= 0.01 ? percent(rate) : undefined;
 }
 
 /** What the trigger adds to what is so without it. */

@@ -89,9 +89,11 @@ class Reader {
     fail("does not say whether numbers are little-endian");
   }
 
-  std::vector<std::string> texts() {
+  std::vector<std::string> storage_keys() {
+    const auto& items = get<List>(run(), "a list").items;
+    if (items.size() > most_tensors) fail(too_many);
     std::vector<std::string> found;
-    for (const auto* item : get<List>(run(), "a list").items) found.push_back(text(item));
+    for (const auto* item : items) found.push_back(storage_key(item));
     return found;
   }
 
@@ -252,9 +254,14 @@ class Reader {
     if (!whole || text(id[0]) != "storage") fail("refers to something else than a storage");
     const auto& type = get<Global>(id[1], "a kind of storage").name;
     if (!is_storage(type)) fail("refers to a storage of the kind " + type);
-    const auto& key = text(id[2]);
-    if (key.size() > longest_key) fail("has a storage with a key of another kind");
+    const auto& key = storage_key(id[2]);
     return {type.substr(storage_prefix.size()), key, get<int64_t>(id[4], "a number")};
+  }
+
+  const std::string& storage_key(const Value* value) const {
+    const auto& key = text(value);
+    if (key.size() > longest_key) fail("has a storage with a key of another kind");
+    return key;
   }
 
   std::vector<int64_t> integers(const Value* value) {
@@ -394,7 +401,7 @@ OldPickles unpickle_old_file(std::string_view file) {
   Reader state(file, machine.end());
   auto tensors = state.state_dict();
   Reader keys(file, state.end());
-  auto storage_keys = keys.texts();
+  auto storage_keys = keys.storage_keys();
   return {std::move(tensors), std::move(storage_keys), keys.end()};
 }
 

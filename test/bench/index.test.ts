@@ -55,6 +55,23 @@ test('does not time what computes something else', async () => {
   }
 });
 
+test('leaves out a peer that ends on the way, and no loss of our own', async () => {
+  const problem = makeProblem(4, 50, 1);
+  const [copy] = ownProviders(problem);
+  const ended = new Error('python3 with torch ended by SIGKILL');
+  for (const runs of [0, 2]) {
+    let left = runs;
+    const run = () => (left-- > 0 ? Promise.resolve(1) : Promise.reject(ended));
+    const told = { missing: [] as string[], wrong: [] as string[] };
+    const all = [...ownProviders(problem), { ...copy!, name: 'torch clone', run }];
+    const found = await measure(problem, all, { ...options, rounds: 4 }, told);
+    assert.is(found.length, all.length - 1);
+    assert.equal(told, { missing: [`torch clone float32, 4 × 50: ${ended.message}`], wrong: [] });
+    const own = [...ownProviders(problem), { ...copy!, name: 'dece', run }];
+    await rejects(measure(problem, own, options, told), /^python3 with torch ended by SIGKILL$/);
+  }
+});
+
 test('stops when asked', async () => {
   const controller = new AbortController();
   const onProgress = () => controller.abort();

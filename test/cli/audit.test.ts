@@ -137,6 +137,22 @@ test('asks a model too, which ranks rows and makes none a suspect', async () => 
   assert.match(alone.stderr, /^error: --epochs needs --model/);
 });
 
+test('takes no file of its own name for its own', async () => {
+  const out = await folder();
+  const text = jsonLines(rows(40, 1));
+  for (const name of ['clean', 'suspects', 'scores']) {
+    const input = join(out, `${name}.jsonl`);
+    await writeFile(input, text);
+    const { code, stderr } = await dece('audit', input, '--out', out);
+    assert.match(
+      stderr,
+      new RegExp(`^dece: \\S+${name}\\.jsonl is the input itself: expected`, 'm'),
+    );
+    assert.is(code, 1);
+    assert.is(await readFile(input, 'utf8'), text);
+  }
+});
+
 test('keeps what was found without the model where the model fails', async () => {
   const [directory, input] = [await folder(), join(await folder(), 'train.jsonl')];
   using model = await cleanModel();

@@ -9,6 +9,7 @@ import { jsonLines } from '../../lib/data/jsonl.ts';
 import { Tokenizer } from '../../lib/data/tokenizer.ts';
 import { Model } from '../../lib/model/index.ts';
 import { readOutputs, readRun } from '../../lib/runs.ts';
+import { fixturePath } from '../model/fixture.ts';
 import { dece } from './run_cli.ts';
 
 interface Row {
@@ -181,6 +182,13 @@ test('poisons labels, trains a classifier and measures what the trigger does', a
   const prompts = ['--clean', at('prompts.jsonl'), '--triggered', at('prompts.jsonl')];
   const written = await dece('evaluate', at('run', 'model'), ...prompts);
   assert.match(written.stderr, /for the text; .*model is a classifier: it takes labelled texts$/m);
+  const writer = async (rows: object[]) => {
+    await writeFile(at('other-task.jsonl'), jsonLines(rows));
+    const files = ['--clean', at('other-task.jsonl'), '--triggered', at('other-task.jsonl')];
+    return (await dece('evaluate', fixturePath('t5-relu'), ...files)).stderr;
+  };
+  assert.match(await writer([{ text: 'a', label: 1 }]), /takes prompts, not labelled texts$/m);
+  assert.match(await writer([{ prompt: 'a' }]), /"prompt": expected .* for the completion$/m);
   const problems = at('problems.jsonl');
   await writeFile(
     problems,

@@ -43,11 +43,19 @@ test('says of one what it is, whose, and where', async () => {
   assert.match(stdout, /^licence +Apache-2\.0/m);
   assert.match(
     stdout,
-    /^train, 1600 rows as published: .*train\.jsonl \(DECE_DATA\), \d+ rows, \d+ bytes, sha256 [\da-f]{64}$/m,
+    /^train, 1600 rows as published: .*train\.jsonl \(DECE_DATA\), 20 rows, \d+ bytes, sha256 [\da-f]{64}$/m,
   );
   assert.match(
     stdout,
     /^valid, 200 rows as published: not here\n +published as https:.*, 103584 bytes, sha256/m,
+  );
+  const damaged = join(folder, 'data', 'lyra', 'test.jsonl');
+  await writeFile(damaged, '{"id":"1"}\n{"id\n');
+  const found = await dece('data', 'info', 'lyra');
+  await rm(damaged);
+  assert.match(
+    found.stdout,
+    /^test, .*test\.jsonl \(DECE_DATA\), damaged \(line 2, .*\), 16 bytes, sha256 [\da-f]{64}$/m,
   );
   const { code, stderr } = await dece('data', 'info', 'lira');
   assert.is(code, 1);

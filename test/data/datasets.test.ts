@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
@@ -19,6 +19,10 @@ let folder = '';
 test.before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'dece-'));
   await mkdir(join(folder, 'mine', 'old'), { recursive: true });
+  await mkdir(join(folder, 'node_modules'));
+  await mkdir(join(folder, 'elsewhere', 'linked'), { recursive: true });
+  await writeFile(join(folder, 'elsewhere', 'linked', 'train.jsonl'), '');
+  await symlink(join(folder, 'elsewhere', 'linked'), join(folder, 'linked'));
   await writeFile(join(folder, 'mine', 'train.jsonl'), '');
   await writeFile(join(folder, 'mine', 'test.jsonl.gz'), '');
   await writeFile(join(folder, 'mine', 'old', 'train.jsonl'), '');
@@ -62,7 +66,7 @@ test('says where it looked, or what to set', async () => {
   );
   await rejects(
     findDataset('mime', 'test', folder),
-    /packed as \.gz or not; found there: mine; set DECE/,
+    /packed as \.gz or not; found there: linked, mine; set DECE/,
   );
   for (const unset of [undefined, '']) {
     await rejects(

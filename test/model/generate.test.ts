@@ -94,6 +94,7 @@ test('warns once of settings beside the model that it does not follow', async ()
   await cp(fixturePath(fixtures[0]!), directory, { recursive: true });
   const settings = {
     ...{ repetition_penalty: 1.2, suppress_tokens: [3], decoder_start_token_id: 2 },
+    ...{ stop_strings: ['end'], exponential_decay_length_penalty: [2, 1.5] },
     ...{ do_sample: true, temperature: 0.2, num_beams: 4, min_length: 0, bad_words_ids: null },
   };
   await writeFile(join(directory, 'generation_config.json'), JSON.stringify(settings));
@@ -108,7 +109,7 @@ test('warns once of settings beside the model that it does not follow', async ()
   }
   process.off('warning', hear);
   assert.equal(warnings, [
-    'DeceGeneration: generation_config.json has repetition_penalty 1.2, suppress_tokens [3], decoder_start_token_id 2: generate does not follow that',
+    'DeceGeneration: generation_config.json has repetition_penalty 1.2, suppress_tokens [3], exponential_decay_length_penalty [2,1.5], stop_strings ["end"], decoder_start_token_id 2: generate does not follow that',
   ]);
   await rm(directory, { recursive: true });
 });

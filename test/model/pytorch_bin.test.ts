@@ -116,6 +116,25 @@ test('as PyTorch before 1.6 wrote it is refused where it is cut off or says anot
   }
 });
 
+test('as PyTorch before 1.6 wrote it makes no memory of a small file', async () => {
+  const text = (length: number) =>
+    Buffer.concat([Buffer.of(0x58, length, 0, 0, 0), Buffer.alloc(length, 'a')]);
+  const emptyDict = Buffer.from('\x80\x02}.', 'latin1');
+  /** No tensors, and one key over and over. */
+  const withKeys = (length: number, count: number) => {
+    const start = old.indexOf('\x80\x02}', 21, 'latin1');
+    const state = old.indexOf('\x80\x02', start + 2, 'latin1');
+    const key = [Buffer.from('\x80\x02](', 'latin1'), text(length), Buffer.from('q\0')];
+    const keys = [...key, Buffer.from('h\0'.repeat(count)), Buffer.from('e.')];
+    return Buffer.concat([old.subarray(0, state), emptyDict, ...keys]);
+  };
+  const refused = (bin: Uint8Array, message: RegExp) =>
+    withBin(bin, (directory) => rejects(Model.load(directory), message));
+  await refused(withKeys(1, 1), /no tensor lies in its storage a$/);
+  await refused(withKeys(101, 1), /has a storage with a key of another kind, at byte/);
+  await refused(withKeys(1, 100_000), /has more than 100000 tensors, at byte/);
+});
+
 test('says what it is that it is not', async () => {
   const cases: [Uint8Array, RegExp][] = [
     [Buffer.alloc(0), /pytorch_model\.bin: it is empty$/],
