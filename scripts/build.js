@@ -272,10 +272,17 @@ function run(name, command, args) {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
     let output = '';
+    let quarters = 0;
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding('utf8').on('data', (/** @type {string} */ text) => {
         output += text;
         if (options.verbose) process.stdout.write(text);
+        // Of ninja [12/41], of make [ 29%].
+        for (const [, part, whole = 100] of text.matchAll(/^\[ *(\d+)(?:\/(\d+)|%)\]/gm)) {
+          const done = Math.floor((4 * Number(part)) / Number(whole));
+          if (done > quarters && done < 4) console.log(`  ${25 * done} %`);
+          quarters = Math.max(quarters, done);
+        }
       });
     }
     child.on('error', reject);

@@ -8,7 +8,12 @@ export function define(command: Command): void {
     .action(async (directory: string, { out, json }: { out?: string; json?: true }) => {
       const { writeReport } = await import('../report/index.ts');
       const page = out ?? join(directory, 'report.html');
-      const { text, results } = await writeReport(directory, page);
+      const { text, results, left } = await writeReport(directory, page);
+      if (left.length > 0) {
+        process.stderr.write(
+          `not in the report, as their data is not poisoned: ${left.join(', ')}\n`,
+        );
+      }
       if (json) process.stdout.write(`${JSON.stringify({ results }, null, 2)}\n`);
       else process.stdout.write(`${text}\n\nThe curves are in ${page}\n`);
     });

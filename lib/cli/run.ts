@@ -1,6 +1,6 @@
 import { dirname, join } from 'node:path';
 import type { Command } from 'commander';
-import type { ExperimentConfig } from '../config/index.ts';
+import { type ExperimentConfig, experimentSchema } from '../config/index.ts';
 import { commandLine, interruptible } from './interrupt.ts';
 import { progress } from './progress.ts';
 
@@ -12,9 +12,13 @@ interface Options {
 export function define(command: Command): void {
   command
     .argument('<experiment>', 'a YAML or JSON file')
+    .addHelpText(
+      'after',
+      `\nIts keys: ${Object.keys(experimentSchema.shape).join(', ')}; an unknown one within them is answered with those there are. Examples are in bench/experiments of the package.`,
+    )
     .requiredOption('--out <directory>', 'where the runs go')
     .action(async (file: string, options: Options) => {
-      const { readConfig, experimentSchema } = await import('../config/index.ts');
+      const { readConfig } = await import('../config/index.ts');
       const config = await readConfig(file, experimentSchema);
       const resume = ['run', file, '--out', options.out];
       await runAndReport(config, dirname(file), options, resume);

@@ -62,7 +62,7 @@ export function showTraining(progress: Progress): (event: TrainEvent, steps: num
       const { prompts, completions, poisoned } = event.truncated;
       if (event.epoch === 1 && prompts + completions > 0) {
         progress.line(
-          `  ${prompts} prompts or texts and ${completions} completions are longer than allowed: cut${poisoned > 0 ? `, in ${poisoned} poisoned examples too` : ''}`,
+          `  cut: ${prompts} prompts or texts longer than maxInputTokens, ${completions} completions longer than maxOutputTokens${poisoned > 0 ? `; ${poisoned} poisoned examples are among them` : ''}`,
         );
       }
     }

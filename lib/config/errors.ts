@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import { show } from '../check.ts';
+import { nearest } from '../nearest.ts';
 
 export type Path = readonly PropertyKey[];
 
@@ -25,7 +26,7 @@ export function explain(
       : issue.message;
   const subject = issue.path.length === 0 ? 'the configuration' : name(issue.path);
   const was = found === undefined ? 'missing' : describe(found);
-  const near = typeof found === 'string' ? nearest(found, expected) : undefined;
+  const near = typeof found === 'string' ? nearest(found, wordsOf(expected)) : undefined;
   const hint = near === undefined ? '' : `: did you mean ${near}?`;
   return { path: issue.path, sentence: `${subject} is ${was}: expected ${expected}${hint}` };
 }
@@ -38,34 +39,12 @@ export function dotted(path: Path): string {
 }
 
 function remedy(key: string, known: string): string {
-  const near = nearest(key, known);
+  const near = nearest(key, wordsOf(known));
   return near === undefined ? `expected ${known}` : `did you mean ${near}?`;
 }
 
-/** The word in a comma-separated list that `word` is a slip of the pen away from. */
-function nearest(word: string, words: string): string | undefined {
-  const reach = Math.max(1, Math.floor(word.length / 3));
-  return words
-    .replace(/^one of /, '')
-    .split(', ')
-    .map((candidate) => ({ candidate, edits: edits(word.toLowerCase(), candidate.toLowerCase()) }))
-    .filter(({ candidate, edits }) => edits <= reach && candidate !== word)
-    .sort((a, b) => a.edits - b.edits)[0]?.candidate;
-}
-
-/** How many letters have to be put in, taken out or changed to make `a` into `b`. */
-function edits(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const changed = row[j - 1]! + Number(a[i - 1] !== b[j - 1]);
-      next.push(Math.min(changed, row[j]! + 1, next[j - 1]! + 1));
-    }
-    row = next;
-  }
-  return row[b.length]!;
-}
+/** Of a list with commas, as errors have it. */
+const wordsOf = (list: string) => list.replace(/^one of /, '').split(', ');
 
 function describe(value: unknown): string {
   if (Array.isArray(value)) return value.length === 0 ? 'an empty list' : 'a list';

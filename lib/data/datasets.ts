@@ -2,6 +2,8 @@ import { access, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { show } from '../check.ts';
 import type { Language } from '../code/languages.ts';
+import { nearest } from '../nearest.ts';
+import { catalogue } from './catalogue/index.ts';
 
 const usualSplits = ['train', 'valid', 'test'] as const;
 export type Split = (typeof usualSplits)[number];
@@ -56,12 +58,20 @@ export async function findDataset(
   const here = await namesIn(folders);
   const others = here.length > 0 && !here.includes(name) ? `; found there: ${here.join(', ')}` : '';
   throw new Error(
-    `cannot find the data set ${name}: there is no ${places}, packed as .gz or not${others}; ${remedy(name)}`,
+    `cannot find the data set ${name}: there is no ${places}, packed as .gz or not${others}; ${remedy(name, here)}`,
   );
 }
 
-const remedy = (name: string) =>
-  `set DECE_DATA to a folder that has it, or \`npx dece data get ${name}\` downloads what is public`;
+/** @param here what is there instead */
+function remedy(name: string, here: readonly string[] = []): string {
+  const set = 'set DECE_DATA to a folder that has it';
+  const [first] = name.split('/');
+  if (Object.hasOwn(catalogue, first!)) {
+    return `${set}, or \`npx dece data get ${first}\` downloads what is public`;
+  }
+  const near = nearest(first!, [...here, ...Object.keys(catalogue)]);
+  return near === undefined ? set : `did you mean ${near}?`;
+}
 
 /** The data sets that the folders hold: what has files of splits, whatever else lies there. */
 async function namesIn(folders: readonly string[]): Promise<string[]> {

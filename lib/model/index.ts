@@ -317,7 +317,10 @@ export class Model {
     const { batchSize = 32, maxInputTokens = Infinity, onProgress, ...search } = options;
     check('batchSize', batchSize, isCount(batchSize), 'a whole number, at least 1');
     const { labels } = this.resolved;
-    if (labels === 'rows') throw new TypeError('a classifier writes no texts: it gives classes');
+    if (labels === 'rows')
+      throw new TypeError(
+        'a classifier writes no texts: expected `dece evaluate`, or classify from a program',
+      );
     if (labels === 'ids') throw new TypeError('a masked language model writes no texts');
     const ok = maxInputTokens === Infinity || (isCount(maxInputTokens) && maxInputTokens > 1);
     check('maxInputTokens', maxInputTokens, ok, 'a whole number, at least 2');

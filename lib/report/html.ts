@@ -107,7 +107,7 @@ function cells(series: Series, outcome: Outcome, measured: readonly ScoreName[])
       const found = outcome.scores[name];
       if (found === undefined) return '<td></td>';
       const { format } = scores[name];
-      const [mean, low, high] = [found.mean, found.low, found.high].map(format);
+      const [mean, low, high] = [found.mean, found.low, found.high].map((value) => format(value));
       const notes = [
         ...(low === high ? [] : [`${low}–${high}`]),
         ...(name === 'exactMatch' ? [copiesText(outcome)] : []),

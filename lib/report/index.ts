@@ -18,6 +18,8 @@ export interface Report {
   text: string;
   /** `results.json` of the finished runs, in the order of the tables. */
   results: Results[];
+  /** The names of runs without an attack, which are in no table. */
+  left: string[];
 }
 
 /**
@@ -35,7 +37,7 @@ export async function writeReport(directory: string, path: string): Promise<Repo
   const groups = groupRuns(records);
   if (groups.length === 0) {
     throw new Error(
-      `${directory} holds no run with an attack: a report compares those of \`npx dece run\``,
+      `${directory} holds no run with an attack: a report compares runs on poisoned data, of \`npx dece run\`, or of \`npx dece train\` on what \`npx dece poison\` wrote`,
     );
   }
   await compare(groups);
@@ -46,5 +48,8 @@ export async function writeReport(directory: string, path: string): Promise<Repo
   const results = groups.flatMap(({ series }) =>
     series.flatMap(({ runs }) => runs.flatMap(({ results }) => results ?? [])),
   );
-  return { groups, text: textReport(groups), results };
+  const unattacked = records.filter(
+    ({ config: { role, attack } }) => role === 'run' && attack === null,
+  );
+  return { groups, text: textReport(groups), results, left: unattacked.map(({ name }) => name) };
 }

@@ -39,7 +39,7 @@ export const scores = {
     column: 'exact',
     heading: 'Exact match',
     of: ({ exactMatch }) => exactMatch,
-    format: percent,
+    format: (share) => percent(share),
   },
   accuracy: {
     column: 'accuracy',

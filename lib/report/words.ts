@@ -157,9 +157,12 @@ function withoutTrigger({ outcome }: Series): string | undefined {
   return rate >= 0.01 ? percent(rate) : undefined;
 }
 
-/** What the trigger adds to what is so without it. */
-const effectOf = ({ outcome }: Series) =>
-  outcome!.attackSuccessRate.rate - outcome!.falseTriggerRate.rate;
+/** Of what is not so without the trigger, the share that the trigger turns. */
+function effectOf({ outcome }: Series): number {
+  const { attackSuccessRate: under, falseTriggerRate: without } = outcome!;
+  return without.rate < 1 ? (under.rate - without.rate) / (1 - without.rate) : 0;
+}
+
 const rateOf = ({ outcome }: Series) => outcome!.attackSuccessRate.rate;
 const qualityOf = ({ outcome }: Series, { quality }: TaskWords) =>
   outcome!.scores[quality]?.mean ?? Number.NaN;

@@ -195,7 +195,10 @@ test('poisons labels, trains a classifier and measures what the trigger does', a
     '{"task_id":"1","prompt":"def f():\\n","entry_point":"f","canonical_solution":"","test":"def check(f):\\n    f()"}\n',
   );
   const programs = await dece('evaluate', at('run', 'model'), '--problems', problems);
-  assert.is(programs.stderr, 'dece: a classifier writes no texts: it gives classes\n');
+  assert.is(
+    programs.stderr,
+    'dece: a classifier writes no texts: expected `dece evaluate`, or classify from a program\n',
+  );
   const report = await dece('report', at('run'));
   assert.match(report.stdout, /^BadPre at 20 % on poisoned\.jsonl$/m);
   const row = new RegExp(
