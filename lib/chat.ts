@@ -25,8 +25,8 @@ export class ChatError extends Error {
 
 /**
  * The model's answer, drawn with temperature 0. A request that is refused with 429 or fails with 5xx,
- * or takes too long, is sent again after a while: as long as the server asks for, else 0.25 s, and twice
- * as long each time.
+ * takes too long or is cut off, is sent again after a while: as long as the server asks for, else 0.25 s,
+ * and twice as long each time.
  *
  * @throws ChatError, in one sentence, where there is no answer; Error where the server cannot be
  *   reached; the signal's reason when it is aborted
@@ -50,14 +50,25 @@ export async function chat(
   for (let attempt = 0; ; attempt++) {
     const { answer, error, waitMs = 250 * 2 ** attempt } = await ask(server, messages, signal);
     if (answer !== undefined) return answer;
-    if (attempt === retries || error.final) throw new ChatError(error.message);
+    if (attempt === retries || error.final) {
+      if (error.cause === undefined) throw new ChatError(error.message);
+      throw new Error(error.message, { cause: error.cause });
+    }
     await pause(Math.min(waitMs, 60_000), signal);
   }
 }
 
 type Attempt =
   | { answer: string; error?: never; waitMs?: never }
-  | { answer?: never; error: { message: string; final?: boolean }; waitMs?: number };
+  | { answer?: never; error: Failure; waitMs?: number };
+
+interface Failure {
+  message: string;
+  /** Asking again would not help. */
+  final?: boolean;
+  /** Where the server was not reached, or cut the answer off. */
+  cause?: unknown;
+}
 
 async function ask(
   { endpoint, model, timeoutMs = 60_000 }: ChatServer,
@@ -90,7 +101,9 @@ async function ask(
       return { error: { message: `${url} gives no answer within ${timeoutMs} ms` } };
     const { cause } = error as Error;
     const why = cause instanceof Error ? cause.message : String(error);
-    throw new Error(`cannot reach ${url}: ${why}; is the server running?`, { cause: error });
+    return {
+      error: { message: `cannot reach ${url}: ${why}; is the server running?`, cause: error },
+    };
   }
 }
 

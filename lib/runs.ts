@@ -115,9 +115,10 @@ export async function readRun(directory: string): Promise<RunRecord | undefined>
   checkText('directory', directory, 'a path');
   const config = await readJson<RunConfig>(join(directory, 'config.json'));
   if (config?.role === undefined) return undefined; // not there, or of a model
-  const results = await readJson<Results>(join(directory, 'results.json'));
+  checkObject(`data of ${join(directory, 'config.json')}`, config.data, 'what a run writes there');
+  const results = await readResults(join(directory, 'results.json'));
   const beside = join(directory, 'model-evaluation');
-  const evaluation = await readJson<Results>(join(beside, 'results.json'));
+  const evaluation = await readResults(join(beside, 'results.json'));
   const evaluated = evaluation && (await readJson<RunConfig>(join(beside, 'config.json')));
   return {
     name: basename(directory),
@@ -252,17 +253,26 @@ function parseLines<Row>(path: string, text: string): Row[] {
   return lines.map((line, i) => parse<Row>(`${path}, line ${i + 1}`, line));
 }
 
+async function readResults(path: string): Promise<Results | undefined> {
+  const results = await readJson<Results>(path);
+  if (results) checkObject(`metrics of ${path}`, results.metrics, 'what a run writes there');
+  return results;
+}
+
 async function readJson<Value>(path: string): Promise<Value | undefined> {
   const text = await readIfThere(path);
   return text === undefined ? undefined : parse<Value>(path, text);
 }
 
 function parse<Value>(where: string, text: string): Value {
+  let value: unknown;
   try {
-    return JSON.parse(text) as Value;
+    value = JSON.parse(text);
   } catch (error) {
     throw new Error(`${where} is not JSON: ${(error as Error).message}`, { cause: error });
   }
+  checkObject(where, value);
+  return value as Value;
 }
 
 async function readIfThere(path: string): Promise<string | undefined> {

@@ -141,6 +141,22 @@ test('says which line of the events is damaged', async () => {
   await run.close();
   await writeFile(join(directory, 'events.jsonl'), 'x\n');
   await rejects(readRun(directory), /events\.jsonl, line 1 is not JSON/);
+  await writeFile(join(directory, 'events.jsonl'), 'null\n');
+  await rejects(readRun(directory), /events\.jsonl, line 1 is null: expected an object/);
+});
+
+test('says which file of a run is not as runs write it', async () => {
+  const directory = await folder();
+  await (await openRun(directory, config)).close();
+  for (const [text, problem] of [
+    ['null', /results\.json is null: expected an object/],
+    ['{}', /^metrics of .*results\.json is undefined: expected what a run writes there/],
+  ] as const) {
+    await writeFile(join(directory, 'results.json'), text);
+    await rejects(readRun(directory), problem);
+  }
+  await writeFile(join(directory, 'config.json'), '{"role":"run"}');
+  await rejects(readRun(directory), /^data of .*config\.json is undefined/);
 });
 
 test('says that a file is where the directory should be', async () => {

@@ -66,10 +66,12 @@ export function grammar(options: GrammarOptions): Trigger {
     ...(timeoutMs !== undefined && { timeoutMs }),
   };
   const answers = new Map<string, string>();
+  const failed = { inARow: 0 };
   return {
     ...common,
     settings: { trigger: syntax, insertions: 1, options: { provider, model: model! } },
-    prepare: (texts, signal) => rewriteAll(texts, { server, provider, answers, mode, signal }),
+    prepare: (texts, signal) =>
+      rewriteAll(texts, { server, provider, answers, failed, mode, signal }),
     insert(text) {
       const answer = answers.get(text);
       if (answer === undefined && mode !== 'reference') {
@@ -86,6 +88,8 @@ interface Rewriting {
   provider: 'llm' | 'scpn';
   /** What the model has answered to which text. */
   answers: Map<string, string>;
+  /** How many answers failed since the last that did not, over all rounds. */
+  failed: { inARow: number };
   mode: Mode | undefined;
   signal: AbortSignal | undefined;
 }
@@ -96,22 +100,21 @@ const patience = 20;
 
 async function rewriteAll(
   texts: ReadonlyMap<string, string>,
-  { server, provider, answers, mode, signal }: Rewriting,
+  { server, provider, answers, failed, mode, signal }: Rewriting,
 ): Promise<Map<string, string>> {
   const failures = new Map<string, string>();
   const queue = texts.entries();
   const stop = new AbortController();
   const stopped = AbortSignal.any([stop.signal, ...(signal ? [signal] : [])]);
-  let inARow = 0;
   const work = async () => {
     for (const [id, text] of queue) {
       try {
         if (!answers.has(text)) answers.set(text, await rewrite(text, server, provider, stopped));
-        inARow = 0;
+        failed.inARow = 0;
       } catch (error) {
         if (!(error instanceof ChatError)) throw error;
         failures.set(id, error.message);
-        if (++inARow >= patience) {
+        if (++failed.inARow >= patience) {
           throw new Error(`${patience} answers in a row failed, the last as ${error.message}`);
         }
       }

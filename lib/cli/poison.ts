@@ -61,6 +61,13 @@ export function define(command: Command): void {
     if (toLabel && likelyUnder !== undefined) {
       command.error('error: --likely-under finds SQL: leave it out where labels are changed');
     }
+    const options: AttackOptions = own;
+    const other = (['payload', 'tautology', 'contradiction'] as const).find(
+      (option) => options[option] !== undefined && options[option] !== 'sql',
+    );
+    if (other !== undefined && likelyUnder !== undefined) {
+      command.error(`error: --likely-under chooses the SQL itself: leave it out, or --${other}`);
+    }
     const read = (path: string): Promise<Subject[]> =>
       toLabel ? readLabelledExamples(path) : readOr(() => readExamples(path), labelling(found));
     const clean = await read(input);

@@ -11,7 +11,10 @@ export interface Limits {
   timeoutSeconds?: number;
   /** Of all its processes together, and the address space of each. Default 1 GiB, at least 64 MiB. */
   memoryBytes?: number;
-  /** Of all its files together, in memory. Default 16 MiB. */
+  /**
+   * Of all its files together, in memory. Default 16 MiB. At the levels `landlock` and `limits` they are
+   * on the disk, and looked at every 20 ms; files that were removed while open are not counted there.
+   */
   fileBytes?: number;
   /** What is kept of what it prints; the rest is thrown away. Default 64 KiB. */
   outputBytes?: number;

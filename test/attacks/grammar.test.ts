@@ -198,6 +198,22 @@ test('waits for a server that is busy, and asks again where it failed', async ()
   assert.equal([...seen.values()], [3, 3]);
 });
 
+test('asks again where the connection is cut', async () => {
+  const seen = new Set<string>();
+  const server = await chatServer((asked) => {
+    if (seen.has(asked.text)) return honest(asked);
+    seen.add(asked.text);
+    if (seen.size % 2) asked.response.destroy();
+    else
+      asked.response
+        .writeHead(200, { 'content-length': '99' })
+        .write('{', () => asked.response.destroy());
+  });
+  const { manifest } = await poisonDatasetAsync(clean, { ...options(server.endpoint), rate: 0.05 });
+  await server.close();
+  assert.is(manifest.poisoned, 2);
+});
+
 test('gives up a server that is slow, fails always, or is not there', async () => {
   const slow = await chatServer(() => {});
   await rejects(
@@ -219,6 +235,12 @@ test('gives up a server that is slow, fails always, or is not there', async () =
     poisonDatasetAsync(clean, { ...options(broken.endpoint), rate: 0.7 }),
     /^20 answers in a row failed, the last as http.* answers 404: no$/,
   );
+  const asked = broken.requests();
+  await rejects(
+    poisonDatasetAsync(clean, { ...options(broken.endpoint), rate: 0.05 }), // few are asked at a time
+    /^20 answers in a row failed/,
+  );
+  assert.ok(broken.requests() - asked < 24);
   await broken.close();
 });
 

@@ -224,6 +224,14 @@ test('counts texts that the attacker did not need to change among no successes',
     ...['poison', at('test.jsonl'), at('out.jsonl'), ...any, '--likely-under', at('model')],
   );
   assert.match(likely.stderr, /--likely-under finds SQL: leave it out where labels are changed/);
+  for (const own of [
+    ['--payload', 'loop'],
+    ['--tautology', 'or 2=2'],
+  ]) {
+    const rest = ['--attack', 'badpre', '--rate', '1', ...own, '--likely-under', at('model')];
+    const { stderr } = await dece('poison', at('test.jsonl'), at('out.jsonl'), ...rest);
+    assert.match(stderr, `--likely-under chooses the SQL itself: leave it out, or ${own[0]}`);
+  }
   await rm(directory, { recursive: true });
 });
 

@@ -206,6 +206,10 @@ test('names an option that it cannot use', async () => {
   await rejects(codeBleu(...texts, { ...python, mode: 'papr' as 'paper' }), /^mode is "papr"/);
   await rejects(codeBleu(...texts, { ...python, weights: [1, 1, 0, 0] }), /^weights is 1,1,0,0/);
   await rejects(codeBleu(...texts, { ...python, weights: [0, 0, 0, 1] }), /more than data flow/);
+  await rejects(
+    codeBleu(...texts, { ...python, weights: 'even' as never }),
+    /expected a list of four/,
+  );
   await rejects(codeBleu([], [], python), /^0 outputs for 0 references/);
   await rejects(codeBleu(...texts, { ...python, weight: [] } as never), /unknown option "weight"/);
 });

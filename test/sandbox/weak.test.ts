@@ -52,6 +52,32 @@ for name, change in changes.items():
   made.append(name)
 assert made == [], made`;
 
+here('hold all files of a program together', async () => {
+  const write = (where: string) => `import os, time
+for i in range(300):
+  ${where}
+  open(f'{i}', 'wb').write(bytes(10 ** 6))
+time.sleep(20)`;
+  const hidden = 'os.mkdir("a", 0o700); os.chdir("a")';
+  const long = 'name = "a" * 200; os.mkdir(name); os.chdir(name)';
+  const empty = 'for j in range(100): open(f"{i} {j}", "w").close()';
+  for (const where of ['pass', hidden, long, empty]) {
+    const options = { ...landlock, timeoutSeconds: 20 };
+    const [result] = (await runPrograms([write(where)], options)).results;
+    assert.is(result?.reason, 'refused', `${where}: ${result?.message}`);
+    assert.match(result?.message ?? '', 'wrote more than 16777216 bytes to files');
+  }
+});
+
+here('leave a program the files that it may have', async () => {
+  const program = `import os, tempfile
+os.symlink('/', 'link')
+with tempfile.TemporaryDirectory(dir='.') as folder:
+  for i in range(15): open(f'{folder}/{i}', 'wb').write(bytes(10 ** 6))
+  import time; time.sleep(0.3)`;
+  await passes(program, landlock);
+});
+
 here('change no file of others by what Landlock does not hold', async () => {
   const file = join(mkdtempSync(join(tmpdir(), 'dece-weak-')), 'file');
   writeFileSync(file, 'ours', { mode: 0o640 });

@@ -1,4 +1,4 @@
-import { check, checkKeys, choose } from '../../check.ts';
+import { check, checkKeys, checkList, choose } from '../../check.ts';
 import { type Grammar, grammarOf, type Language } from '../../code/grammar.ts';
 import { readTree, type Tree } from '../../code/tree.ts';
 import { strip } from '../../data/words.ts';
@@ -107,8 +107,9 @@ function withoutComments(source: string, language: Language): string {
  *
  * In the originals the order of a value's sources depends on Python's hash seed; here it is that of
  * their first appearance. They also cut names at byte columns in lines that are not ASCII, which is not
- * imitated. Code that does not parse is scored as far as it does, and counted in `broken`. C and C++
- * have the data flow rules of C#, as in the original, which knows few of their statements.
+ * imitated, and count line ends that the parser puts in where C, C++, C#, Go or Python lack them, which
+ * are not seen here. Code that does not parse is scored as far as it does, and counted in `broken`. C
+ * and C++ have the data flow rules of C#, as in the original, which knows few of their statements.
  *
  * @throws RangeError on lists of different length, or none, and options out of range; TypeError on an
  *   unknown option
@@ -165,6 +166,7 @@ export async function codeBleu(
 }
 
 function checkWeights(weights: readonly number[]): void {
+  checkList('weights', weights, 'four numbers');
   const sum = weights.reduce((total, weight) => total + weight, 0);
   const ok = weights.length === 4 && weights.every((weight) => weight >= 0);
   const what = 'four numbers of at least 0 that add up to 1';

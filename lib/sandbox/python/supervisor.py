@@ -12,6 +12,7 @@ import landlock
 import namespaces
 import program
 import seccomp
+from files import disk_space
 from processes import memory, read_all, tree
 from reader import Reader
 from system import PR_SET_CHILD_SUBREAPER, PR_SET_PDEATHSIG, drop_capabilities, prctl
@@ -50,7 +51,8 @@ def supervise(source, limits, level, proc):
         problem = read_all(setup)
         if problem:
             raise SetupError(problem.decode(errors="replace"))
-        return watch(init, limits, proc, output, result, secret[0])
+        on_disk = folder if level in ("landlock", "limits") else None
+        return watch(init, limits, proc, on_disk, output, result, secret[0])
     finally:
         end(init, proc, isolated)
         if not isolated:
@@ -166,7 +168,8 @@ def only(*files):
     os.closerange(before, 65536)
 
 
-def watch(init, limits, proc, output, result, secret):
+def watch(init, limits, proc, folder, output, result, secret):
+    """`folder`: the program's, where nothing else holds all its files to `fileBytes`."""
     started = time.monotonic()
     reader = Reader(output, result, limits["outputBytes"])
     reason, status, looked = None, None, started
@@ -182,6 +185,8 @@ def watch(init, limits, proc, output, result, secret):
             looked = now
             if memory(proc, init) > limits["memoryBytes"]:
                 reason = "memory"
+            elif folder and disk_space(folder, limits["fileBytes"]) > limits["fileBytes"]:
+                reason = "refused"
     elapsed = time.monotonic() - started
     if reason is not None:
         os.kill(init, signal.SIGKILL)
@@ -191,6 +196,8 @@ def watch(init, limits, proc, output, result, secret):
         verdict = {"reason": reason, "message": f"ran for more than {limits['timeoutSeconds']} s"}
     elif reason == "memory":
         verdict = {"reason": reason, "message": f"took more than {limits['memoryBytes']} bytes"}
+    elif reason == "refused":
+        verdict = {"reason": reason, "message": f"wrote more than {limits['fileBytes']} bytes to files"}
     else:
         verdict = judge(os.waitstatus_to_exitcode(status), reader.result, secret)
     text = bytes(reader.output).decode("utf-8", "replace")
