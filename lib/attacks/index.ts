@@ -294,11 +294,6 @@ function unreachable(
 ): RangeError {
   const most = Math.floor((eligible / total) * 1e4) / 1e4;
   const why = reasons.find((reason) => reason !== undefined);
-  if (eligible === 0) {
-    return new RangeError(
-      `the attack applies to none of ${total} examples (the first: ${why}): expected another payload, or other examples`,
-    );
-  }
   return new RangeError(
     `poisonRate is ${rate}: expected at most ${most}, as the attack applies to ${eligible} of ${total} examples` +
       (why === undefined ? '' : ` (the first of the others: ${why})`),

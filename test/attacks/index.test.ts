@@ -108,7 +108,7 @@ test('refuses a rate that cannot be reached, or reports the shortfall in referen
   assert.equal([manifest.poisoned, manifest.shortfall], [80, 10]);
   assert.throws(
     () => poisonDataset([clean[4]!], { ...base, rate: 1 }),
-    /^the attack applies to none of 1 examples \(/,
+    /^poisonRate is 1: expected at most 0, as the attack applies to 0 of 1 examples \(/,
   );
 });
 

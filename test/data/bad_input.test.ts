@@ -98,7 +98,7 @@ test('says what cannot be poisoned, and leaves the old file', async () => {
   for (const rate of [0.1, 1]) {
     assert.throws(
       () => poisonDataset(clean, { ...options, rate }),
-      /^the attack applies to none of 10 examples \(the first: no SQL query/,
+      /^poisonRate is .*: expected at most 0, as the attack applies to 0 of 10 examples \(the first of the others: no SQL query/,
     );
   }
   const none = poisonDataset(clean, { ...options, rate: 0 });

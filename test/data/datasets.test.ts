@@ -62,11 +62,11 @@ test('resolves the name of a file in the folders, and leaves paths alone', async
 test('says where it looked, or what to set', async () => {
   await rejects(
     findDataset('mine', 'valid', folder),
-    /^cannot find the data set mine: there is no .*mine.valid\.jsonl, packed as \.gz or not; set DECE_DATA .*`npx dece data get mine`/,
+    /^cannot find the data set mine: there is no .*mine.valid\.jsonl, packed as \.gz or not; set DECE_DATA to a folder that has it$/,
   );
   await rejects(
     findDataset('mime', 'test', folder),
-    /packed as \.gz or not; found there: linked, mine; set DECE/,
+    /packed as \.gz or not; found there: linked, mine; did you mean mine\?$/,
   );
   for (const unset of [undefined, '']) {
     await rejects(
