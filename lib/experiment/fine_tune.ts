@@ -50,8 +50,11 @@ export async function fineTune(options: FineTuneOptions): Promise<Results> {
   const before = await readRun(out);
   const isBegun = before !== undefined && (before.results ?? before.events[0]) !== undefined;
   if (isBegun && !options.resume) {
-    const state = before.results === undefined ? 'an unfinished run' : 'a finished run';
-    throw new Error(`${out} holds ${state}: go on with --resume, or choose another --out`);
+    throw new Error(
+      before.results === undefined
+        ? `${out} holds an unfinished run: go on with --resume, or choose another --out`
+        : `${out} holds a finished run: choose another --out`,
+    );
   }
   if (before === undefined && options.resume) {
     throw new Error(`${out} holds no run to go on with: leave out --resume`);

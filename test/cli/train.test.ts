@@ -93,7 +93,7 @@ test('goes on only when asked, and only where there is something', async () => {
   assert.is((await dece(...args, ...more)).code, 0);
   const again = await dece(...args, ...more);
   assert.is(again.code, 1);
-  assert.match(again.stderr, /holds a finished run: go on with --resume, or choose another --out/);
+  assert.match(again.stderr, /holds a finished run: choose another --out/);
   const finished = await dece(...args, ...more, '--resume');
   assert.match(finished.stdout, /run\/model: finished already, after \d+ s$/m);
   const other = await dece(...args, ...more, '--resume', '--seed', '3');
