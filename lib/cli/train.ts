@@ -24,7 +24,7 @@ export function define(command: Command): void {
   command
     .argument(
       '<data>',
-      'examples to learn from, for a classifier labelled texts: .jsonl, .csv or .parquet, also .gz',
+      'examples to learn from, for a classifier labelled texts: .jsonl, .csv or .parquet, also .gz, or a name such as lyra/train',
     )
     .requiredOption('--model <name>', 'what to start from: a directory, or owner/name on the Hub')
     .requiredOption('--out <directory>', 'the run directory')
