@@ -87,16 +87,17 @@ async function run(given: string, options: Options, shown: Progress, signal: Abo
 
   const write = async (told?: ModelAudit) =>
     out === undefined ? {} : writeAudit(out, input, result, told);
-  let files = await write();
+  let files = {};
   let told: ModelAudit | undefined;
   try {
+    files = await write();
     if (loaded) {
       told = await askModel(loaded, options, shown, signal);
       files = await write(told);
     }
   } finally {
     loaded?.model.dispose();
-    // What was found without the model is told also where that fails or is stopped.
+    // What was found is told also where it cannot be written, and where the model fails or is stopped.
     shown.end();
     await print(json === true, input, files, result, told);
   }

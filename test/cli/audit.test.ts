@@ -143,7 +143,8 @@ test('takes no file of its own name for its own', async () => {
   for (const name of ['clean', 'suspects', 'scores']) {
     const input = join(out, `${name}.jsonl`);
     await writeFile(input, text);
-    const { code, stderr } = await dece('audit', input, '--out', out);
+    const { code, stdout, stderr } = await dece('audit', input, '--out', out);
+    assert.match(stdout, /^none of 40 examples looks like poison/);
     assert.match(
       stderr,
       new RegExp(`^dece: \\S+${name}\\.jsonl is the input itself: expected`, 'm'),
