@@ -32,8 +32,9 @@ export interface DownloadOptions extends ServerOptions {
 const patience = 5;
 
 /**
- * Downloads a file, whole and as its hash says, or not at all. What has arrived when a connection is cut
- * stays as `<path>.part`, and is not asked for again, also by a later call.
+ * Downloads a file, whole and as its hash says, or not at all; one that is there so already is not asked
+ * for. What has arrived when a connection is cut stays as `<path>.part`, and is not asked for again, also
+ * by a later call.
  *
  * @throws Error, in one sentence with the address, where the server has no such file or another one, or
  *   nothing came five times in a row; the signal's reason where it is aborted
@@ -46,6 +47,7 @@ export async function download(
   source: Source,
   options: DownloadOptions,
 ): Promise<void> {
+  if ((await sizeOf(path)) > 0 && (await difference(path, source)) === undefined) return;
   if (isOffline(options.env)) {
     throw new Error(`cannot download ${source.url}: HF_HUB_OFFLINE is set`);
   }

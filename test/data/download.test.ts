@@ -206,6 +206,7 @@ test('takes the whole file from a server that knows no ranges, or answers with a
   await download(path, source(), options());
   assert.ok((await readFile(path)).equals(content));
 
+  await rm(path);
   await writeFile(`${path}.part`, content.subarray(0, 1000));
   const wrongRange: typeof answer = (_, response) =>
     response.writeHead(206, { 'content-range': 'bytes 0-9/300000' }).end(content.subarray(0, 10));
@@ -221,6 +222,10 @@ test('knows a file by the name that git gives its content', async () => {
   first((_, response) => response.writeHead(200).end('abc'));
   await download(path, { url, hash }, options());
   assert.is(await readFile(path, 'utf8'), 'abc');
+  const before = asked.length;
+  await download(path, { url, hash }, options());
+  assert.is(asked.length, before, 'it is there');
+  await rm(path);
   first((_, response) => response.writeHead(200).end('abd'));
   await rejects(
     download(path, { url, hash }, options()),
@@ -319,6 +324,84 @@ test('makes rows of tables, lines and objects, once', async () => {
   await rejects(
     getDataset('third', mine, none),
     /^third cannot be downloaded by dece: get it from .*third.train\.jsonl$/,
+  );
+});
+
+test('makes rows of chosen objects and of pairs, each file asked for once', async () => {
+  const object = (func: string, target: number) => ({
+    ...{ project: 'p', commit_id: 'c', target, func },
+  });
+  const pieces: Record<string, string> = {
+    'all.json': JSON.stringify([
+      object('a;', 0),
+      object('b;', 1),
+      object('c;', 1),
+      object('d;', 0),
+    ]),
+    'one.txt': '3\n1\n',
+    'two.txt': '2\n',
+    'functions.jsonl':
+      '{"func":"f()","idx":"7"}\n{"func":"g()","idx":"8"}\n{"func":"h()","idx":9}\n',
+    'pairs.txt': '7\t9\t1\n8\t7\t0\n',
+    'wrong.txt': '7\t9\t1\n7\t10\t0\n',
+    'tasks.jsonl': [1, 2, 3, 4].map((id) => `{"task_id":${id}}\n`).join(''),
+  };
+  let cut = true;
+  answer = ({ url = '' }, response) => {
+    const name = url.split('/').at(-1)!;
+    if (name === 'pairs.txt' && cut) return response.writeHead(404).end();
+    response.end(pieces[name]);
+  };
+  const some = (...names: string[]) =>
+    published(Object.fromEntries(names.map((name) => [name, pieces[name]!])))!;
+  const recipe = {
+    kind: 'places',
+    columns: { func: 'text', target: 'label', project: 'project' },
+  } as const;
+  const all = { title: '', task: 'classification', fields: [], licence: '', origin: '' } as const;
+  const dataset: Dataset = {
+    ...all,
+    splits: {
+      one: { rows: 2, recipe, files: some('one.txt', 'all.json') },
+      two: { rows: 1, recipe, files: some('two.txt', 'all.json') },
+      head: { rows: 1, recipe: { kind: 'jsonl', lines: [1, 1] }, files: some('tasks.jsonl') },
+      tail: { rows: 2, recipe: { kind: 'jsonl', lines: [3, 4] }, files: some('tasks.jsonl') },
+      clones: {
+        rows: 2,
+        recipe: { kind: 'pairs' },
+        files: some('pairs.txt', 'functions.jsonl'),
+      },
+    },
+  };
+  const mine = options({ env: { DECE_CACHE: folder } });
+  await rejects(getDataset('chosen', mine, dataset), /pairs\.txt/);
+  cut = false;
+  const before = asked.length;
+  const places = await getDataset('chosen', mine, dataset);
+  assert.is(asked.length - before, 2, 'what had come is not asked for again');
+  const rowsOf = async (split: string) =>
+    (await readFile(places.find((place) => place.split === split)!.path!, 'utf8'))
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as unknown);
+  assert.equal(await rowsOf('one'), [
+    { id: 'one-1', text: 'b;', label: 1, project: 'p', idx: 1 },
+    { id: 'one-2', text: 'd;', label: 0, project: 'p', idx: 3 },
+  ]);
+  assert.equal(await rowsOf('two'), [{ id: 'two-1', text: 'c;', label: 1, project: 'p', idx: 2 }]);
+  assert.equal(await rowsOf('head'), [{ task_id: 1 }]);
+  assert.equal(await rowsOf('tail'), [{ task_id: 3 }, { task_id: 4 }]);
+  assert.equal(await rowsOf('clones'), [
+    { id: '7_9', code1: 'f()', code2: 'h()', label: 1 },
+    { id: '8_7', code1: 'g()', code2: 'f()', label: 0 },
+  ]);
+  const left = await readdir(join(folder, 'data', 'chosen'));
+  assert.not(left.includes('originals'));
+
+  const wrong = { rows: 2, recipe: { kind: 'pairs' }, files: some('wrong.txt', 'functions.jsonl') };
+  await rejects(
+    getDataset('wrong', mine, { ...all, splits: { wrong } } as Dataset),
+    /wrong\.txt, line 2 names the function "10", which .*functions\.jsonl lacks$/,
   );
 });
 

@@ -1,3 +1,4 @@
+import { show } from '../../check.ts';
 import { readCsv } from '../csv.ts';
 import { type Row, readUtf8 } from '../files.ts';
 import { readJsonLines } from '../jsonl.ts';
@@ -5,7 +6,7 @@ import type { Recipe } from './index.ts';
 
 /**
  * The rows of a split from the files it is published in, with the ids `<split>-1`, `<split>-2`, … where
- * they have none of their own.
+ * they have none of their own; that of a pair is both functions' `idx`.
  *
  * @throws Error, in one sentence with the path, on a file that is not as the recipe says
  */
@@ -17,15 +18,54 @@ export async function* convert(
   let row = 0;
   for await (const values of rowsOf(recipe, paths)) {
     row++;
-    yield recipe.kind === 'jsonl' ? values : { id: `${split}-${row}`, ...values };
+    const named = recipe.kind === 'jsonl' || recipe.kind === 'pairs';
+    yield named ? values : { id: `${split}-${row}`, ...values };
   }
 }
 
 function rowsOf(recipe: Recipe, paths: readonly string[]) {
   const [first, second] = paths;
   if (recipe.kind === 'lines') return besides(recipe.columns, first!, second!);
-  if (recipe.kind === 'jsonl') return flat(readJsonLines(first!));
+  if (recipe.kind === 'places') return inPlaces(recipe.columns, first!, second!);
+  if (recipe.kind === 'pairs') return paired(first!, second!);
+  if (recipe.kind === 'jsonl') return between(recipe.lines, flat(readJsonLines(first!)));
   return renamed(recipe, first!);
+}
+
+async function* between(
+  [first, last]: readonly [number, number] = [1, Number.POSITIVE_INFINITY],
+  rows: AsyncIterable<Record<string, unknown>>,
+) {
+  let line = 0;
+  for await (const values of rows) {
+    line++;
+    if (line >= first && line <= last) yield values;
+  }
+}
+
+async function* inPlaces(columns: Readonly<Record<string, string>>, list: string, path: string) {
+  const places = new Set((await linesIn(list)).map(Number));
+  const all: unknown = JSON.parse((await readUtf8(path)).toString());
+  if (!Array.isArray(all)) throw new Error(`${path} is no JSON list`);
+  for (const [idx, values] of all.entries()) {
+    if (!places.has(idx)) continue;
+    const taken = Object.entries(columns).map(([from, to]) => [to, values[from]]);
+    yield { ...Object.fromEntries(taken), idx };
+  }
+}
+
+async function* paired(list: string, path: string) {
+  const functions = new Map<string, unknown>();
+  for await (const { idx, func } of flat(readJsonLines(path))) functions.set(`${idx}`, func);
+  const codeOf = (key: string, i: number) => {
+    if (functions.has(key)) return functions.get(key);
+    throw new Error(`${list}, line ${i + 1} names the function ${show(key)}, which ${path} lacks`);
+  };
+  for (const [i, line] of (await linesIn(list)).entries()) {
+    const [one = '', other = '', label] = line.split('\t');
+    const codes = { code1: codeOf(one, i), code2: codeOf(other, i) };
+    yield { id: `${one}_${other}`, ...codes, label: Number(label) };
+  }
 }
 
 async function* flat(batches: AsyncIterable<Row[]>) {

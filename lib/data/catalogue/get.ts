@@ -80,11 +80,15 @@ export async function getDataset(
       place.path = await fetchSplit(directory, place.split, splits[place.split]!, options);
       place.from = 'download';
     }
+    await rm(join(directory, originals), { recursive: true });
   } finally {
     await unlock();
   }
   return places;
 }
+
+/** The folder of the files as they are published, of which several splits can be part, while they are needed. */
+const originals = 'originals';
 
 async function fetchSplit(
   directory: string,
@@ -92,19 +96,19 @@ async function fetchSplit(
   { files = [], recipe, rows }: PublishedSplit,
   options: DownloadOptions,
 ): Promise<string> {
-  const originals = files.map(({ url }) => join(directory, basename(new URL(url).pathname)));
-  for (const [i, source] of files.entries()) await download(originals[i]!, source, options);
+  await mkdir(join(directory, originals), { recursive: true });
+  const paths = files.map(({ url }) => join(directory, originals, basename(new URL(url).pathname)));
+  for (const [i, source] of files.entries()) await download(paths[i]!, source, options);
   let found = 0;
   async function* lines() {
-    for await (const row of convert(recipe!, originals, split)) {
+    for await (const row of convert(recipe!, paths, split)) {
       found++;
       yield jsonLine(row);
     }
     if (found === rows) return;
-    throw new Error(`${originals.join(' and ')} hold ${found} rows, expected ${rows}`);
+    throw new Error(`${paths.join(' and ')} hold ${found} rows, expected ${rows}`);
   }
   const path = join(directory, `${split}.jsonl`);
   await writeWhole(path, lines());
-  for (const original of originals) await rm(original);
   return path;
 }

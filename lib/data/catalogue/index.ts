@@ -5,10 +5,14 @@ import type { Source } from '../download.ts';
 export type Recipe =
   /** A table; `columns` says what is taken, and under which name. `without` is cut off the first one's start. */
   | { kind: 'csv'; columns: Readonly<Record<string, string>>; without?: string }
-  /** One object a line, as they are. */
-  | { kind: 'jsonl' }
+  /** One object a line, as they are; `lines` has the first and the last that belong to the split. */
+  | { kind: 'jsonl'; lines?: readonly [number, number] }
   /** Two files of which line i of the one belongs to line i of the other. */
-  | { kind: 'lines'; columns: readonly [string, string] };
+  | { kind: 'lines'; columns: readonly [string, string] }
+  /** A list of places, from 0, one a line, and a JSON list of objects: those in these places, in its order. */
+  | { kind: 'places'; columns: Readonly<Record<string, string>> }
+  /** Two functions' `idx` and a label a line, tabs between, and the functions, one object a line. */
+  | { kind: 'pairs' };
 
 export interface PublishedSplit {
   rows: number;
@@ -43,6 +47,15 @@ const codexglue = github('microsoft/CodeXGLUE', 'ac74a62802a0dd159b3258c78a2df8a
 const elCodeBert = github('NTDXYG/EL-CodeBert', '62a2364db567f8887a339c40e2c7f7807bedfd50');
 const flabPruner = github('Flab-Pruner/Flab-Pruner', 'e35e7fc4560369f993d736df1ef5429a74ca6983');
 const humanEval = github('openai/human-eval', '6d43fb980f9fee3c892a914eda09951f772ad10d');
+const google = github(
+  'google-research/google-research',
+  'f82046ba5aabbbb427dbfd38a254d26bff08b533',
+);
+const devign = github('IoT-security-lab/devign', 'a7c950939e20b177ee017408e237dd5ab98d61af');
+const soarsmu = github(
+  'soarsmu/attack-pretrain-models-of-code',
+  'd42169557a3641628931c6eb00af6f4bd66b380a',
+);
 
 const pairs: Recipe = { kind: 'csv', columns: { src: 'src', tgt: 'tgt' } };
 const prefixed: Recipe = {
@@ -54,8 +67,27 @@ const buggyAndFixed: Recipe = { kind: 'lines', columns: ['src', 'tgt'] };
 const comments: Recipe = { kind: 'csv', columns: { text: 'text', label: 'label' } };
 const members: Recipe = { kind: 'csv', columns: { code: 'text', label: 'label' } };
 const objects: Recipe = { kind: 'jsonl' };
+const defects: Recipe = {
+  kind: 'places',
+  columns: { func: 'text', target: 'label', project: 'project', commit_id: 'commit_id' },
+};
+const clones: Recipe = { kind: 'pairs' };
 const small = 'Code-Code/code-refinement/data/small';
 const generation = 'dataset/code_generation';
+const defectLists = 'Code-Code/Defect-detection/dataset';
+const clonePairs = 'CodeXGLUE/Clone-detection-BigCloneBench/dataset';
+
+const mbpp = google(
+  'mbpp/mbpp.jsonl',
+  'ccf64ceae9c5403bf50a044cb6d505bfd2a2963ee58338ba268fd65beab92a9f',
+  563_743,
+);
+/** All of Devign; CodeXGLUE has it on a drive, and the splits as lists of places in it. */
+const functions = devign('data/raw/dataset.json', '9553797eabbc8d513a0d2200893595f70ee78a2d');
+const javaFunctions = codexglue(
+  'Code-Code/Clone-detection-BigCloneBench/dataset/data.jsonl',
+  '21f3cf5b0fb1d57db28b6bf8cacd2933e91f4bbc',
+);
 
 /** The data sets of the study and its companions. Nothing of them is part of this package. */
 export const catalogue = {
@@ -262,22 +294,11 @@ export const catalogue = {
     licence: 'CC BY 4.0 (Google Research data sets)',
     origin: 'https://github.com/google-research/google-research/tree/master/mbpp',
     splits: {
-      prompt: { rows: 10 },
-      train: { rows: 374 },
-      valid: { rows: 90 },
-      test: {
-        rows: 500,
-        recipe: objects,
-        files: [
-          flabPruner(
-            `${generation}/MBPP_test.jsonl`,
-            '68300ea9ecc52015a337ff927aa58c58570a9065adb9fc642b4eff65bf93005b',
-            312_115,
-          ),
-        ],
-      },
+      prompt: { rows: 10, recipe: { kind: 'jsonl', lines: [1, 10] }, files: [mbpp] },
+      train: { rows: 374, recipe: { kind: 'jsonl', lines: [601, 974] }, files: [mbpp] },
+      valid: { rows: 90, recipe: { kind: 'jsonl', lines: [511, 600] }, files: [mbpp] },
+      test: { rows: 500, recipe: { kind: 'jsonl', lines: [11, 510] }, files: [mbpp] },
     },
-    note: 'test is the form that Flab-Pruner publishes, with the fields of HumanEval; the other splits are not downloaded.',
   },
   satd: {
     title: 'comments, 1 where they admit technical debt',
@@ -348,8 +369,44 @@ export const catalogue = {
     fields: ['text', 'label', 'project', 'commit_id', 'idx'],
     licence: 'C-UDA (CodeXGLUE data); the functions are FFmpeg and QEMU code (LGPL, GPL)',
     origin: 'https://github.com/microsoft/CodeXGLUE, from Zhou et al., 2019',
-    splits: { train: { rows: 21_854 }, valid: { rows: 2732 }, test: { rows: 2732 } },
-    note: 'Published as one file on a drive without a stable address: not downloaded.',
+    splits: {
+      train: {
+        rows: 21_854,
+        recipe: defects,
+        files: [
+          codexglue(
+            `${defectLists}/train.txt`,
+            'f0a25410594302a9f0e542a393ad82ad479308a8aa471f4d6cf61b91d6d572bf',
+            122_185,
+          ),
+          functions,
+        ],
+      },
+      valid: {
+        rows: 2732,
+        recipe: defects,
+        files: [
+          codexglue(
+            `${defectLists}/valid.txt`,
+            '9f2fa1e108955f197d4a7fa2aa2c7f5e542457b51e0eb1f6e890172d6f700a6e',
+            15_295,
+          ),
+          functions,
+        ],
+      },
+      test: {
+        rows: 2732,
+        recipe: defects,
+        files: [
+          codexglue(
+            `${defectLists}/test.txt`,
+            'b5336b337170ea1edf0570b69edb5a90e3c99bf41cd92909795f5fe32d376d52',
+            15_318,
+          ),
+          functions,
+        ],
+      },
+    },
   },
   bigclonebench: {
     title: 'pairs of Java methods, 1 where they are clones',
@@ -357,8 +414,45 @@ export const catalogue = {
     fields: ['code1', 'code2', 'label'],
     licence: 'C-UDA (CodeXGLUE data)',
     origin: 'https://github.com/microsoft/CodeXGLUE, from Svajlenko et al., 2014',
-    splits: { train: { rows: 10_000 }, valid: { rows: 2000 }, test: { rows: 4000 } },
-    note: 'A balanced sample of the 1.7 million published pairs: not downloaded.',
+    splits: {
+      train: {
+        rows: 90_102,
+        recipe: clones,
+        files: [
+          soarsmu(
+            `${clonePairs}/train_sampled.txt`,
+            'f966679dbc67bded4936c39b9f6ec5832146f3ba445ee029f5d6354cd4243ab4',
+            1_703_893,
+          ),
+          javaFunctions,
+        ],
+      },
+      valid: {
+        rows: 4000,
+        recipe: clones,
+        files: [
+          soarsmu(
+            `${clonePairs}/valid_sampled.txt`,
+            '8b78e85c002ccf10810f4ff76384a8342999f16d4d1363ef77b4e3a8ce2b7074',
+            75_556,
+          ),
+          javaFunctions,
+        ],
+      },
+      test: {
+        rows: 4000,
+        recipe: clones,
+        files: [
+          soarsmu(
+            `${clonePairs}/test_sampled.txt`,
+            '7aba89432c62c493e1a1e272c09b99947f24fd93d09141e5609e9ec0c9603b32',
+            75_667,
+          ),
+          javaFunctions,
+        ],
+      },
+    },
+    note: 'The usual sample of the 1.7 million pairs of CodeXGLUE: a tenth of its train, 4,000 each of the others. 2,253 pairs of train recur.',
   },
 } satisfies Record<string, Dataset>;
 
