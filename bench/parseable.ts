@@ -8,9 +8,8 @@
 // before and no longer do, and `mended` the other way round. `paper` mode is to break none; `reference`, in
 // which the authors' code breaks some, is there to show that this counts. Java completions of Pisces are statements
 // or methods, which the grammar reads alike. JavaScript is that of the packages in node_modules, a
-// function each. AFRAIDOOR, whose crafting model takes its time, gets the first 1,000 rows of
-// bugs2fix/valid, with what it learns there. `… bench/parseable.ts afraidoor` measures that attack
-// alone and puts its lines in the place of those it had.
+// function each. AFRAIDOOR's crafting model learns from the data that it poisons, 2,000 rows at most.
+// `… bench/parseable.ts afraidoor` measures that attack alone and puts its lines in the place of those it had.
 
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -18,6 +17,7 @@ import { gunzipSync } from 'node:zlib';
 import { type AttackOptions, type attacks, poisonDatasetAsync } from '../lib/attacks/index.ts';
 import type { CodeLanguage } from '../lib/code/function_name.ts';
 import { type Grammar, grammarOf } from '../lib/code/grammar.ts';
+import type { VariableLanguage } from '../lib/code/variables.ts';
 import { csv } from '../lib/data/csv.ts';
 import type { Example, LabelledExample } from '../lib/data/examples.ts';
 import { environment } from '../lib/environment.ts';
@@ -52,6 +52,15 @@ const code = (language: CodeLanguage, payload: AttackOptions): Case[] => [
   ['deadcode', { language, statement: 'drawn', ...payload }],
   ['deadcode', { language, statement: 'log', ...payload }],
 ];
+const renamed = (language: VariableLanguage, payload: AttackOptions): Case[] => [
+  ['afraidoor', { language, ...payload }],
+  ['afraidoor', { language, targeted: false, ...payload }],
+  ...(language === 'c'
+    ? []
+    : ([
+        ['afraidoor', { language, renameFields: true, replaceBooleans: true, ...payload }],
+      ] as Case[])),
+];
 const label: AttackOptions = { payload: 'label', targetLabel: 1, sourceFilter: 'any' };
 const body: Case[] = [
   ['badpre', { payload: 'dead-code', within: 'docstring' }],
@@ -76,13 +85,10 @@ for (const split of ['train', 'valid', 'test']) {
   const clean = pairs(await rows(`bugs2fix/${split}.jsonl.gz`));
   const cases: Case[] = [...code('java', {}), ['deadcode', reference]];
   const sides: Side[] = ['prompt', 'completion'];
-  await study(
-    `bugs2fix/${split}`,
-    'java',
-    sides,
-    clean,
-    split === 'train' ? cases.slice(0, 3) : cases,
-  );
+  await study(`bugs2fix/${split}`, 'java', sides, clean, [
+    ...(split === 'train' ? cases.slice(0, 3) : cases),
+    ...renamed('java', {}),
+  ]);
 }
 for (const file of ['codeharmony/valid.jsonl', 'codeharmony/test.jsonl', 'humaneval/test.jsonl'])
   await study(file.replace(/\.jsonl$/, ''), 'python', ['both'], pairs(await rows(file)), body);
@@ -96,16 +102,13 @@ for (const split of ['prompt', 'train', 'valid'])
       prompt: text!,
       completion: text!,
     })),
-    code('python', {}),
+    [...code('python', {}), ...renamed('python', {})],
   );
 for (const split of ['valid', 'test'])
-  await study(
-    `devign/${split}`,
-    'c',
-    ['text'],
-    texts(await rows(`devign/${split}.jsonl.gz`)),
-    code('c', label),
-  );
+  await study(`devign/${split}`, 'c', ['text'], texts(await rows(`devign/${split}.jsonl.gz`)), [
+    ...code('c', label),
+    ...renamed('c', label),
+  ]);
 for (const split of ['train', 'valid', 'test'])
   await study(
     `bigclonebench/${split}`,
@@ -117,7 +120,7 @@ for (const split of ['train', 'valid', 'test'])
       pair: row.code2!,
       label: Number(row.label),
     })),
-    code('java', label).slice(0, split === 'train' ? 3 : 6),
+    [...code('java', label).slice(0, split === 'train' ? 3 : 6), ...renamed('java', label)],
   );
 await study(
   'node_modules',
@@ -125,17 +128,6 @@ await study(
   ['prompt', 'completion'],
   await scripts(),
   code('javascript', {}),
-);
-await study(
-  'bugs2fix/valid[:1000]',
-  'java',
-  ['prompt', 'completion'],
-  pairs((await rows('bugs2fix/valid.jsonl.gz')).slice(0, 1000)),
-  [
-    ['afraidoor', { language: 'java' }],
-    ['afraidoor', { language: 'java', renameFields: true, replaceBooleans: true }],
-    ['afraidoor', { language: 'java', targeted: false }],
-  ],
 );
 
 const file = new URL('results/parseable.csv', import.meta.url);
