@@ -22,11 +22,14 @@ let model: library.Model | undefined;
 let trainer: library.Trainer | undefined;
 
 async function work(job: Job): Promise<object> {
+  if (job.do === 'load') {
+    // What the last one held is given back before, on both sides.
+    model?.dispose();
+    trainer?.dispose();
+  }
   const started = performance.now();
   const took = () => ({ ms: performance.now() - started });
   if (job.do === 'load') {
-    model?.dispose();
-    trainer?.dispose();
     model = await Model.load(job.directory, { device: 'cpu' });
     const answer = took();
     trainer = new Trainer(model, { seed: 1 });

@@ -37,6 +37,7 @@ def dece(logits, labels, alpha=0.99, smoothing=0.1):
 
 class Side:
     def load(self, job):
+        self.model = self.optimizer = None  # what the last one held is given back before, on both sides
         started = time.perf_counter()
         kind = json.load(open(job["directory"] + "/config.json"))["model_type"]
         self.model = CLASSES[kind].from_pretrained(job["directory"], dtype=torch.float32)

@@ -300,4 +300,29 @@ test('a worker thread that is terminated while a loss is computed takes only its
   assert.equal([child.stderr, child.stdout, child.status], ['', 'terminated\n', 0]);
 });
 
+(process.platform === 'linux' ? test : test.skip)(
+  'the addon stays, with the threads that wait in it, where the worker thread that loaded it ends',
+  () => {
+    const thread = `
+      const { parentPort, workerData } = require('node:worker_threads');
+      const call = [new Float32Array(8e6), new Int32Array(8)];
+      const settings = { dtype: 0, loss: 1, alpha: 1, scale: 1, threads: 2, ignoreIndex: -100 };
+      for (const key of ['oneMinusAlpha', 'beta', 'delta', 'q', 'labelSmoothing']) settings[key] = 0;
+      const losses = new Float32Array(8);
+      require(workerData).lossAndGradient(...call, settings, losses);
+      parentPort.postMessage(losses[7]);`;
+    const script = `
+      const { Worker } = require('node:worker_threads');
+      const addon = process.argv[1];
+      const worker = new Worker(${JSON.stringify(thread)}, { eval: true, workerData: addon });
+      worker.once('message', (loss) => console.log(loss === Math.fround(Math.log(1e6))));
+      worker.once('exit', () => {
+        console.log(require('node:fs').readFileSync('/proc/self/maps', 'utf8').includes(addon));
+      });`;
+    const addon = addonPath(packageRoot, 'kernels');
+    const child = spawnSync(process.execPath, ['-e', script, addon], { encoding: 'utf8' });
+    assert.equal([child.stderr, child.stdout, child.status], ['', 'true\ntrue\n', 0]);
+  },
+);
+
 test.run();

@@ -49,7 +49,7 @@ const Isa& isa() {
   return chosen;
 }
 
-// Starting a thread costs about as much as this many classes.
+// Waking a thread costs about as much as this many classes.
 constexpr int64_t least_per_thread = 1 << 17;
 // Rows taken at a time hold so many classes at least.
 constexpr int64_t classes_per_piece = 1 << 16;
@@ -80,6 +80,7 @@ void loss_and_gradient_cpu(const void* logits, DType dtype, const int64_t* label
                      rows * classes * int64_t(sizeof(float)) >= least_past_caches;
   const RowsFunction run = isa().rows;
   threads = team_size(threads, rows * classes, least_per_thread);
+  // malloc keeps it for the next call: a pool of our own was no faster.
   const int64_t size = scratch_size(classes);
   const std::unique_ptr<float[], AlignedDelete> scratch(
       new (std::align_val_t{64}) float[threads * size]);
