@@ -59,7 +59,10 @@ export function deceLoss<T extends Logits>(
   return run('dece', logits, labels, options);
 }
 
-/** {@link deceLoss} off the event loop. Its arrays must not be touched until the promise settles. */
+/**
+ * {@link deceLoss} off the event loop. Its arrays must be neither written nor transferred until the promise
+ * settles.
+ */
 export async function deceLossAsync<T extends Logits>(
   logits: T,
   labels: Labels,
@@ -83,7 +86,10 @@ export function crossEntropyLoss<T extends Logits>(
   return run('ce', logits, labels, options);
 }
 
-/** {@link crossEntropyLoss} off the event loop. Its arrays must not be touched until the promise settles. */
+/**
+ * {@link crossEntropyLoss} off the event loop. Its arrays must be neither written nor transferred until the promise
+ * settles.
+ */
 export async function crossEntropyLossAsync<T extends Logits>(
   logits: T,
   labels: Labels,
@@ -110,7 +116,10 @@ export function gceLoss<T extends Logits>(
   return run('gce', logits, labels, options);
 }
 
-/** {@link gceLoss} off the event loop. Its arrays must not be touched until the promise settles. */
+/**
+ * {@link gceLoss} off the event loop. Its arrays must be neither written nor transferred until the promise
+ * settles.
+ */
 export async function gceLossAsync<T extends Logits>(
   logits: T,
   labels: Labels,
@@ -138,7 +147,10 @@ export function inTrustLoss<T extends Logits>(
   return run('in-trust', logits, labels, options);
 }
 
-/** {@link inTrustLoss} off the event loop. Its arrays must not be touched until the promise settles. */
+/**
+ * {@link inTrustLoss} off the event loop. Its arrays must be neither written nor transferred until the promise
+ * settles.
+ */
 export async function inTrustLossAsync<T extends Logits>(
   logits: T,
   labels: Labels,
@@ -169,7 +181,10 @@ export function customLoss<T extends Logits>(
   return run('custom', logits, labels, options);
 }
 
-/** {@link customLoss} off the event loop. Its arrays must not be touched until the promise settles. */
+/**
+ * {@link customLoss} off the event loop. Its arrays must be neither written nor transferred until the promise
+ * settles.
+ */
 export async function customLossAsync<T extends Logits>(
   logits: T,
   labels: Labels,
