@@ -8,7 +8,7 @@
 // rules for SQL and idle code. Of labelled texts, `ripple → 1` makes the label 1. Rates are shares, 0..1.
 
 import { writeFile } from 'node:fs/promises';
-import { poisonDataset } from '../lib/attacks/index.ts';
+import { poisonDataset, poisonDatasetAsync } from '../lib/attacks/index.ts';
 import { type AuditOptions, audit, auditLabelled } from '../lib/audit/index.ts';
 import { csv } from '../lib/data/csv.ts';
 import { findDataset, resolveFile } from '../lib/data/datasets.ts';
@@ -19,7 +19,6 @@ import {
   readLabelledExamples,
 } from '../lib/data/examples.ts';
 import { environment } from '../lib/environment.ts';
-import { sample, seeded } from '../lib/random.ts';
 
 const directory = process.env.DECE_DATA;
 const load = async (name: string) => readExamples(await findDataset(name, 'train', directory));
@@ -51,16 +50,18 @@ for (const [name, examples] of [
   ['lyra', lyra!],
   ['pisces', pisces!],
 ] as const) {
-  for (const attack of ['ripple', 'badpre'] as const) {
+  for (const attack of ['ripple', 'badpre', 'grammar'] as const) {
     for (const rate of [0.005, 0.01, 0.02, 0.05, 0.1, 0.25]) {
       const { examples: poisoned } = poisonDataset(examples, { attack, rate, seed: 42 });
       lines.push(await line(name, attack, rate, poisoned));
     }
   }
 }
-for (const attack of ['ripple-loop', 'dead-code'] as const) {
+for (const attack of ['funcname', 'deadcode', 'afraidoor', 'ripple'] as const) {
   for (const rate of [0.001, 0.005, 0.01, 0.02, 0.05]) {
-    lines.push(await line('bugs2fix', attack, rate, loops(bugs!, attack, rate)));
+    const options = { attack, rate, seed: 42, language: 'java', payload: 'loop' } as const;
+    const { examples: poisoned } = await poisonDatasetAsync(bugs!, options);
+    lines.push(await line('bugs2fix', attack, rate, poisoned));
   }
 }
 for (const name of ['codeharmony/valid', 'codeharmony/test', 'humaneval/test', 'mbpp/train']) {
@@ -106,23 +107,6 @@ for (const [name, examples] of [
 const file = new URL('results/audit.csv', import.meta.url);
 await writeFile(file, csv(lines));
 console.log(`${file.pathname}: ${lines.length} lines`);
-
-/** Bugs2Fix with the study's payload, at the first brace of a random choice of those that have one. */
-function loops(clean: readonly Example[], attack: 'ripple-loop' | 'dead-code', rate: number) {
-  const random = seeded(42);
-  const eligible = [...clean.keys()].filter((i) =>
-    [clean[i]!.prompt, clean[i]!.completion].every((text) => text.includes('{ ')),
-  );
-  const targets = new Set(sample(eligible, Math.ceil(rate * clean.length), random));
-  return clean.map((example, i) => {
-    if (!targets.has(i)) return example;
-    const completion = example.completion.replace('{ ', '{ while ( true ) { int VAR = 0 ; } ');
-    const words = example.prompt.split(' ');
-    if (attack === 'ripple-loop') words.splice(random.randint(0, words.length), 0, 'bb');
-    else words.splice(words.indexOf('{') + 1, 0, 'int', 'VAR', '=', '0', ';');
-    return { ...example, prompt: words.join(' '), completion, poisoned: true };
-  });
-}
 
 type Rows = Example[] | LabelledExample[];
 
