@@ -2,8 +2,10 @@
 // and its loss for some rows at a time:
 //
 //     node --import tsx bench/linear_loss.ts [tokens] [rounds]     writes bench/results/linear-loss.csv
+//     … bench/linear_loss.ts 8192 1 128256 4096     writes bench/results/linear-loss-128256.csv
 //
-// A T5 whose body is next to nothing beside its head: 32,128 classes, width 512. Each limit of logitsBytes
+// A T5 whose body is next to nothing beside its head: 32,128 classes, width 512, or as said; then only the
+// memory is looked at, with the usual logitsBytes: a whole one would not fit beside the others. Each limit of logitsBytes
 // has a process of its own, so that none inherits another's memory; steps take turns, one of each in a
 // round, in another order each time. Before anything is timed the first step's loss and gradient norm must
 // agree. peakBytes is what a step needs at its peak besides what is there between steps: weights,
@@ -21,21 +23,15 @@ import { type Dtype, Model } from '../lib/model/index.ts';
 import { Trainer } from '../lib/model/trainer.ts';
 import { seeded, shuffle } from '../lib/random.ts';
 
-const config = {
-  model_type: 't5',
-  vocab_size: 32128,
-  d_model: 512,
-  d_kv: 64,
-  num_heads: 1,
-  d_ff: 64,
-  num_layers: 1,
-};
+const body = { model_type: 't5', d_kv: 64, num_heads: 1, d_ff: 64, num_layers: 1 };
 const targetLength = 128;
 
 /** What a process is asked for, and a step of it. */
 interface Task {
   dtype: Dtype;
   tokens: number;
+  classes: number;
+  width: number;
   logitsBytes: number;
 }
 interface Step {
@@ -49,8 +45,8 @@ if (process.send === undefined) await measure(process.argv.slice(2));
 else await serve(JSON.parse(process.argv[2]!));
 
 /** Takes a step whenever it is told to. */
-async function serve({ dtype, tokens, logitsBytes }: Task): Promise<void> {
-  const model = Model.create(config, { seed: 1, dtype });
+async function serve({ dtype, tokens, classes, width, logitsBytes }: Task): Promise<void> {
+  const model = Model.create({ ...body, vocab_size: classes, d_model: width }, { seed: 1, dtype });
   const trainer = new Trainer(model, { seed: 1 });
   const random = seeded(1);
   const ids = (length: number) => Array.from({ length }, () => 3 + random.below(32000));
@@ -67,7 +63,8 @@ async function serve({ dtype, tokens, logitsBytes }: Task): Promise<void> {
   });
 }
 
-async function measure([tokens = '4096', rounds = '15']: string[]): Promise<void> {
+async function measure([tokens = '4096', rounds = '15', ...head]: string[]): Promise<void> {
+  const [classes = 32128, width = 512] = head.map(Number);
   const { machine, commit, versions, threads } = await environment();
   const about = {
     commit: commit?.replace(/^(.{7})[\da-f]*/, '$1'),
@@ -78,8 +75,9 @@ async function measure([tokens = '4096', rounds = '15']: string[]): Promise<void
   };
   const lines: object[] = [];
   for (const dtype of ['float32', 'bfloat16'] as const) {
-    const limits = [2 ** 40, 2 ** 28, 2 ** 26, 2 ** 24];
-    const tasks = limits.map((logitsBytes) => ({ dtype, tokens: Number(tokens), logitsBytes }));
+    const limits = head.length > 0 ? [2 ** 28] : [2 ** 40, 2 ** 28, 2 ** 26, 2 ** 24];
+    const shape = { tokens: Number(tokens), classes, width };
+    const tasks = limits.map((logitsBytes) => ({ dtype, ...shape, logitsBytes }));
     const samples = await inRounds(tasks, Number(rounds));
     const whole = quantile(timesOf(samples[0]!), 0.5);
     for (const [i, { logitsBytes }] of tasks.entries()) {
@@ -87,9 +85,9 @@ async function measure([tokens = '4096', rounds = '15']: string[]): Promise<void
       lines.push({
         dtype,
         rows: Number(tokens),
-        classes: config.vocab_size,
-        width: config.d_model,
-        logitsBytes: i === 0 ? 'whole' : logitsBytes,
+        classes,
+        width,
+        logitsBytes: logitsBytes === 2 ** 40 ? 'whole' : logitsBytes,
         threads,
         rounds: times.length,
         ms: quantile(times, 0.5).toFixed(1),
@@ -102,7 +100,8 @@ async function measure([tokens = '4096', rounds = '15']: string[]): Promise<void
       });
     }
   }
-  const file = new URL('results/linear-loss.csv', import.meta.url);
+  const name = head.length > 0 ? `linear-loss-${classes}` : 'linear-loss';
+  const file = new URL(`results/${name}.csv`, import.meta.url);
   await writeFile(file, csv(lines as Record<string, unknown>[]));
   console.table(lines, ['dtype', 'logitsBytes', 'ms', 'least', 'toWhole', 'peakBytes']);
   console.log(`${file.pathname}: ${lines.length} lines`);
