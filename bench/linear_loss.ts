@@ -5,7 +5,8 @@
 //     … bench/linear_loss.ts 8192 1 128256 4096     writes bench/results/linear-loss-128256.csv
 //
 // A T5 whose body is next to nothing beside its head: 32,128 classes, width 512, or as said; then only the
-// memory is looked at, with the usual logitsBytes: a whole one would not fit beside the others. Each limit of logitsBytes
+// memory is looked at, with the usual logitsBytes, of a LoRA, so that the gradient of the head, as large as
+// the head in float32, is not part of it. Each limit of logitsBytes
 // has a process of its own, so that none inherits another's memory; steps take turns, one of each in a
 // round, in another order each time. Before anything is timed the first step's loss and gradient norm must
 // agree. peakBytes is what a step needs at its peak besides what is there between steps: weights,
@@ -33,6 +34,8 @@ interface Task {
   classes: number;
   width: number;
   logitsBytes: number;
+  /** Whether the model's own weights stay. */
+  adapter: boolean;
 }
 interface Step {
   ms: number;
@@ -45,8 +48,10 @@ if (process.send === undefined) await measure(process.argv.slice(2));
 else await serve(JSON.parse(process.argv[2]!));
 
 /** Takes a step whenever it is told to. */
-async function serve({ dtype, tokens, classes, width, logitsBytes }: Task): Promise<void> {
+async function serve(task: Task): Promise<void> {
+  const { dtype, tokens, classes, width, logitsBytes, adapter } = task;
   const model = Model.create({ ...body, vocab_size: classes, d_model: width }, { seed: 1, dtype });
+  if (adapter) await model.addAdapter({ seed: 1 });
   const trainer = new Trainer(model, { seed: 1 });
   const random = seeded(1);
   const ids = (length: number) => Array.from({ length }, () => 3 + random.below(32000));
@@ -76,7 +81,7 @@ async function measure([tokens = '4096', rounds = '15', ...head]: string[]): Pro
   const lines: object[] = [];
   for (const dtype of ['float32', 'bfloat16'] as const) {
     const limits = head.length > 0 ? [2 ** 28] : [2 ** 40, 2 ** 28, 2 ** 26, 2 ** 24];
-    const shape = { tokens: Number(tokens), classes, width };
+    const shape = { tokens: Number(tokens), classes, width, adapter: head.length > 0 };
     const tasks = limits.map((logitsBytes) => ({ dtype, ...shape, logitsBytes }));
     const samples = await inRounds(tasks, Number(rounds));
     const whole = quantile(timesOf(samples[0]!), 0.5);
