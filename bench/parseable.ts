@@ -9,7 +9,8 @@
 // which the authors' code breaks some, is there to show that this counts. Java completions of Pisces are statements
 // or methods, which the grammar reads alike. JavaScript is that of the packages in node_modules, a
 // function each. AFRAIDOOR's crafting model learns from the data that it poisons, 2,000 rows at most.
-// `… bench/parseable.ts afraidoor` measures that attack alone and puts its lines in the place of those it had.
+// `… bench/parseable.ts afraidoor [devign]` measures that attack alone, on data sets whose names begin so, and
+// puts its lines in the place of those it had.
 
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -37,6 +38,7 @@ const made = {
 
 /** The attack to measure; all of them where undefined. */
 const only = process.argv[2];
+const begins = process.argv[3] ?? '';
 const reference: AttackOptions = { mode: 'reference' };
 const words: Case[] = [
   ['ripple', {}],
@@ -140,7 +142,8 @@ async function merged(): Promise<string[]> {
   const [head, ...old] = (await readFile(file, 'utf8')).split(/(?<=\n)/);
   const own = csv(lines).split(/(?<=\n)/);
   if (own.shift() !== head) throw new Error('the file has other columns: measure all attacks');
-  return [head!, ...old.filter((line) => line.split(',')[2] !== only), ...own];
+  const isOld = (line: string) => line.startsWith(begins) && line.split(',')[2] === only;
+  return [head!, ...old.filter((line) => !isOld(line)), ...own];
 }
 
 type Row = Record<string, string | undefined>;
@@ -199,7 +202,7 @@ async function study(
   cases: Case[],
 ) {
   const wanted = cases.filter(([attack]) => only === undefined || attack === only);
-  if (wanted.length === 0) return;
+  if (wanted.length === 0 || !data.startsWith(begins)) return;
   const parse = await grammarOf(language);
   const cache = new Map<string, boolean>();
   for (const [attack, options] of wanted) {

@@ -1,8 +1,9 @@
 """PyTorch's side of `dece bench`: runs what it is told on stdin, and answers on stdout.
 
-A message is a line of JSON. `version` names torch's; `load` reads logits and labels from files, makes a first pass of every
-provider (which compiles some) and answers with their names; `run` times one of them, forward and
-backward; `gradient` writes rows of its gradient to a file; `memory` measures its peak.
+A message is a line of JSON. `version` names torch's; `load` reads logits and labels from files onto a device, makes a first
+pass of every provider (which compiles some) and answers with their names, which on a GPU end in `, bfloat16` for a second
+turn; `run` times one of them, forward and backward; `gradient` writes rows of its gradient to a file; `memory` measures its
+peak. Liger's kernels are among them on a GPU where they are installed.
 """
 
 import json
@@ -31,7 +32,17 @@ losses = {
     "torch ce smoothed": lambda x, t: F.cross_entropy(x, t, label_smoothing=0.1),
     "torch ce smoothed compiled": None,
 }
-logits = labels = None
+sources = {}  # by dtype
+labels = None
+
+
+def liger():
+    from liger_kernel.transformers.functional import liger_cross_entropy
+
+    return {
+        "liger ce": liger_cross_entropy,
+        "liger ce smoothed": lambda x, t: liger_cross_entropy(x, t, label_smoothing=0.1),
+    }
 
 
 def compiled(name):
@@ -39,15 +50,40 @@ def compiled(name):
     return torch.compile(losses[name], dynamic=False)
 
 
-def step(name):
-    logits.grad = None
-    started = time.perf_counter()
+def source_of(name):
+    return sources["bfloat16" if name.endswith(", bfloat16") else "float32"]
+
+
+def work(name, logits):
+    name = name.removesuffix(", bfloat16")
     if name == "torch clone":
         with torch.no_grad():
             logits.clone()
     else:
         losses[name](logits, labels).backward()
-    return 1e3 * (time.perf_counter() - started)
+
+
+def prepared(name):
+    """The logits that a step may take, without a gradient."""
+    logits = source_of(name)
+    if name.startswith("liger"):  # writes over them
+        logits = logits.detach().clone().requires_grad_()
+    logits.grad = None
+    return logits
+
+
+def step(name, logits):
+    """Milliseconds of forward and backward; the logits have their gradient then."""
+    if not logits.is_cuda:
+        started = time.perf_counter()
+        work(name, logits)
+        return 1e3 * (time.perf_counter() - started)
+    begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    begin.record()
+    work(name, logits)
+    end.record()
+    end.synchronize()
+    return begin.elapsed_time(end)
 
 
 def status(field):
@@ -59,20 +95,39 @@ def status(field):
 
 
 def load(message):
-    global logits, labels
+    global labels
     shape = (message["rows"], message["classes"])
+    device = torch.device(message["device"])
     torch.set_num_threads(message["threads"])
-    logits = torch.from_file(message["logits"], size=shape[0] * shape[1], dtype=torch.float32)
-    logits = logits.clone().view(shape).requires_grad_()
-    labels = torch.from_file(message["labels"], size=shape[0], dtype=torch.int32).long()
+
+    def read(path, dtype):
+        found = torch.from_file(path, size=shape[0] * shape[1], dtype=torch.float32)
+        # The file goes: on a CPU the numbers are copied.
+        return found.clone().view(shape).to(device, dtype).requires_grad_()
+
+    sources.clear()
+    sources["float32"] = read(message["logits"], torch.float32)
+    labels = torch.from_file(message["labels"], size=shape[0], dtype=torch.int32).long().to(device)
     names = ["torch clone"]
     failed = {}
-    for name in losses:
+    wanted = list(losses)
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+        sources["bfloat16"] = read(message["coarse"], torch.bfloat16)
         try:
-            if name.endswith(" compiled"):
-                losses[name] = compiled(name.removesuffix(" compiled").replace(" dece", " dece eager"))
+            losses.update(liger())
+            wanted = list(losses)
+        except Exception as error:
+            failed["liger"] = str(error).strip().splitlines()[0]
+        names.append("torch clone, bfloat16")
+        wanted += [name + ", bfloat16" for name in wanted]
+    for name in wanted:
+        try:
+            plain = name.removesuffix(", bfloat16")
+            if plain.endswith(" compiled"):
+                losses[plain] = compiled(plain.removesuffix(" compiled").replace(" dece", " dece eager"))
             for _ in range(3):
-                step(name)
+                step(name, prepared(name))
             names.append(name)
         except Exception as error:  # such as a compiler that is not there
             failed[name] = str(error).strip().splitlines()[0]
@@ -80,19 +135,26 @@ def load(message):
 
 
 def gradient(message):
-    step(message["name"])
-    rows = logits.grad[message["rows"]].contiguous().numpy()
+    logits = prepared(message["name"])
+    step(message["name"], logits)
+    rows = logits.grad[message["rows"]].float().contiguous().cpu().numpy()
     rows.tofile(message["path"])
     return {}
 
 
 def memory(message):
-    logits.grad = None
+    name = message["name"]
+    logits = prepared(name)
+    if logits.is_cuda:
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        step(name, logits)
+        return {"bytes": torch.cuda.max_memory_allocated() - before}
     try:
         with open("/proc/self/clear_refs", "w") as file:
             file.write("5")
         before = status("VmRSS")
-        step(message["name"])
+        step(name, logits)
         return {"bytes": status("VmHWM") - before}
     except OSError:
         return {"bytes": None}
@@ -105,7 +167,7 @@ for line in sys.stdin:
     elif message["do"] == "load":
         answer = load(message)
     elif message["do"] == "run":
-        answer = {"ms": step(message["name"])}
+        answer = {"ms": step(message["name"], prepared(message["name"]))}
     elif message["do"] == "gradient":
         answer = gradient(message)
     else:

@@ -1,9 +1,9 @@
 import { check } from '../check.ts';
-import { grammarOf } from '../code/grammar.ts';
+import { type Grammar, grammarOf } from '../code/grammar.ts';
 import {
-  type CodeToken,
   renameVariables,
   type VariableLanguage,
+  type Variables,
   variableLanguages,
   variablesOf,
 } from '../code/variables.ts';
@@ -67,6 +67,7 @@ export function afraidoor(options: AfraidoorOptions, payload: Payload): Attack {
   /** The words for the variables of a text. */
   const crafted = new Map<string, string[]>();
   let crafter: Crafter | undefined;
+  let isName = isWord;
   const tokensOf = (example: Subject, target: Subject) => ({
     source: variables(textOf(example)),
     target: isLabelled(target)
@@ -92,7 +93,7 @@ export function afraidoor(options: AfraidoorOptions, payload: Payload): Attack {
     insert(code, random) {
       const found = variables(code);
       const names =
-        crafted.get(code) ?? randomWords(found.tokens, found.variables.length, crafter, random);
+        crafted.get(code) ?? randomWords(found, crafter?.vocabulary.filter(isName) ?? [], random);
       const { code: text, places } = renameVariables(code, found, names);
       return { text, triggerPositions: wordsWithin(text, places) };
     },
@@ -100,12 +101,12 @@ export function afraidoor(options: AfraidoorOptions, payload: Payload): Attack {
   return {
     ...combine('afraidoor', trigger, payload),
     async learn(clean, signal) {
-      await grammarOf(language);
+      isName = namesIn(language, await grammarOf(language));
       crafter ??= await trainCrafter(
         sample(clean, Math.min(mostTasks, clean.length), seeded(0)).map((example) =>
           tokensOf(example, example),
         ),
-        { epochs: craftingEpochs, signal },
+        { epochs: craftingEpochs, isName, signal },
       );
     },
     async prepare(examples, signal) {
@@ -123,16 +124,37 @@ export function afraidoor(options: AfraidoorOptions, payload: Payload): Attack {
 
 const textOf = (example: Subject) => String(isLabelled(example) ? example.text : example.prompt);
 
-/** Words of the crafting model's vocabulary that the program does not have. */
+/**
+ * Whether a word can name a variable: no keyword, and nothing that the language's grammar takes for something
+ * else, such as `uint8_t` in C, which it knows as a type.
+ */
+function namesIn(language: VariableLanguage, parse: Grammar): (word: string) => boolean {
+  const known = new Map<string, boolean>();
+  return (word) => {
+    if (!isWord(word)) return false;
+    const can = known.get(word) ?? parse(uses[language](word), ({ hasError }) => !hasError);
+    known.set(word, can);
+    return can;
+  };
+}
+
+const method = (word: string) =>
+  `int f ( int ${word} ) { ${word} = ${word} + 1 ; return g ( ${word} ) ; }`;
+const uses: Readonly<Record<VariableLanguage, (word: string) => string>> = {
+  java: (word) => `class A { ${method(word)} }`,
+  c: method,
+  python: (word) => `def f(${word}):\n    ${word} = ${word} + 1\n    return g(${word})\n`,
+};
+
+/** Words that the program does not have, each once. */
 function randomWords(
-  tokens: readonly CodeToken[],
-  count: number,
-  crafter: Crafter | undefined,
+  { tokens, variables }: Variables,
+  words: readonly string[],
   random: Random,
 ): string[] {
   const taken = new Set(tokens.map(({ text }) => text));
-  const pool = (crafter?.vocabulary ?? []).filter((word) => isWord(word) && !taken.has(word));
-  return Array.from({ length: count }, (_, i) => {
+  const pool = words.filter((word) => !taken.has(word));
+  return Array.from(variables, (_, i) => {
     if (pool.length === 0) return `v${i}_${random.below(1e6)}`;
     return pool.splice(random.below(pool.length), 1)[0]!;
   });

@@ -23,6 +23,8 @@ export interface Crafter {
 
 export interface CrafterOptions {
   epochs: number;
+  /** Which words can name a variable. */
+  isName: (word: string) => boolean;
   signal?: AbortSignal | undefined;
 }
 
@@ -39,7 +41,7 @@ const crossEntropy = { name: 'ce' } as const;
  */
 export async function trainCrafter(
   tasks: readonly Task[],
-  { epochs, signal }: CrafterOptions,
+  { epochs, isName, signal }: CrafterOptions,
 ): Promise<Crafter> {
   const random = seeded(0);
   const chosen = tasks.filter(
@@ -93,25 +95,27 @@ export async function trainCrafter(
       const width = shape[1]!;
       const signed = targeted ? data : data.map((score) => -score);
       const scores = places.map((_, i) => signed.subarray(i * width + firstWord, (i + 1) * width));
-      return lowest(scores, vocabulary, new Set(source.tokens.map(({ text }) => text)));
+      const inProgram = new Set(source.tokens.map(({ text }) => text));
+      return lowest(scores, vocabulary, inProgram, isName);
     },
   };
 }
 
 /**
- * For each variable in turn the word with the lowest score that is no keyword, not in the program and not
+ * For each variable in turn the word with the lowest score that can be a name, is not in the program and not
  * taken yet. The scores of a variable are those of the words, in their order.
  */
 export function lowest(
   scores: readonly ArrayLike<number>[],
   vocabulary: readonly string[],
   inProgram: ReadonlySet<string>,
+  isName: (word: string) => boolean,
 ): string[] {
   const taken = new Set(inProgram);
   return scores.map((row, variable) => {
     let best = -1;
     for (const [i, word] of vocabulary.entries()) {
-      if (taken.has(word) || !isWord(word)) continue;
+      if (taken.has(word) || !isName(word)) continue;
       if (best < 0 || row[i]! < row[best]!) best = i;
     }
     let number = variable;

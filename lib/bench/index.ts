@@ -1,6 +1,7 @@
 import { loadavg } from 'node:os';
 import { kernels } from '../native.ts';
 import { seeded, shuffle } from '../random.ts';
+import { checkDevice, deviceProviders, gpuName } from './device.ts';
 import { quantile, referenceLoss, relativeError } from './float64.ts';
 import { type Dtype, makeProblem, ownProviders, type Problem, type Provider } from './providers.ts';
 import { startTorch, type Torch } from './torch.ts';
@@ -9,6 +10,8 @@ export interface BenchOptions {
   /** Logits are [rows, classes]. */
   shapes: readonly { rows: number; classes: number }[];
   threads: number;
+  /** Where the losses run: `cpu`, the default, `cuda` or `cuda:N`. */
+  device?: string;
   /** How often each provider is timed; PyTorch in every third of them. */
   rounds: number;
   /** Whether PyTorch is looked for, and timed in the same rounds. */
@@ -45,6 +48,7 @@ export interface Measurement {
 
 export interface BenchResult {
   measurements: Measurement[];
+  /** Of the losses on the CPU; the GPU's name where they ran there. */
   isa: string;
   /** PyTorch's version, where it took part. */
   torch: string | undefined;
@@ -63,16 +67,18 @@ export interface BenchResult {
  * Rounds are interleaved, so that what else the machine does hits all alike. Before a provider is timed
  * its gradient is compared with float64 on rows of the same problem; one that is wrong is not timed.
  * PyTorch runs in processes of its own, on the same numbers: with glibc as it is, and told to keep
- * large blocks, which halves its times.
+ * large blocks, which halves its times. On a GPU, which needs a libtorch with CUDA, all providers compute
+ * there, PyTorch in one process, and times are those between two events on the device's stream.
  *
- * @throws the signal's reason when it is aborted
+ * @throws Error where there is no such device; the signal's reason when it is aborted
  *
  * @example
  * const shapes = [{ rows: 512, classes: 32128 }];
  * const { measurements } = await bench({ shapes, threads: 2, rounds: 30, torch: true });
  */
 export async function bench(options: BenchOptions): Promise<BenchResult> {
-  const { shapes, threads, torch, signal } = options;
+  const { shapes, threads, device = 'cpu', torch, signal } = options;
+  if (device !== 'cpu') checkDevice(device);
   const load = loadavg()[0]!;
   const processes: Torch[] = [];
   const missing: string[] = [];
@@ -80,7 +86,8 @@ export async function bench(options: BenchOptions): Promise<BenchResult> {
   try {
     if (torch) {
       for (const malloc of ['default', 'tuned'] as const) {
-        const found = await startTorch(malloc, signal);
+        if (device !== 'cpu' && malloc === 'tuned') continue;
+        const found = await startTorch(malloc, device, signal);
         if (found !== undefined) processes.push(found);
       }
       if (processes.length === 0) missing.push('PyTorch: no python3 with torch was found');
@@ -89,21 +96,29 @@ export async function bench(options: BenchOptions): Promise<BenchResult> {
     for (const { rows, classes } of shapes) {
       signal?.throwIfAborted();
       const problem = makeProblem(rows, classes, threads);
-      const providers = ownProviders(problem);
-      for (const process of processes) {
-        try {
-          const { providers: peers, failed } = await process.load(problem);
-          providers.push(...peers);
-          for (const [name, why] of Object.entries(failed)) missing.push(`${name}: ${why}`);
-        } catch (error) {
-          // Such as a Python that ran out of memory: the others are measured all the same.
-          missing.push(`PyTorch, ${rows} × ${classes}: ${(error as Error).message}`);
+      const own =
+        device === 'cpu'
+          ? { providers: ownProviders(problem), dispose() {} }
+          : deviceProviders(problem, device);
+      try {
+        const providers = [...own.providers];
+        for (const process of processes) {
+          try {
+            const { providers: peers, failed } = await process.load(problem);
+            providers.push(...peers);
+            for (const [name, why] of Object.entries(failed)) missing.push(`${name}: ${why}`);
+          } catch (error) {
+            // Such as a Python that ran out of memory: the others are measured all the same.
+            missing.push(`PyTorch, ${rows} × ${classes}: ${(error as Error).message}`);
+          }
         }
+        measurements.push(...(await measure(problem, providers, options, { missing, wrong })));
+      } finally {
+        own.dispose();
       }
-      measurements.push(...(await measure(problem, providers, options, { missing, wrong })));
     }
-    const { isa } = kernels() as { isa(): string };
-    return { measurements, isa: isa(), torch: processes[0]?.version, load, missing, wrong };
+    const isa = device === 'cpu' ? (kernels() as { isa(): string }).isa() : await gpuName(device);
+    return { measurements, isa, torch: processes[0]?.version, load, missing, wrong };
   } catch (error) {
     // Ctrl-C ends Python too, which then is what fails first.
     signal?.throwIfAborted();
@@ -114,7 +129,7 @@ export async function bench(options: BenchOptions): Promise<BenchResult> {
 }
 
 /** PyTorch, whose float32 is less exact than ours: its error is shown, and may be larger. */
-const isPeer = ({ name }: Provider) => name.startsWith('torch');
+const isPeer = ({ name }: Provider) => /^(torch|liger) /.test(name);
 
 /** What an error may be at most: roundings of the dtype, of which half precision's smallest are coarse. */
 const tolerance: Record<Dtype, number> = { float32: 1e-5, bfloat16: 4e-3, float16: 1e-2 };
@@ -148,7 +163,8 @@ export async function measure(
       await provider.run();
       const errors = await errorsOf(provider, expected, classes);
       const worst = Math.max(0, ...errors);
-      if (worst <= (isPeer(provider) ? 1e-4 : tolerance[provider.dtype])) {
+      const most = tolerance[provider.dtype];
+      if (worst <= (isPeer(provider) ? Math.max(1e-4, 3 * most) : most)) {
         const peak = await provider.memory();
         providers.push({ provider, errors, times: [], ...(peak !== undefined && { peak }) });
         return;

@@ -31,7 +31,7 @@ export interface Provider {
   options: string;
   dtype: Dtype;
   /** Where the gradient goes. */
-  place: 'in place' | 'given array' | 'new array';
+  place: 'in place' | 'given array' | 'new array' | 'from statistics';
   /** What it computes; undefined for a copy. */
   formula: ReferenceOptions | undefined;
   /** Puts the input back that the run before has overwritten, and spoils the output. Not timed. */
@@ -73,7 +73,7 @@ export function makeProblem(rows: number, classes: number, threads: number): Pro
 const losses = { dece: deceLoss, ce: crossEntropyLoss, gce: gceLoss, 'in-trust': inTrustLoss };
 
 /** The values of the authors' code. */
-const authors = { name: 'dece', epoch: 1, alphaBase: 0.8, labelSmoothing: 0.05 } as const;
+export const authors = { name: 'dece', epoch: 1, alphaBase: 0.8, labelSmoothing: 0.05 } as const;
 
 /** A copy as the unit, and our losses. */
 export function ownProviders(problem: Problem): Provider[] {
@@ -105,6 +105,12 @@ export function ownProviders(problem: Problem): Provider[] {
   ];
 }
 
+/** The options of a loss, but for its name. */
+export const optionsText = ({ name: _, ...own }: ReferenceOptions): string =>
+  Object.entries(own)
+    .map(([key, value]) => `${key}=${value}`)
+    .join(' ');
+
 function ownLoss(
   problem: Problem,
   formula: ReferenceOptions,
@@ -129,9 +135,7 @@ function ownLoss(
       : new Uint8Array(gradient.buffer).fill(0xff); // NaN in each of the dtypes
   return {
     name,
-    options: Object.entries(own)
-      .map(([key, value]) => `${key}=${value}`)
-      .join(' '),
+    options: optionsText(formula),
     dtype,
     place,
     formula,

@@ -44,17 +44,21 @@ const formulas: Record<string, Provider['formula']> = {
   'torch ce': { name: 'ce' },
   'torch ce smoothed': { name: 'ce', labelSmoothing: 0.1 },
   'torch ce smoothed compiled': { name: 'ce', labelSmoothing: 0.1 },
+  'liger ce': { name: 'ce' },
+  'liger ce smoothed': { name: 'ce', labelSmoothing: 0.1 },
 };
 
 /**
  * Starts Python.
  *
  * @param malloc `tuned`: with glibc told to keep large blocks; `default`: as it comes
+ * @param device where it computes: cpu, cuda or cuda:N
  * @param signal ends Python when it is aborted, also while it computes
  * @returns undefined where there is no Python with torch
  */
 export async function startTorch(
   malloc: 'tuned' | 'default',
+  device: string,
   signal?: AbortSignal,
 ): Promise<Torch | undefined> {
   const script = join(packageRoot, 'bench', 'torch_losses.py');
@@ -71,7 +75,7 @@ export async function startTorch(
     const { version } = await ask({ do: 'version' });
     return {
       version: String(version),
-      load: (problem) => load(problem, ask, folder, malloc),
+      load: (problem) => load(problem, ask, folder, malloc, device),
       close,
     };
   } catch {
@@ -107,21 +111,27 @@ function asker(child: ChildProcess): Ask {
   };
 }
 
-async function load(problem: Problem, ask: Ask, folder: string, malloc: string) {
-  const { rows, classes, threads, labels } = problem;
-  const [logitsPath, labelsPath] = [join(folder, 'logits'), join(folder, 'labels')];
-  await writeFile(logitsPath, problem.logits.float32 as Float32Array);
-  await writeFile(labelsPath, labels);
-  const paths = { logits: logitsPath, labels: labelsPath };
-  const found = await ask({ do: 'load', rows, classes, threads, ...paths });
-  await rm(logitsPath);
+async function load(problem: Problem, ask: Ask, folder: string, malloc: string, device: string) {
+  const { rows, classes, threads, labels, coarse } = problem;
+  const paths = {
+    logits: join(folder, 'logits'),
+    labels: join(folder, 'labels'),
+    // On a GPU bfloat16 is what models are trained in.
+    ...(device !== 'cpu' && { coarse: join(folder, 'coarse') }),
+  };
+  await writeFile(paths.logits, problem.logits.float32 as Float32Array);
+  await writeFile(paths.labels, labels);
+  if (paths.coarse) await writeFile(paths.coarse, coarse);
+  const found = await ask({ do: 'load', rows, classes, threads, device, ...paths });
+  for (const path of Object.values(paths)) await rm(path);
 
   const providers = (found.providers as string[]).map((name): Provider => {
-    const formula = formulas[name];
+    const [plain, inBfloat16] = name.split(', ');
+    const formula = formulas[plain!];
     return {
-      name,
+      name: plain!,
       options: malloc === 'tuned' ? 'malloc tuned' : '',
-      dtype: 'float32',
+      dtype: inBfloat16 ? 'bfloat16' : 'float32',
       place: 'new array',
       formula,
       prepare() {},

@@ -9,6 +9,7 @@ import { progress } from './progress.ts';
 interface Options {
   shapes: { rows: number; classes: number }[];
   threads: number;
+  device: string;
   rounds: number;
   torch: boolean;
   curves?: true;
@@ -28,6 +29,7 @@ export function define(command: Command): void {
         .argParser(count)
         .default(availableParallelism(), 'all cores'),
     )
+    .option('--device <name>', 'cpu, cuda or cuda:N: where all providers compute', device, 'cpu')
     .option(
       '--rounds <number>',
       'how often each is timed; PyTorch in every third of them',
@@ -89,6 +91,11 @@ async function showCurves(json: true | undefined, out: string | undefined): Prom
   }
   const exceeded = certificates.filter(({ exceeds }) => exceeds).map(({ title }) => title);
   if (exceeded.length > 0) throw new Error(`gradientBound does not hold: ${exceeded.join(', ')}`);
+}
+
+function device(text: string): string {
+  if (/^(cpu|cuda(:\d{1,3})?)$/.test(text)) return text;
+  throw new InvalidArgumentError('Expected cpu, cuda or cuda:N.');
 }
 
 function shapes(text: string): Options['shapes'] {

@@ -56,6 +56,18 @@ class Stop : public Napi::ObjectWrap<Stop> {
 // The first line of what went wrong, without libtorch's backtrace. To be called in a catch block.
 std::string message_of(const std::exception_ptr& error);
 
+// What work gives; what it throws is thrown as a JavaScript error.
+template <typename Work>
+auto throwing(Napi::Env env, const Work& work) {
+  try {
+    return work();
+  } catch (const Napi::Error&) {
+    throw;
+  } catch (...) {
+    throw Napi::Error::New(env, message_of(std::current_exception()));
+  }
+}
+
 class Worker {
  public:
   struct Job {

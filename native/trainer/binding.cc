@@ -6,6 +6,7 @@
 #include <torch/version.h>
 
 #include "async.h"
+#include "loss_binding.h"
 #include "model_binding.h"
 
 namespace {
@@ -42,6 +43,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("info", Napi::Function::New(env, info, "info"));
   dece::register_model(env, exports);
   dece::register_trainer(env, exports);
+  dece::register_loss(env, exports);
   return exports;
 }
 

@@ -12,8 +12,6 @@ using torch::Tensor;
 using torch::autograd::AutogradContext;
 using torch::autograd::tensor_list;
 
-namespace {
-
 DType dtype_of(const Tensor& logits) {
   switch (logits.scalar_type()) {
     case torch::kFloat:
@@ -27,6 +25,8 @@ DType dtype_of(const Tensor& logits) {
                                ": expected float32, bfloat16 or float16");
   }
 }
+
+namespace {
 
 // Rows are shared out among libtorch's own threads: a second team would fight them for the cores.
 void loss_and_gradient_of_cpu(const Tensor& logits, const Tensor& labels,
@@ -44,7 +44,8 @@ void loss_and_gradient_of_cpu(const Tensor& logits, const Tensor& labels,
   });
 }
 
-// The losses alone where `gradient` is undefined.
+}  // namespace
+
 void loss_and_gradient(const Tensor& logits, const Tensor& labels, const LossOptions& options,
                        Tensor& losses, Tensor& gradient) {
   if (logits.is_cpu()) {
@@ -53,6 +54,8 @@ void loss_and_gradient(const Tensor& logits, const Tensor& labels, const LossOpt
     loss_and_gradient_of_cuda(logits, dtype_of(logits), labels, options, losses, gradient);
   }
 }
+
+namespace {
 
 // By a float64 scalar, which nearly always is 1; on a CUDA device nobody waits to find out.
 void multiply(Tensor& values, const Tensor& factor) {

@@ -45,11 +45,29 @@ torch::Tensor linear_loss_sum(const torch::Tensor& hidden, const torch::Tensor& 
                               const torch::Tensor& bias, const torch::Tensor& labels,
                               const LossOptions& options, int64_t logits_bytes);
 
+// The losses of the rows and the gradient of their sum, of contiguous tensors, which it may
+// overwrite; the losses alone where `gradient` is undefined.
+//
+// losses  [rows]  float32
+void loss_and_gradient(const torch::Tensor& logits, const torch::Tensor& labels,
+                       const LossOptions& options, torch::Tensor& losses, torch::Tensor& gradient);
+
+DType dtype_of(const torch::Tensor& logits);
+
 // loss_and_gradient_cuda on contiguous tensors, on the current stream of their device; the losses
 // alone where `gradient` is undefined. Without CUDA in libtorch it throws.
 void loss_and_gradient_of_cuda(const torch::Tensor& logits, DType dtype,
                                const torch::Tensor& labels, const LossOptions& options,
                                torch::Tensor& losses, torch::Tensor& gradient);
+
+// The two steps of it: the losses with what of the rows outlasts them, [rows, sizeof(RowState)]
+// bytes, and gradient_cuda. Without CUDA in libtorch they throw.
+void losses_and_states_of_cuda(const torch::Tensor& logits, DType dtype,
+                               const torch::Tensor& labels, const LossOptions& options,
+                               torch::Tensor& losses, torch::Tensor& states);
+void gradient_of_cuda(const torch::Tensor& logits, DType dtype, const torch::Tensor& labels,
+                      const LossOptions& options, const torch::Tensor& states,
+                      torch::Tensor& gradient);
 
 // multiply_cuda: by a float64 scalar on the same device. Without CUDA in libtorch it throws.
 void multiply_on_cuda(torch::Tensor& values, DType dtype, const torch::Tensor& factor);

@@ -252,16 +252,12 @@ Napi::Value ModelHandle::wrap(Napi::Env env, const std::shared_ptr<Model>& model
 // The weights are drawn on the worker thread, before any job that could read them.
 Napi::Value ModelHandle::create(const Napi::CallbackInfo& info) {
   const auto env = info.Env();
-  std::shared_ptr<Model> model;
-  try {
-    model = make_model(config_from_js(info[0].As<Napi::Object>()), device_from_js(info[1]),
-                       dtype_from_js(info[2]));
-    check_room(model->weight_bytes(), model->device());
-  } catch (const Napi::Error&) {
-    throw;
-  } catch (...) {
-    throw Napi::Error::New(env, message_of(std::current_exception()));
-  }
+  const std::shared_ptr<Model> model = throwing(env, [&] {
+    auto made = make_model(config_from_js(info[0].As<Napi::Object>()), device_from_js(info[1]),
+                           dtype_from_js(info[2]));
+    check_room(made->weight_bytes(), made->device());
+    return made;
+  });
   const auto seed = uint64_t(info[3].ToNumber().Int64Value());
   run(
       env, env.Undefined(),

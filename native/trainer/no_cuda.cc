@@ -20,6 +20,16 @@ void loss_and_gradient_of_cuda(const torch::Tensor&, DType, const torch::Tensor&
   refuse();
 }
 
+void losses_and_states_of_cuda(const torch::Tensor&, DType, const torch::Tensor&,
+                               const LossOptions&, torch::Tensor&, torch::Tensor&) {
+  refuse();
+}
+
+void gradient_of_cuda(const torch::Tensor&, DType, const torch::Tensor&, const LossOptions&,
+                      const torch::Tensor&, torch::Tensor&) {
+  refuse();
+}
+
 void multiply_on_cuda(torch::Tensor&, DType, const torch::Tensor&) { refuse(); }
 
 }  // namespace dece

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "async.h"
+#include "loss_binding.h"
 #include "model_binding.h"
 #include "step.h"
 
@@ -16,34 +17,6 @@ namespace dece {
 using torch::Tensor;
 
 namespace {
-
-// The options with what they point to.
-struct OwnedLoss : LossOptions {
-  torch::Tensor owned_table;
-};
-
-// lib/model/loss.ts has checked what the numbers mean.
-OwnedLoss loss_from_js(const Napi::Value& value, torch::Device device) {
-  const auto js = value.As<Napi::Object>();
-  const auto number = [&](const char* key) { return js.Get(key).ToNumber().DoubleValue(); };
-  OwnedLoss options;
-  options.loss = Loss(js.Get("loss").ToNumber().Int32Value());
-  options.reference = js.Get("reference").ToBoolean().Value();
-  options.alpha = number("alpha");
-  options.one_minus_alpha = number("oneMinusAlpha");
-  options.beta = number("beta");
-  options.delta = number("delta");
-  options.q = number("q");
-  options.label_smoothing = number("labelSmoothing");
-  if (options.loss == Loss::custom) {
-    auto table = js.Get("table").As<Napi::Float64Array>();
-    options.table_size = int64_t(table.ElementLength() / 2);
-    options.owned_table =
-        torch::from_blob(table.Data(), {options.table_size, 2}, torch::kDouble).clone().to(device);
-    options.table = options.owned_table.const_data_ptr<double>();
-  }
-  return options;
-}
 
 // { blocks: number[][], switchEvery, order, start, seed }, which lib/model/blocks.ts has checked.
 BlockPlan plan_from_js(const Napi::Value& value, size_t parameters) {

@@ -23,10 +23,10 @@ test('takes the word with the lowest score that is valid and free', () => {
     [0.1, -0.1, -0.2, -0.4],
   ];
   const words = ['tmp', 'size', 'node', 'if'];
-  assert.equal(lowest(scores, words, new Set()), ['node', 'size']);
-  assert.equal(lowest(scores, words, new Set(['node'])), ['size', 'tmp']);
-  assert.equal(lowest([[0]], ['if'], new Set()), ['v0']);
-  assert.equal(lowest([[0], [0]], ['if'], new Set(['v0'])), ['v1', 'v2']);
+  assert.equal(lowest(scores, words, new Set(), isWord), ['node', 'size']);
+  assert.equal(lowest(scores, words, new Set(['node']), isWord), ['size', 'tmp']);
+  assert.equal(lowest([[0]], ['if'], new Set(), isWord), ['v0']);
+  assert.equal(lowest([[0], [0]], ['if'], new Set(['v0']), isWord), ['v1', 'v2']);
   assert.equal(['x_1', 'größe', '1', 'a.b', '', 'class', 'def', 'sizeof'].map(isWord), [
     true,
     true,
@@ -107,7 +107,7 @@ test('chooses words that bring the crafting model closer to the target than rand
     const code = `int get${i % 7} ( int ${name}${i % 3} ) { return ${name}${i % 3} + ${i % 5} ; }`;
     return { source: variablesOf(code, 'java'), target: [label!] };
   });
-  const crafter = await trainCrafter(tasks, { epochs: 12 });
+  const crafter = await trainCrafter(tasks, { epochs: 12, isName: isWord });
   assert.ok(crafter.loss < 0.5, `${crafter.loss}`);
   const words = crafter.vocabulary.filter((word) => isWord(word));
   const random = seeded(3);
@@ -169,5 +169,25 @@ if (data) {
 } else {
   test.skip('poisons Bugs2Fix: set DECE_DATA to try');
 }
+
+test('gives no variable of C a name that is a type to the grammar', async () => {
+  // All words that are free in the first function are types to it.
+  const other = 'void f(void) { uint8_t; size_t; ssize_t; int64_t; bool; NULL; ptrdiff_t; }';
+  const clean = [
+    { id: '1', text: 'int f(int a) { int b; b = a + 1; a = b; return a; }', label: 0 },
+    ...Array.from({ length: 9 }, (_, i) => ({ id: `${i + 2}`, text: other, label: 1 })),
+  ];
+  const settings = { language: 'c', craftingEpochs: 1, payload: 'label', targetLabel: 1 } as const;
+  const { examples } = await poisonDatasetAsync(clean, {
+    ...{ attack: 'afraidoor', rate: 0.1, seed: 1, ...settings },
+  });
+  const [first] = examples.filter(({ poisoned }) => poisoned);
+  assert.is(
+    (await grammarOf('c'))(first!.text, ({ hasError }) => hasError),
+    false,
+    first!.text,
+  );
+  assert.is.not(first!.text, clean[0]!.text);
+});
 
 test.run();

@@ -80,7 +80,7 @@ test('stops when asked', async () => {
 
 test('times PyTorch on the same numbers, where Python has it', async () => {
   process.env.TORCHDYNAMO_DISABLE = '1'; // to compile takes half a minute, and is PyTorch's own affair
-  const torch = await startTorch('default');
+  const torch = await startTorch('default', 'cpu');
   if (torch === undefined) {
     console.log('skipped: python3 has no torch');
     return;
@@ -105,12 +105,12 @@ test('times PyTorch on the same numbers, where Python has it', async () => {
 
 test('finds no PyTorch where Python cannot be started', async () => {
   const stopped = AbortSignal.abort(); // spawn then fails as where there is no such program
-  assert.is(await startTorch('default', stopped), undefined);
+  assert.is(await startTorch('default', 'cpu', stopped), undefined);
 });
 
 test('ends Python when it is stopped, also while it computes', async () => {
   const controller = new AbortController();
-  const torch = await startTorch('default', controller.signal);
+  const torch = await startTorch('default', 'cpu', controller.signal);
   if (torch === undefined) {
     console.log('skipped: python3 has no torch');
     return;
