@@ -10,8 +10,8 @@ import { packageRoot, trainerBuild } from './native.ts';
 export interface Environment {
   versions: Record<string, string>;
   machine: { system: string; processor: string; cores: number; memoryBytes: number };
-  /** Of libtorch. */
-  threads: number;
+  /** Of libtorch, where the trainer loads: losses and programs are measured without it too. */
+  threads?: number;
   /** The commit of the package where it runs from a clone, with `+changes` where files differ from it. */
   commit?: string;
 }
@@ -35,9 +35,17 @@ export async function environment(): Promise<Environment> {
       cores: availableParallelism(),
       memoryBytes: totalmem(),
     },
-    threads: threads(),
+    ...trainerThreads(),
     ...(commit !== undefined && { commit }),
   };
+}
+
+function trainerThreads(): { threads?: number } {
+  try {
+    return { threads: threads() };
+  } catch {
+    return {}; // not built, or its libtorch is gone
+  }
 }
 
 /** The commit of a clone of the package itself, not of a project that the package is installed in. */

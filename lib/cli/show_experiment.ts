@@ -56,7 +56,7 @@ export function showTraining(progress: Progress): (event: TrainEvent, steps: num
       const { step, epoch, loss } = event;
       progress.at('  training', step, steps, `epoch ${epoch}, loss ${loss.toFixed(3)}`);
     } else if (event.type === 'evaluation') {
-      validation = `, validation loss ${event.loss.toFixed(3)}`;
+      validation = `, validation cross-entropy ${event.loss.toFixed(3)}`;
     } else if (event.type === 'epoch') {
       progress.line(`  epoch ${event.epoch}: loss ${event.loss.toFixed(3)}${validation}`);
       const { prompts, completions, poisoned } = event.truncated;

@@ -29,7 +29,7 @@ export function define(command: Command): void {
     .requiredOption('--model <name>', 'what to start from: a directory, or owner/name on the Hub')
     .requiredOption('--out <directory>', 'the run directory')
     .option('--loss <name>', 'ce, dece, gce or in-trust (default: dece)')
-    .option('--validation <file>', 'examples whose loss is measured after every epoch')
+    .option('--validation <file>', 'examples whose cross-entropy is measured after every epoch')
     .option('--resume', 'go on with the run in --out')
     .option(
       '--config <file>',

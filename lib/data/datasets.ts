@@ -54,6 +54,11 @@ export async function findDataset(
   }
   const found = await findNamed(file, folders);
   if (found !== undefined) return found;
+  const published = catalogue[name as keyof typeof catalogue]?.splits;
+  if (published !== undefined && !Object.hasOwn(published, split)) {
+    const splits = Object.keys(published).join(', ');
+    throw new Error(`the data set ${name} has no split ${split}: expected one of ${splits}`);
+  }
   const places = folders.map((folder) => join(folder, `${file}.jsonl`)).join(' and no ');
   const here = await namesIn(folders);
   const others = here.length > 0 && !here.includes(name) ? `; found there: ${here.join(', ')}` : '';

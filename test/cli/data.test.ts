@@ -69,8 +69,6 @@ test('downloads nothing offline, and says so', async () => {
     stderr,
     /^dece: cannot download https:.*HumanEval\.jsonl\.gz: HF_HUB_OFFLINE is set\n$/,
   );
-  const closed = await dece('data', 'get', 'devign');
-  assert.match(closed.stderr, /^dece: devign cannot be downloaded by dece: get it from https:/);
 });
 
 test('knows the files of data sets by name where a command takes a file', async () => {
@@ -86,6 +84,20 @@ test('knows the files of data sets by name where a command takes a file', async 
     missing.stderr,
     /^dece: pisces\/test is not there: expected one of .*pisces\/valid.*, or a file; .*`npx dece data get pisces`/,
   );
+});
+
+test('says of a cache that cannot be made that it cannot', async () => {
+  const file = join(folder, 'file');
+  await writeFile(file, '');
+  const caches = [file, ...(process.platform === 'linux' ? ['/proc/dece'] : [])];
+  for (const DECE_CACHE of caches) {
+    const { child, ended } = start(['data', 'get', 'lyra'], { DECE_CACHE });
+    const late = setTimeout(() => child.kill('SIGKILL'), 60_000); // Node's mkdir never ends in /proc
+    const { code, stderr } = await ended;
+    clearTimeout(late);
+    assert.is(code, 1);
+    assert.match(stderr, /^dece: cannot make .*(file|proc.*): /);
+  }
 });
 
 test.run();

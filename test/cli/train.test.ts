@@ -35,6 +35,7 @@ test('trains a model, lets it answer and measures it', async () => {
   const places = ['--model', at('model'), '--out', at('run'), '--validation', at('valid.jsonl')];
   const trained = await dece('train', at('poisoned.jsonl'), ...places, ...flags, '--json');
   assert.is(trained.code, 0, trained.stderr);
+  assert.match(trained.stderr, /epoch 2: loss [\d.]+, validation cross-entropy [\d.]+$/m);
   const results = JSON.parse(trained.stdout) as Record<string, unknown>;
   assert.is(results.defense, 'dece');
   assert.is(results.attack, 'badpre', 'from the manifest beside the data');

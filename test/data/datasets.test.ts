@@ -125,4 +125,11 @@ test("knows the language of the study's data sets", () => {
   assert.equal(names.map(languageOf), ['python', 'java', 'java', undefined, undefined]);
 });
 
+test('names the splits of a data set that has no such one', async () => {
+  await rejects(
+    findDataset('smell', 'valid', folder),
+    /^the data set smell has no split valid: expected one of train, test$/,
+  );
+});
+
 test.run();

@@ -1,11 +1,11 @@
-import { mkdir, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { checkObject } from '../../check.ts';
 import { lock } from '../../lock.ts';
 import { cacheDirectory } from '../../native.ts';
 import { findNamed } from '../datasets.ts';
 import { type DownloadOptions, download } from '../download.ts';
-import { writeWhole } from '../files.ts';
+import { makeDirectory, writeWhole } from '../files.ts';
 import { jsonLine } from '../jsonl.ts';
 import { convert } from './convert.ts';
 import { type Dataset, describeDataset, type PublishedSplit } from './index.ts';
@@ -73,7 +73,7 @@ export async function getDataset(
     );
   }
   const directory = join(datasetCache(options.env), name);
-  await mkdir(directory, { recursive: true });
+  await makeDirectory(directory);
   const unlock = await lock(directory);
   try {
     for (const place of missing) {
@@ -96,7 +96,7 @@ async function fetchSplit(
   { files = [], recipe, rows }: PublishedSplit,
   options: DownloadOptions,
 ): Promise<string> {
-  await mkdir(join(directory, originals), { recursive: true });
+  await makeDirectory(join(directory, originals));
   const paths = files.map(({ url }) => join(directory, originals, basename(new URL(url).pathname)));
   for (const [i, source] of files.entries()) await download(paths[i]!, source, options);
   let found = 0;

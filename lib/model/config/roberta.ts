@@ -134,11 +134,12 @@ export function robertaConfig(source: ModelConfig, options: HeadOptions = {}): R
 
 function headOf({ architectures }: ModelConfig): RobertaHead {
   if (!Array.isArray(architectures) || architectures.length === 0) return 'masked-lm';
-  const classes = Object.entries(heads).map(([head, { transformersClass }]) => [
-    transformersClass,
-    head as RobertaHead,
-  ]);
-  return choose(Object.fromEntries(classes), String(architectures[0]), 'architectures[0]');
+  const classes = Object.values(heads).map(({ transformersClass }) => transformersClass);
+  const at = classes.indexOf(String(architectures[0]));
+  // A bare encoder, as CodeBERT is published, becomes whatever one asks for.
+  const expected = `one of ${classes.join(', ')}, or a head: ${Object.keys(heads).join(', ')}`;
+  check('architectures[0]', architectures[0], at >= 0, expected);
+  return Object.keys(heads)[at] as RobertaHead;
 }
 
 function labelCount(config: Fields, head: RobertaHead): number {

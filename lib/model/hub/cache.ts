@@ -1,7 +1,7 @@
-import { copyFile, mkdir, readFile, rename, rm, stat, symlink } from 'node:fs/promises';
+import { copyFile, readFile, rename, rm, stat, symlink } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join, relative, resolve } from 'node:path';
-import { writeWhole } from '../../data/files.ts';
+import { makeDirectory, writeWhole } from '../../data/files.ts';
 
 /** `HF_HOME`, else where Python's huggingface_hub has it. */
 const home = (env: NodeJS.ProcessEnv) =>
@@ -63,7 +63,7 @@ export class CachedModel {
   /** Gives a blob its name in a snapshot. */
   async link(commit: string, file: string, hash: string): Promise<void> {
     const path = join(this.snapshot(commit), file);
-    await mkdir(dirname(path), { recursive: true });
+    await makeDirectory(dirname(path));
     const fresh = `${path}.${process.pid}.tmp`;
     await rm(fresh, { force: true });
     try {
@@ -77,7 +77,7 @@ export class CachedModel {
   async remember(revision: string, commit: string): Promise<void> {
     if (isCommit(revision) || (await this.commitOf(revision)) === commit) return;
     const path = join(this.directory, 'refs', revision);
-    await mkdir(dirname(path), { recursive: true });
+    await makeDirectory(dirname(path));
     await writeWhole(path, commit);
   }
 

@@ -1,8 +1,9 @@
-import { mkdir, stat, statfs } from 'node:fs/promises';
+import { stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { check, checkKeys, checkText } from '../../check.ts';
 import { download, sizeText } from '../../data/download.ts';
+import { makeDirectory } from '../../data/files.ts';
 import { isOffline, Refused, type ServerOptions } from '../../data/server.ts';
 import { hasTokenizer, tokenizerFiles } from '../../data/tokenizer/directory.ts';
 import { lock } from '../../lock.ts';
@@ -203,7 +204,7 @@ class Search {
     const { onDownload } = this.#options;
     const total = names.reduce((sum, name) => sum + files.get(name)!.bytes, 0);
     const blobs = this.cached.blob('');
-    await mkdir(blobs, { recursive: true });
+    await makeDirectory(blobs);
     const { bavail, bsize } = await statfs(blobs);
     if (bavail * bsize < total) {
       throw new Error(
@@ -236,7 +237,7 @@ class Search {
   /** One process downloads a model at a time; the others wait and find it there. */
   async #lock(): Promise<() => Promise<void>> {
     const { log, signal } = this.#options;
-    await mkdir(this.cached.locks, { recursive: true });
+    await makeDirectory(this.cached.locks);
     for (let told = false; ; told = true) {
       signal?.throwIfAborted();
       try {
