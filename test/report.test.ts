@@ -384,6 +384,50 @@ test('shows runs that are not finished as far as they are', async () => {
   );
 });
 
+/** Every field within a JSON value, by its path. */
+const fieldsOf = (value: unknown, path: readonly string[] = []): (readonly string[])[] =>
+  typeof value === 'object' && value !== null
+    ? Object.entries(value).flatMap(([key, inner]) => {
+        const own = [...path, key];
+        return [own, ...fieldsOf(inner, own)];
+      })
+    : [];
+
+test('names the file and the field of what a run cannot have written, whatever it is', async () => {
+  const directory = await experiment(
+    { ...plain, settings: { base: { training: { epochs: 1 }, data: {} } } },
+    { defense: 'dece', successes: 1, bleu: 0.5, extra: { codeBleu: { score: 0.5 } } },
+  );
+  const page = join(directory, 'report.html');
+  let refused = 0;
+  for (const file of ['config.json', 'results.json', 'events.jsonl', 'outputs/triggered.jsonl']) {
+    const path = join(directory, 'dece-1', file);
+    const text = await readFile(path, 'utf8');
+    const [first, ...rest] = file.endsWith('.jsonl') ? text.trim().split('\n').reverse() : [text];
+    for (const field of fieldsOf(JSON.parse(first!))) {
+      for (const wrong of [undefined, 3, 'x', {}]) {
+        const value = JSON.parse(first!) as Record<string, never>;
+        const parent = field.slice(0, -1).reduce((inner, key) => inner[key]!, value);
+        if (typeof parent[field.at(-1)!] === typeof wrong) continue;
+        Object.assign(parent, { [field.at(-1)!]: wrong });
+        await writeFile(path, `${[...rest.toReversed(), JSON.stringify(value)].join('\n')}\n`);
+        try {
+          await writeReport(directory, page);
+        } catch (error) {
+          refused++;
+          const { name, message } = error as Error;
+          const what = `${field.join('.')} ${JSON.stringify(wrong)}: ${message}`;
+          assert.is(name, 'Error', what);
+          assert.ok(message.startsWith(path), what);
+          assert.match(message, / is (missing|null|3|"x"|an object|a list): expected /, what);
+        }
+      }
+    }
+    await writeFile(path, text);
+  }
+  assert.ok(refused > 100, `${refused}`);
+});
+
 test('refuses a directory whose runs were not attacked', async () => {
   const directory = await experiment({ ...plain, settings: { attack: null } });
   await rejects(
