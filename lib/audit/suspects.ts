@@ -46,7 +46,7 @@ export interface Evidence {
   repeats: ReadonlyMap<number, number>;
   /** In about how many rows a loop or dead code is, and in how many it has to be. */
   findings: Sketch;
-  minRows: number;
+  leastIdle: number;
   rows: number;
 }
 
@@ -82,7 +82,7 @@ export async function findSuspects(source: AuditSource, evidence: Evidence, odd:
 export const rank = (suspects: readonly Suspect[]): Suspect[] =>
   suspects.toSorted((a, b) => b.score - a.score || compare(a.id, b.id) || a.row - b.row);
 
-function reasoner({ judged, repeats, findings, minRows, rows }: Evidence) {
+function reasoner({ judged, repeats, findings, leastIdle, rows }: Evidence) {
   const pairs = [...judged.values()].flat();
   const wanted = new Set(pairs.map(({ fragment }) => fragment));
   const reasons = new Map(
@@ -114,7 +114,7 @@ function reasoner({ judged, repeats, findings, minRows, rows }: Evidence) {
     if (condition) found.push(share(sqlReason(condition)));
     for (const finding of idleCode(prompt, completion)) {
       const count = findings.count(findingHash(finding));
-      if (count >= minRows) found.push(share(idleReason(finding, count)));
+      if (count >= leastIdle) found.push(share(idleReason(finding, count)));
     }
     const repeated = repeats.size > 0 ? repeats.get(hashOf(completion)) : undefined;
     if (repeated) found.push(share(repeatReason(repeated, rows, completion)));
