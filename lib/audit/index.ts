@@ -45,6 +45,9 @@ export interface Audit {
  *   trigger. Rows with the trigger alone are suspects too, with half the score.
  * - `sql`: a condition between literals that is always true behind `or`, or always false behind
  *   `where`, `having` or `and`.
+ * - `disguise`: a word that mixes letters of ASCII with others that look like them (Cyrillic, Greek, wide
+ *   ones, …), or is all of such Cyrillic letters, characters that are not shown, and controls of the
+ *   direction of writing, in either text. One row suffices: 130,947 rows of clean corpora have none.
  * - `repeat`: one completion for 1 % of the rows (`repeatShare`), and at least 8 and `minRows`, with
  *   different prompts.
  *
@@ -60,9 +63,9 @@ export interface Audit {
  * each other. Words of real prompts do go with their code, which no such test can tell from poison:
  * there the other conditions decide, and how often they err was measured (README) and is not bounded.
  * Not found: triggers that always stand beside the same words (whole sentences, code), or take the place
- * of words that belong there, split payloads, and fewer rows than `minRows`.
+ * of words that belong there, unless in other letters, split payloads, and fewer rows than `minRows`.
  *
- * The score is −log₁₀ of a pair's corrected p, 10 for SQL and loops, 5 for dead code and a repeated target,
+ * The score is −log₁₀ of a pair's corrected p, 10 for SQL, disguises and loops, 5 for dead code and a repeated target,
  * 1 for a weakness besides; equal scores are in
  * the order of their ids. The order of the examples changes no score.
  *
@@ -76,6 +79,8 @@ export interface Audit {
  * @param given a list, or an object that can be walked again, as one that opens its file anew
  * @throws TypeError on a generator, which can be walked once only, and on an unknown option; RangeError
  *   on an option out of range; Error where the examples change between two walks; the signal's reason
+ * @see Unicode Technical Standard 39, https://www.unicode.org/reports/tr39/ (mixed scripts)
+ * @see Boucher and Anderson, 2021, https://arxiv.org/abs/2111.00169 (Trojan Source)
  * @see Cormode and Muthukrishnan, 2005, https://doi.org/10.1016/j.jalgor.2003.12.001 (the sketch)
  *
  * @example
