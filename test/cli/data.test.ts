@@ -69,8 +69,6 @@ test('downloads nothing offline, and says so', async () => {
     stderr,
     /^dece: cannot download https:.*HumanEval\.jsonl\.gz: HF_HUB_OFFLINE is set\n$/,
   );
-  const closed = await dece('data', 'get', 'devign');
-  assert.match(closed.stderr, /^dece: devign cannot be downloaded by dece: get it from https:/);
 });
 
 test('knows the files of data sets by name where a command takes a file', async () => {
