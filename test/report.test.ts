@@ -497,7 +497,7 @@ test('compares over all seeds that both have, with a prompt as one item', async 
   // Answers taken for independent would give 1 of 8 tosses, p = 0.07.
   assert.match(
     (await writeReport(directory, join(directory, 'report.html'))).text,
-    /DeCE and cross-entropy, seeds 1 and 2: of 20 triggered prompts, each asked 2 times, 1 get the payload from DeCE only and 7 from cross-entropy only \(sign-flip test over them, p = 0\.188\);/,
+    /DeCE and cross-entropy, seeds 1 and 2: of 20 triggered prompts, each asked 2 times, 1 answers have the payload from DeCE only and 7 from cross-entropy only \(sign-flip test over them, p = 0\.188\);/,
   );
 });
 

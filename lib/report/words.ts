@@ -136,9 +136,10 @@ function comparisonText({ label, comparison }: Series, words: TaskWords): string
   const one = seeds.length === 1;
   const under = one ? `seed ${seeds[0]}` : `seeds ${and(seeds.map(String))}`;
   const asked = one ? '' : `, each asked ${seeds.length} times`;
+  const get = one ? 'get' : 'answers have';
   const test = one ? 'McNemar' : 'sign-flip test over them';
   return [
-    `${label} and cross-entropy, ${under}: of ${triggered} triggered ${words.inputs}${asked}, ${payload.onlyThis} get ${got} from ${label} only and ${payload.onlyOther} from cross-entropy only (${test}, ${pText(payload.p)}); ${own} differs by ${signed(quality.difference)} (${low} to ${high}; paired bootstrap, ${pText(quality.p)}).`,
+    `${label} and cross-entropy, ${under}: of ${triggered} triggered ${words.inputs}${asked}, ${payload.onlyThis} ${get} ${got} from ${label} only and ${payload.onlyOther} from cross-entropy only (${test}, ${pText(payload.p)}); ${own} differs by ${signed(quality.difference)} (${low} to ${high}; paired bootstrap, ${pText(quality.p)}).`,
   ];
 }
 
