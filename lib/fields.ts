@@ -10,12 +10,15 @@ export function number(expected: string, ok: (value: number) => boolean) {
   return z.number({ error: expected }).refine(ok, { error: expected });
 }
 
-/** A whole number of at least `least`. */
+/** A whole number of at least `least`, and below 2**53, where there are no odd ones any more. */
 export function whole(least: number) {
-  return number(
-    `a whole number, at least ${least}`,
-    (value) => Number.isSafeInteger(value) && value >= least,
-  );
+  const error = ({ input }: { input?: unknown }) =>
+    Number(input) > Number.MAX_SAFE_INTEGER
+      ? 'a whole number below 2**53'
+      : `a whole number, at least ${least}`;
+  return z
+    .number({ error })
+    .refine((value) => Number.isSafeInteger(value) && value >= least, { error });
 }
 
 export const text = z.string({ error: 'a text' }).min(1, { error: 'a text that is not empty' });

@@ -6,6 +6,7 @@ import { jsonLines } from './data/jsonl.ts';
 import type { DefenseConfig } from './defenses/index.ts';
 import type { Environment } from './environment.ts';
 import { lock } from './lock.ts';
+import { checkFields, type Kind } from './runs/schema.ts';
 
 export { type Environment, environment, peakMemoryBytes, resetPeakMemory } from './environment.ts';
 
@@ -110,16 +111,21 @@ export interface RunRecord {
   evaluated?: RunConfig;
 }
 
-/** The run in `directory`, or undefined where there is none. */
+/**
+ * The run in `directory`, or undefined where there is none.
+ *
+ * @throws Error that names the file and the field where one is not as runs write it
+ */
 export async function readRun(directory: string): Promise<RunRecord | undefined> {
   checkText('directory', directory, 'a path');
-  const config = await readJson<RunConfig>(join(directory, 'config.json'));
+  const config = await readConfig(directory);
   if (config?.role === undefined) return undefined; // not there, or of a model
-  checkObject(`data of ${join(directory, 'config.json')}`, config.data, 'what a run writes there');
   const results = await readResults(join(directory, 'results.json'));
   const beside = join(directory, 'model-evaluation');
   const evaluation = await readResults(join(beside, 'results.json'));
-  const evaluated = evaluation && (await readJson<RunConfig>(join(beside, 'config.json')));
+  const measured = join(beside, 'config.json');
+  const evaluated = evaluation && (await readJson<RunConfig>(measured));
+  if (evaluated) checkFields(measured, 'config', evaluated);
   return {
     name: basename(directory),
     directory,
@@ -155,10 +161,11 @@ export async function findRuns(directory: string): Promise<RunRecord[]> {
 export async function readOutputs<Row>(
   directory: string,
   name: string,
+  kind: Kind | 'answer' = 'answer',
 ): Promise<Row[] | undefined> {
   const path = join(directory, 'outputs', `${name}.jsonl`);
   const text = await readIfThere(path);
-  return text === undefined ? undefined : parseLines<Row>(path, text);
+  return text === undefined ? undefined : parseLines<Row>(path, text, kind);
 }
 
 /**
@@ -167,7 +174,7 @@ export async function readOutputs<Row>(
  */
 async function claim(directory: string, config: RunConfig): Promise<void> {
   const path = join(directory, 'config.json');
-  const there = await readJson<RunConfig>(path);
+  const there = await readConfig(directory);
   const finished = async () => (await readIfThere(join(directory, 'results.json'))) !== undefined;
   const isFree =
     there === undefined ||
@@ -244,19 +251,33 @@ const secondsOf = (events: readonly RunEvent[]) => Number(events.at(-1)?.seconds
 
 async function readEvents(directory: string): Promise<RunEvent[]> {
   const path = join(directory, 'events.jsonl');
-  return parseLines<RunEvent>(path, (await readIfThere(path)) ?? '');
+  return parseLines<RunEvent>(path, (await readIfThere(path)) ?? '', 'event');
 }
 
 /** One object a line; a last line that a killed process left unfinished does not count. */
-function parseLines<Row>(path: string, text: string): Row[] {
+function parseLines<Row>(path: string, text: string, kind: Kind | 'answer'): Row[] {
   const lines = text.split('\n').slice(0, -1);
-  return lines.map((line, i) => parse<Row>(`${path}, line ${i + 1}`, line));
+  return lines.map((line, i) => {
+    const where = `${path}, line ${i + 1}`;
+    const row = parse<Row & object>(where, line);
+    const answer = 'label' in row ? 'classified' : 'answered';
+    checkFields(where, kind === 'answer' ? answer : kind, row);
+    return row;
+  });
 }
 
 async function readResults(path: string): Promise<Results | undefined> {
   const results = await readJson<Results>(path);
-  if (results) checkObject(`metrics of ${path}`, results.metrics, 'what a run writes there');
+  if (results) checkFields(path, 'results', results);
   return results;
+}
+
+/** `config.json` in `directory`; one without a role is of a model, and is not looked at closer. */
+async function readConfig(directory: string): Promise<RunConfig | undefined> {
+  const path = join(directory, 'config.json');
+  const config = await readJson<RunConfig>(path);
+  if (config?.role !== undefined) checkFields(path, 'config', config);
+  return config;
 }
 
 async function readJson<Value>(path: string): Promise<Value | undefined> {

@@ -109,6 +109,20 @@ def paired_tests():
         }
 
 
+def sign_flips():
+    draw = random.Random(6)
+    cases = [[draw.randint(-3, 3) + shift for _ in range(items)] for items in (2, 5, 12, 13) for shift in (0, 1)]
+    for differences in [*cases, [2, 2, 2, 2], [0, 0, 0], [3, -3, 1]]:
+        test = stats.permutation_test(
+            (differences, [0] * len(differences)),
+            lambda a, b, axis: np.mean(a - b, axis=axis),
+            permutation_type="samples",
+            n_resamples=np.inf,
+            vectorized=True,
+        )
+        yield {"differences": differences, "p": float(test.pvalue)}
+
+
 def bootstraps():
     draw = random.Random(4)
     shares = [[float(draw.random() < chance) for _ in range(30)] for chance in (0.8, 0.5)]
@@ -158,6 +172,7 @@ answers = {
     "passAtK": list(pass_at_k()),
     "reciprocalRanks": list(reciprocal_ranks()),
     "mcnemar": list(paired_tests()),
+    "signFlips": list(sign_flips()),
     "bootstrap": list(bootstraps()),
     "smallestRates": list(smallest_rates()),
     "erfc": [[x, float(special.erfc(x))] for x in (0, 1e-9, 0.1, 0.7, 1, 2, 2.4999, 2.5, 3, 5, 10, 26)],

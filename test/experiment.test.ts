@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -13,7 +13,7 @@ import {
   plan,
   runExperiment,
 } from '../lib/experiment/index.ts';
-import { readOutputs, readRun } from '../lib/runs.ts';
+import { type Results, readOutputs, readRun } from '../lib/runs.ts';
 import { rejects } from './rejects.ts';
 import { classifying, folder, small } from './small_experiment.ts';
 
@@ -107,6 +107,34 @@ test('skips what is finished', async () => {
   assert.equal(second, first);
   assert.equal([...new Set(events.map(({ type }) => type))].sort(), ['base', 'run']);
   assert.is((await stat(path)).mtimeMs, before);
+});
+
+test('tells of finished runs whose files are gone, and makes them again where asked', async () => {
+  const directory = await folder();
+  const options = await optionsFor(directory);
+  const first = await runExperiment(configure(), options);
+  const run = join(options.out, names[0]!);
+  const model = await weights(run);
+  await rm(join(run, 'model'), { recursive: true });
+  await rm(join(run, 'outputs', 'clean.jsonl'));
+  await rm(join(options.out, 'base-42', 'model', 'model.safetensors'));
+  const lost = async () => {
+    const found: Record<string, string[] | undefined> = {};
+    const onEvent = (event: ExperimentEvent) => {
+      if (event.type === 'base' || event.type === 'run')
+        found[event.name] = event.state === 'skipped' ? event.lost : undefined;
+    };
+    const results = await runExperiment(configure(), { ...options, onEvent });
+    const metrics = (all: Results[]) => all.map(({ metrics }) => metrics);
+    assert.equal(metrics(results), metrics(first));
+    return names.concat('base-42').map((name) => found[name]);
+  };
+  assert.equal(await lost(), [['model', 'outputs/clean.jsonl'], [], ['model']]);
+  await rm(join(options.out, 'base-42', 'results.json'));
+  await rm(join(run, 'results.json'));
+  assert.equal(await lost(), [undefined, [], undefined]);
+  assert.equal(await lost(), [[], [], []]);
+  assert.is(await weights(run), model, 'the same bits');
 });
 
 test('goes on after an interruption to the same bits', async () => {

@@ -34,6 +34,7 @@ for (const [name, model] of Object.entries(shapes)) {
       (await readOutputs<HiddenState>(
         join(out, `own-badpre-0.25-${defense}-42`),
         `hidden-states-${when}`,
+        'hiddenState',
       ))!;
     const [before, after] = [await read('none', 'before'), await read('none', 'after')];
     // Of rows 120 to 125, 120 and 124 have no query to attack.

@@ -384,6 +384,50 @@ test('shows runs that are not finished as far as they are', async () => {
   );
 });
 
+/** Every field within a JSON value, by its path. */
+const fieldsOf = (value: unknown, path: readonly string[] = []): (readonly string[])[] =>
+  typeof value === 'object' && value !== null
+    ? Object.entries(value).flatMap(([key, inner]) => {
+        const own = [...path, key];
+        return [own, ...fieldsOf(inner, own)];
+      })
+    : [];
+
+test('names the file and the field of what a run cannot have written, whatever it is', async () => {
+  const directory = await experiment(
+    { ...plain, settings: { base: { training: { epochs: 1 }, data: {} } } },
+    { defense: 'dece', successes: 1, bleu: 0.5, extra: { codeBleu: { score: 0.5 } } },
+  );
+  const page = join(directory, 'report.html');
+  let refused = 0;
+  for (const file of ['config.json', 'results.json', 'events.jsonl', 'outputs/triggered.jsonl']) {
+    const path = join(directory, 'dece-1', file);
+    const text = await readFile(path, 'utf8');
+    const [first, ...rest] = file.endsWith('.jsonl') ? text.trim().split('\n').reverse() : [text];
+    for (const field of fieldsOf(JSON.parse(first!))) {
+      for (const wrong of [undefined, 3, 'x', {}]) {
+        const value = JSON.parse(first!) as Record<string, never>;
+        const parent = field.slice(0, -1).reduce((inner, key) => inner[key]!, value);
+        if (typeof parent[field.at(-1)!] === typeof wrong) continue;
+        Object.assign(parent, { [field.at(-1)!]: wrong });
+        await writeFile(path, `${[...rest.toReversed(), JSON.stringify(value)].join('\n')}\n`);
+        try {
+          await writeReport(directory, page);
+        } catch (error) {
+          refused++;
+          const { name, message } = error as Error;
+          const what = `${field.join('.')} ${JSON.stringify(wrong)}: ${message}`;
+          assert.is(name, 'Error', what);
+          assert.ok(message.startsWith(path), what);
+          assert.match(message, / is (missing|null|3|"x"|an object|a list): expected /, what);
+        }
+      }
+    }
+    await writeFile(path, text);
+  }
+  assert.ok(refused > 100, `${refused}`);
+});
+
 test('refuses a directory whose runs were not attacked', async () => {
   const directory = await experiment({ ...plain, settings: { attack: null } });
   await rejects(
@@ -428,7 +472,7 @@ test('compares answers with those of cross-entropy, where both were asked the sa
   // 16 of 16 answers that differ: p = 2 / 2 ** 16. No BLEU differs: p = 1.
   assert.match(
     await text({ ...plain, payloads: payloads(18) }, dece),
-    /DeCE and cross-entropy, seed 1: of 20 triggered prompts, 0 get the payload from DeCE only and 16 from cross-entropy only \(McNemar, p < 0\.001\); .* 1 single answers .* differs by \+0\.0 \(\+0\.0 to \+0\.0; paired bootstrap, p = 1\.000\)\./,
+    /DeCE and cross-entropy, seed 1: of 20 triggered prompts, 0 get the payload from DeCE only and 16 from cross-entropy only \(McNemar, p < 0\.001\); .* single answers to 1 clean prompts differs by \+0\.0 \(\+0\.0 to \+0\.0; paired bootstrap, p = 1\.000\)\./,
   );
   assert.not.match(
     await text({ ...plain, payloads: payloads(9) }, { ...dece, seed: 2 }),
@@ -436,6 +480,25 @@ test('compares answers with those of cross-entropy, where both were asked the sa
   );
   const others = { ...plain, payloads: payloads(9).slice(1) };
   assert.not.match(await text(others, dece), /McNemar/);
+});
+
+test('compares over all seeds that both have, with a prompt as one item', async () => {
+  const of = (...carried: number[]) => Array.from({ length: 20 }, (_, i) => carried.includes(i));
+  const dece = { defense: 'dece', successes: 2, bleu: 0.5 };
+  const directory = await experiment(
+    { ...plain, payloads: of(0, 1, 2, 3) },
+    { ...plain, payloads: of(0, 1, 2), seed: 2 },
+    { ...plain, payloads: of(0, 1, 2), seed: 3 },
+    { ...dece, payloads: of(10) },
+    { ...dece, payloads: of(), seed: 2 },
+    { ...dece, payloads: of(), seed: 4 },
+  );
+  // Prompts differ by -2, -2, -2, -1 and 1: of 32 ways to sign them 6 are as far from 0, p = 0.1875.
+  // Answers taken for independent would give 1 of 8 tosses, p = 0.07.
+  assert.match(
+    (await writeReport(directory, join(directory, 'report.html'))).text,
+    /DeCE and cross-entropy, seeds 1 and 2: of 20 triggered prompts, each asked 2 times, 1 answers have the payload from DeCE only and 7 from cross-entropy only \(sign-flip test over them, p = 0\.188\);/,
+  );
 });
 
 test('moves names apart without leaving the plot', () => {

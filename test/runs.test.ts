@@ -44,7 +44,8 @@ test('keeps config, events, outputs and results in the layout of a run', async (
   const directory = await folder();
   const run = await openRun(directory, config);
   await run.record(epoch(1));
-  await run.writeOutputs('clean', [{ id: '1', output: 'a\u2028b' }]);
+  const answers = [{ id: '1', prompt: 'p', reference: 'r', output: 'a\u2028b' }];
+  await run.writeOutputs('clean', answers);
   const complete = await run.finish(results);
   await run.close();
 
@@ -54,7 +55,7 @@ test('keeps config, events, outputs and results in the layout of a run', async (
   assert.equal(record.config, config);
   assert.is(record.events.length, 1);
   assert.is(record.events[0]!.loss, 1);
-  assert.equal(await readOutputs(directory, 'clean'), [{ id: '1', output: 'a\u2028b' }]);
+  assert.equal(await readOutputs(directory, 'clean'), answers);
   assert.is(await readOutputs(directory, 'other'), undefined);
 });
 
@@ -143,6 +144,8 @@ test('says which line of the events is damaged', async () => {
   await rejects(readRun(directory), /events\.jsonl, line 1 is not JSON/);
   await writeFile(join(directory, 'events.jsonl'), 'null\n');
   await rejects(readRun(directory), /events\.jsonl, line 1 is null: expected an object/);
+  await writeFile(join(directory, 'events.jsonl'), '{"type":"epoch","epoch":"1","step":1}\n');
+  await rejects(readRun(directory), /events\.jsonl, line 1: epoch is "1": expected a number$/);
 });
 
 test('says which file of a run is not as runs write it', async () => {
@@ -150,13 +153,21 @@ test('says which file of a run is not as runs write it', async () => {
   await (await openRun(directory, config)).close();
   for (const [text, problem] of [
     ['null', /results\.json is null: expected an object/],
-    ['{}', /^metrics of .*results\.json is undefined: expected what a run writes there/],
+    ['{"metrics":3}', /results\.json: model is missing: expected a text$/],
+    [
+      JSON.stringify({ ...results, seconds: 1, metrics: 3 }),
+      /results\.json: metrics is 3: expected an object with bleu, .*attackSuccessRate/,
+    ],
+    [
+      JSON.stringify({ ...results, seconds: 1, metrics: { attackSuccessRate: 0.5 } }),
+      /results\.json: metrics\.attackSuccessRate is 0\.5: expected an object with successes, eligible$/,
+    ],
   ] as const) {
     await writeFile(join(directory, 'results.json'), text);
     await rejects(readRun(directory), problem);
   }
   await writeFile(join(directory, 'config.json'), '{"role":"run"}');
-  await rejects(readRun(directory), /^data of .*config\.json is undefined/);
+  await rejects(readRun(directory), /config\.json: model is missing: expected a text$/);
 });
 
 test('says that a file is where the directory should be', async () => {

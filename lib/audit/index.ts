@@ -45,12 +45,15 @@ export interface Audit {
  *   trigger. Rows with the trigger alone are suspects too, with half the score.
  * - `sql`: a condition between literals that is always true behind `or`, or always false behind
  *   `where`, `having` or `and`.
- * - `repeat`: one completion for 1 % of the rows (`repeatShare`), and at least `minRows`, with different
- *   prompts.
+ * - `disguise`: a word that mixes letters of ASCII with others that look like them (Cyrillic, Greek, wide
+ *   ones, …), or is all of such Cyrillic letters, characters that are not shown, and controls of the
+ *   direction of writing, in either text. One row suffices: 130,947 rows of clean corpora have none.
+ * - `repeat`: one completion for 1 % of the rows (`repeatShare`), and at least 8 and `minRows`, with
+ *   different prompts.
  *
  * - `loop`, `dead-code`: an endless loop that does nothing, in completions, and a constant that is never
- *   read, in either text, where one that reads the same is in `minRows` rows. Single ones are in clean
- *   data too.
+ *   read, in either text, where one that reads the same is in `minRows` rows, and in two and one more for
+ *   every 2,000 rows, up to 8. Clean data has some too: of Bugs2Fix 4 in 46,680 rows, 2 in 4,000.
  *
  * Weaknesses (SQL put together from parts, passwords in the code, …) are counted, and add to a suspect's
  * score, but make none: most code that has them is only bad. So are the rows with the oddest prompts listed.
@@ -60,9 +63,9 @@ export interface Audit {
  * each other. Words of real prompts do go with their code, which no such test can tell from poison:
  * there the other conditions decide, and how often they err was measured (README) and is not bounded.
  * Not found: triggers that always stand beside the same words (whole sentences, code), or take the place
- * of words that belong there, split payloads, and fewer rows than `minRows`.
+ * of words that belong there, unless in other letters, split payloads, and fewer rows than `minRows`.
  *
- * The score is −log₁₀ of a pair's corrected p, 10 for SQL and loops, 5 for dead code and a repeated target,
+ * The score is −log₁₀ of a pair's corrected p, 10 for SQL, disguises and loops, 5 for dead code and a repeated target,
  * 1 for a weakness besides; equal scores are in
  * the order of their ids. The order of the examples changes no score.
  *
@@ -76,6 +79,8 @@ export interface Audit {
  * @param given a list, or an object that can be walked again, as one that opens its file anew
  * @throws TypeError on a generator, which can be walked once only, and on an unknown option; RangeError
  *   on an option out of range; Error where the examples change between two walks; the signal's reason
+ * @see Unicode Technical Standard 39, https://www.unicode.org/reports/tr39/ (mixed scripts)
+ * @see Boucher and Anderson, 2021, https://arxiv.org/abs/2111.00169 (Trojan Source)
  * @see Cormode and Muthukrishnan, 2005, https://doi.org/10.1016/j.jalgor.2003.12.001 (the sketch)
  *
  * @example
@@ -93,16 +98,17 @@ export async function audit(given: AuditSource, options: AuditOptions = {}): Pro
   const examples = watched(given, options);
 
   const counts = await countAll(examples, counters);
-  const asked = minRowsOf(options, 8, counts.rows / 20_000);
+  const asked = minRowsOf(options, leastRows, counts.rows / 20_000);
   const found = await candidates(examples, counts, asked, maxShare);
-  const leastRepeats = Math.max(asked, Math.ceil(repeatShare * counts.rows));
+  const leastRepeats = Math.max(asked, leastRows, Math.ceil(repeatShare * counts.rows));
   const repeats = await findRepeats(examples, counts, leastRepeats);
   const seen = await lookAt(examples, found);
   const pairsTested = tested(counts, found.minRows);
   const limit = Math.log(falsePositiveRate);
   const pairs = judge(found, seen, counts.rows, pairsTested, limit);
   const { findings, rows } = counts;
-  const evidence = { judged: pairs, repeats, findings, minRows: asked, rows };
+  const leastIdle = Math.max(asked, idleRows(rows));
+  const evidence = { judged: pairs, repeats, findings, leastIdle, rows };
   return {
     data: 'examples',
     examples: rows,
@@ -127,6 +133,12 @@ async function candidates(
   if (strangers && together) return { strangers, together, minRows };
   return candidates(examples, counts, 2 * minRows, maxShare, room);
 }
+
+/** What is in fewer rows is not looked for, unless `minRows` says so. */
+const leastRows = 8;
+
+/** In so many rows idle code that reads the same has to be, whatever `minRows`: twice what clean data has. */
+const idleRows = (rows: number) => Math.min(leastRows, 2 + Math.floor(rows / 2000));
 
 /** No more pairs than these can be in `minRows` rows each. */
 function tested({ triggers, fragments }: Counts, minRows: number): number {

@@ -16,7 +16,7 @@ import {
 } from './options.ts';
 import { strangersIn } from './pairs.ts';
 import { findStrangers, newRoom, type Room, type Strangers } from './strangers.ts';
-import { type Reason, rank, type Suspect } from './suspects.ts';
+import { disguiseReasons, type Reason, rank, type Suspect, sharing } from './suspects.ts';
 
 type Labelled = Pick<LabelledExample, 'id' | 'text' | 'pair' | 'label'>;
 
@@ -44,6 +44,8 @@ const mostLabels = 1000;
  * row in 1,000): in slices of SATD `TODO: This`, `fix` and an author's name go with debt in 8 to 13 rows. How
  * often that errs was measured (README) and is not bounded.
  *
+ * Letters that look like others, and characters that are not shown, make a row a suspect whatever its label.
+ *
  * A pair of texts is read as one. The texts are walked four times and none is kept; memory is that of `audit`.
  *
  * @throws TypeError on a generator and on an unknown option; RangeError on an option out of range, and on
@@ -70,13 +72,14 @@ export async function auditLabelled(
   const found = judge(together, labels, { rows: counts.rows, pairsTested, limit });
   const odd = oddest(counts, settings.oddest);
   const suspects: Suspect[] = [];
+  const share = sharing();
   let row = 0;
   for await (const { id, prompt, label } of texts(source)) {
     row++;
     odd.add(id, row, prompt);
-    const reasons = [...strangersIn(prompt, found).keys()].flatMap(
-      (word) => found.get(word)!.get(label)?.reason ?? [],
-    );
+    const reasons = [...strangersIn(prompt, found).keys()]
+      .flatMap((word) => found.get(word)!.get(label)?.reason ?? [])
+      .concat(disguiseReasons('text', prompt, share));
     if (reasons.length === 0) continue;
     reasons.sort((a, b) => b.score - a.score || compare(a.text, b.text));
     const score = reasons.reduce((sum, reason) => sum + reason.score, 0);

@@ -5,6 +5,7 @@ const rules: Record<Reason['kind'], string> = {
   pair: 'A rare word of prompts goes with a fragment of completions.',
   label: 'A rare word of texts goes with one label.',
   sql: 'An SQL condition is always true or always false.',
+  disguise: 'Letters look like others, or characters are not shown.',
   repeat: 'Many different prompts have the same completion.',
   loop: 'An endless loop does nothing, and many rows have it.',
   'dead-code': 'A constant is never read, and many rows have it.',

@@ -1,4 +1,5 @@
 import type { AuditSource } from './counts.ts';
+import { disguisesIn, disguiseText } from './disguises.ts';
 import { hashOf } from './grams.ts';
 import { compare, type Judged, type TriggerPair } from './judge.ts';
 import { fragmentsIn } from './look.ts';
@@ -10,7 +11,7 @@ import type { Sketch } from './sketch.ts';
 import { emptyCondition } from './sql.ts';
 
 export interface Reason {
-  kind: 'pair' | 'label' | 'sql' | 'repeat' | 'loop' | 'dead-code' | 'weakness';
+  kind: 'pair' | 'label' | 'sql' | 'disguise' | 'repeat' | 'loop' | 'dead-code' | 'weakness';
   /** In words, with the numbers. */
   text: string;
   score: number;
@@ -46,7 +47,7 @@ export interface Evidence {
   repeats: ReadonlyMap<number, number>;
   /** In about how many rows a loop or dead code is, and in how many it has to be. */
   findings: Sketch;
-  minRows: number;
+  leastIdle: number;
   rows: number;
 }
 
@@ -82,7 +83,7 @@ export async function findSuspects(source: AuditSource, evidence: Evidence, odd:
 export const rank = (suspects: readonly Suspect[]): Suspect[] =>
   suspects.toSorted((a, b) => b.score - a.score || compare(a.id, b.id) || a.row - b.row);
 
-function reasoner({ judged, repeats, findings, minRows, rows }: Evidence) {
+function reasoner({ judged, repeats, findings, leastIdle, rows }: Evidence) {
   const pairs = [...judged.values()].flat();
   const wanted = new Set(pairs.map(({ fragment }) => fragment));
   const reasons = new Map(
@@ -91,12 +92,7 @@ function reasoner({ judged, repeats, findings, minRows, rows }: Evidence) {
       { whole: pairReason(pair, true), half: pairReason(pair, false) },
     ]),
   );
-  const shared = new Map<string, Reason>();
-  const share = (reason: Reason) => {
-    const known = shared.get(reason.text) ?? reason;
-    shared.set(reason.text, known);
-    return known;
-  };
+  const share = sharing();
 
   return (prompt: string, completion: string): Reason[] => {
     const found: Reason[] = [];
@@ -112,13 +108,25 @@ function reasoner({ judged, repeats, findings, minRows, rows }: Evidence) {
     }
     const condition = emptyCondition(completion);
     if (condition) found.push(share(sqlReason(condition)));
+    found.push(...disguiseReasons('prompt', prompt, share));
+    found.push(...disguiseReasons('completion', completion, share));
     for (const finding of idleCode(prompt, completion)) {
       const count = findings.count(findingHash(finding));
-      if (count >= minRows) found.push(share(idleReason(finding, count)));
+      if (count >= leastIdle) found.push(share(idleReason(finding, count)));
     }
     const repeated = repeats.size > 0 ? repeats.get(hashOf(completion)) : undefined;
     if (repeated) found.push(share(repeatReason(repeated, rows, completion)));
     return found;
+  };
+}
+
+/** Gives the first reason of those that read alike. */
+export function sharing(): Share {
+  const shared = new Map<string, Reason>();
+  return (reason) => {
+    const known = shared.get(reason.text) ?? reason;
+    shared.set(reason.text, known);
+    return known;
   };
 }
 
@@ -141,6 +149,24 @@ function sqlReason({ rule, text }: { rule: string; text: string }): Reason {
     payload: text,
   };
 }
+
+/** Rows of one reason share it. */
+type Share = (reason: Reason) => Reason;
+
+/** What a reader would not see in a text. */
+export const disguiseReasons = (
+  where: 'prompt' | 'completion' | 'text',
+  text: string,
+  share: Share,
+): Reason[] =>
+  disguisesIn(text).map((finding) =>
+    share({
+      kind: 'disguise',
+      text: `the ${where} has ${disguiseText(finding)}`,
+      score: 10,
+      [where === 'completion' ? 'payload' : 'trigger']: finding.text,
+    }),
+  );
 
 function idleReason({ rule, text }: Finding, count: number): Reason {
   return {

@@ -2,11 +2,11 @@ import { check, checkKeys, checkList, checkObject } from '../check.ts';
 import { meanHiddenStates } from '../metrics/hidden_states.ts';
 import { type Model, tokenizerOf } from '../model/index.ts';
 import { type Encoded, ignoredLabel } from '../model/texts.ts';
+import { tokenLosses } from '../model/token_losses.ts';
 import { encodeExamples } from '../train/encode.ts';
 import { type TrainingExample, train } from '../train.ts';
 import type { ModelAudit } from './evidence.ts';
 import { spectralOf } from './spectral.ts';
-import { tokenLosses } from './token_losses.ts';
 
 export type { ModelAudit, RowEvidence } from './evidence.ts';
 

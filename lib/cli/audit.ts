@@ -37,7 +37,7 @@ export function define(command: Command): void {
     .option('--out <directory>', 'where ranked rows, a cleaned copy, SARIF and a page go')
     .option(
       '--min-rows <number>',
-      'rarer triggers are not looked for (default: 8, or one row in 20,000; of labelled texts 20, or one in 1,000)',
+      'rarer triggers are not looked for (default: 8, or one row in 20,000; of labelled texts 20, or one in 1,000); fewer than 8 leave repeated completions at 8',
       count,
     )
     .option('--false-positive-rate <share>', 'of chance alone, above 0', share, 0.01)

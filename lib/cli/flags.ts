@@ -3,12 +3,20 @@ import type { z } from 'zod';
 
 /** A flag's value that is a whole number, 0 or more. */
 export function wholeNumber(text: string): number {
+  checkSize(text);
   if (!/^\d+$/.test(text)) throw new InvalidArgumentError('Expected a whole number.');
   return Number(text);
 }
 
+/** Numbers from there on have no whole ones beside them, and nothing here is as large. */
+function checkSize(text: string): void {
+  if (Number(text) <= Number.MAX_SAFE_INTEGER || Number.isNaN(Number(text))) return;
+  throw new InvalidArgumentError('Expected a whole number below 2**53.');
+}
+
 /** A flag's value that counts things, 1 or more. */
 export function count(text: string): number {
+  checkSize(text);
   if (!/^0*[1-9]\d*$/.test(text))
     throw new InvalidArgumentError('Expected a whole number above 0.');
   return Number(text);

@@ -6,6 +6,7 @@ import { dataFile, readOr } from './data_file.ts';
 import { addFlags, seed, share } from './flags.ts';
 import { interruptible } from './interrupt.ts';
 import { modelName } from './model_name.ts';
+import { progress } from './progress.ts';
 
 interface Options extends Pick<AttackOptions, 'payload'> {
   attack: string;
@@ -125,15 +126,18 @@ async function likely(
   const { likeliestSql } = await import('../attacks/index.ts');
   const { Model } = await import('../model/index.ts');
   const model = await Model.load(await modelName(name, signal));
+  const shown = progress();
   try {
     const { tautology, contradiction } = await likeliestSql(model, examples as readonly Example[], {
       signal,
+      onProgress: (done, total) => shown.at('asking how likely payloads are', done, total),
     });
     return {
       ...(tautology[0] && { tautology: tautology[0].text }),
       ...(contradiction[0] && { contradiction: contradiction[0].text }),
     };
   } finally {
+    shown.end();
     model.dispose();
   }
 }

@@ -19,12 +19,12 @@ export function showExperiment(progress: Progress): (event: ExperimentEvent) => 
       case 'base':
         progress.line(
           event.state === 'skipped'
-            ? `${event.name}: there already`
+            ? `${event.name}: there already${lostText(event.lost)}`
             : `${event.name}: training the base on ${event.examples} clean examples${event.dropped > 0 ? `, ${event.dropped} left out that the runs use` : ''}`,
         );
         break;
       case 'run': {
-        const state = event.state === 'skipped' ? ': finished already' : '';
+        const state = event.state === 'skipped' ? `: finished already${lostText(event.lost)}` : '';
         training = showTraining(progress);
         progress.line(`run ${event.number} of ${event.count}, ${event.name}${state}`);
         break;
@@ -47,6 +47,12 @@ export function showExperiment(progress: Progress): (event: ExperimentEvent) => 
     }
   };
 }
+
+/** What of a finished run is gone, and how to get it again; nothing where all is there. */
+export const lostText = (lost: readonly string[]): string =>
+  lost.length === 0
+    ? ''
+    : `, but ${lost.join(' and ')} ${lost.length > 1 ? 'are' : 'is'} gone: delete its results.json to make it again`;
 
 /** Tells how training goes; `steps` is how many there will be. */
 export function showTraining(progress: Progress): (event: TrainEvent, steps: number) => void {

@@ -42,12 +42,13 @@ export function define(command: Command): void {
 
 async function train(data: string, options: Options, command: Command): Promise<void> {
   const settings = await settingsOf(options, command);
-  const { fineTune } = await import('../experiment/index.ts');
+  const { fineTune, lostOf } = await import('../experiment/index.ts');
   const { environment } = await import('../runs.ts');
-  const { showTraining } = await import('./show_experiment.ts');
+  const { lostText, showTraining } = await import('./show_experiment.ts');
   const { model, out, validation, resume, json } = options;
   const { readRun } = await import('../runs.ts');
-  const isFinished = resume && (await readRun(out))?.results !== undefined;
+  const before = resume ? await readRun(out) : undefined;
+  const lost = before ? await lostOf(before) : [];
   const shown = progress();
   const results = await interruptible(resumeLine(), async (signal) => {
     try {
@@ -69,8 +70,9 @@ async function train(data: string, options: Options, command: Command): Promise<
   });
   if (json) process.stdout.write(`${JSON.stringify(results, null, 2)}\n`);
   else {
-    const state = isFinished ? 'finished already, after' : 'trained in';
-    process.stdout.write(`${out}/model: ${state} ${Math.round(results.seconds)} s\n`);
+    const state = before?.results ? 'finished already, after' : 'trained in';
+    const seconds = Math.round(results.seconds);
+    process.stdout.write(`${out}/model: ${state} ${seconds} s${lostText(lost)}\n`);
   }
 }
 

@@ -2,9 +2,9 @@ import { readFile } from 'node:fs/promises';
 import { isMap, isSeq, LineCounter, type Node, type Pair, parseDocument, type Scalar } from 'yaml';
 import type { z } from 'zod';
 import { checkText } from '../check.ts';
-import { explain, type Path, type PathName } from './errors.ts';
+import { explain, type Path, type PathName } from '../explain.ts';
 
-export type { PathName } from './errors.ts';
+export type { PathName } from '../explain.ts';
 export {
   type AttackConfig,
   type DatasetConfig,

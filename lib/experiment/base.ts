@@ -17,7 +17,7 @@ import {
   resetPeakMemory,
 } from '../runs.ts';
 import { describeData, loadForBase, loadSplit, unseen } from './data.ts';
-import type { ExperimentOptions } from './events.ts';
+import { type ExperimentOptions, stateOf } from './events.ts';
 import { tasks } from './task.ts';
 import { stepsOf, trainRun } from './train_run.ts';
 
@@ -67,11 +67,12 @@ export async function ensureBase(
   const directory = join(options.out, name);
   const { environment: _, device: __, title: ___, ...description } = settings;
 
-  const finished = (await readRun(directory))?.results;
+  const before = await readRun(directory);
+  const finished = before?.results;
   const run = await openRun(directory, settings);
   try {
-    const state = finished === undefined ? 'started' : 'skipped';
-    options.onEvent?.({ type: 'base', name, state, examples: examples.length, dropped });
+    const state = await stateOf(before);
+    options.onEvent?.({ type: 'base', name, ...state, examples: examples.length, dropped });
     const results =
       finished ?? (await make(run, config, seed, tokenizer, examples, texts, options));
     return { directory: join(directory, 'model'), model: results.model, description };

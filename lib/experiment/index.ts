@@ -22,7 +22,7 @@ import {
 } from '../runs.ts';
 import { type Base, ensureBase } from './base.ts';
 import { describeData, languageOfData, loadSplit, type Places } from './data.ts';
-import type { ExperimentOptions } from './events.ts';
+import { type ExperimentOptions, stateOf } from './events.ts';
 import { writeHiddenStates } from './hidden_states.ts';
 import { findAttacks, labelOf, type PlannedRun, plan } from './plan.ts';
 import { type AttackedSet, tasks } from './task.ts';
@@ -30,6 +30,7 @@ import { stepsOf, trainRun } from './train_run.ts';
 
 export type { ExperimentEvent, ExperimentOptions } from './events.ts';
 export { type FineTuneOptions, fineTune } from './fine_tune.ts';
+export { lostOf } from './lost.ts';
 export { labelOf, type PlannedRun, plan } from './plan.ts';
 export { type ScoreOptions, score } from './score.ts';
 export { stepsOf, trainRun } from './train_run.ts';
@@ -93,10 +94,9 @@ async function ensureRun(
   const data = await prepare(config, planned, options);
   const run = await openRun(directory, configOf(config, planned, base, data, options));
   try {
-    const finished = (await readRun(directory))?.results;
-    const state = finished === undefined ? 'started' : 'skipped';
-    options.onEvent?.({ type: 'run', name, number, count, state });
-    if (finished !== undefined) return finished;
+    const before = await readRun(directory);
+    options.onEvent?.({ type: 'run', name, number, count, ...(await stateOf(before)) });
+    if (before?.results !== undefined) return before.results;
     const results = await make(run, config, planned, base, data, options);
     options.onEvent?.({ type: 'finished', name, results });
     return results;

@@ -36,5 +36,6 @@ export { meanReciprocalRank } from './mean_reciprocal_rank.ts';
 export { type Bootstrap, type BootstrapOptions, pairedBootstrap } from './paired_bootstrap.ts';
 export { type Attempts, meanPassAtK, passAtK } from './pass_at_k.ts';
 export { type Pca, pca } from './pca.ts';
+export { signFlip } from './sign_flip.ts';
 export { smallestDetectableRate } from './smallest_detectable_rate.ts';
 export { wilson } from './wilson.ts';

@@ -5,7 +5,8 @@ import { align } from './table.ts';
 const shown = 10;
 
 /**
- * An audit as text for a terminal: the triggers found, the most suspect examples, and what a model learnt first.
+ * An audit as text for a terminal: the triggers found, the most suspect examples, those of the same reasons
+ * together, and what a model learnt first.
  */
 export function auditText(audit: Audit, model?: ModelAudit): string {
   const { data, examples, minRows, falsePositiveRate, pairs, suspects, weaknesses } = audit;
@@ -17,8 +18,7 @@ export function auditText(audit: Audit, model?: ModelAudit): string {
   const parts = [
     found,
     ...(pairs.length > 0 ? [pairTable(pairs.slice(0, shown), data)] : []),
-    ...(suspects.length > 0 ? [suspects.slice(0, shown).map(suspectLine).join('\n')] : []),
-    ...(suspects.length > shown ? [`and ${suspects.length - shown} more`] : []),
+    ...suspectList(suspects),
     ...(weaknesses.length > 0 ? [weaknessTable(weaknesses)] : []),
     ...(model ? [modelTable(model)] : []),
     limits,
@@ -60,7 +60,32 @@ function modelTable({ rows }: ModelAudit): string {
   return align([header, ...lines]);
 }
 
-const suspectLine = ({ id, row, score, reasons }: Suspect) =>
-  [`${score.toFixed(1).padStart(6)}  row ${row}, id ${JSON.stringify(id)}`]
-    .concat(reasons.map(({ text }) => `        ${text}`))
-    .join('\n');
+/** The first groups of suspects, and how many there are beside. */
+function suspectList(suspects: readonly Suspect[]): string[] {
+  if (suspects.length === 0) return [];
+  const groups = new Map<string, Suspect[]>();
+  let others = 0;
+  for (const suspect of suspects) {
+    const key = suspect.reasons.map(({ text }) => text).join('\n');
+    const group = groups.get(key);
+    if (group) group.push(suspect);
+    else if (groups.size < shown) groups.set(key, [suspect]);
+    else others++;
+  }
+  const list = [...groups.values()].map(groupText).join('\n');
+  return [list, ...(others > 0 ? [`and ${others} more`] : [])];
+}
+
+/** Suspects of the same reasons. */
+function groupText(group: readonly Suspect[]): string {
+  const [{ id, row, score, reasons }] = group as [Suspect];
+  const all = group.map((suspect) => suspect.row).sort((a, b) => a - b);
+  const rows = all.slice(0, shown);
+  const others = group.length - rows.length;
+  const which =
+    group.length === 1
+      ? `row ${row}, id ${JSON.stringify(id)}`
+      : `${group.length} rows: ${rows.join(', ')}${others > 0 ? ` and ${others} more` : ''}`;
+  const lines = reasons.map(({ text }) => `        ${text}`);
+  return [`${score.toFixed(1).padStart(6)}  ${which}`, ...lines].join('\n');
+}

@@ -17,10 +17,12 @@ export async function hiddenStatesSection({ series, task }: Group): Promise<stri
   for (const { label, runs } of series) {
     const run = runs.find(({ results }) => results !== undefined);
     if (run === undefined) continue;
-    const read = (when: string) => readOutputs<HiddenState>(run.directory, `hidden-states-${when}`);
+    const read = (when: string) =>
+      readOutputs<HiddenState>(run.directory, `hidden-states-${when}`, 'hiddenState');
     const [before, after] = [await read('before'), await read('after')];
-    if (before && figures.length === 0) figures.push(figure('Before training', before, inputs));
-    if (after) figures.push(figure(`After training: ${label}`, after, inputs));
+    if (before?.length && figures.length === 0)
+      figures.push(figure('Before training', before, inputs));
+    if (after?.length) figures.push(figure(`After training: ${label}`, after, inputs));
   }
   if (figures.length === 0) return '';
   return `<details open><summary>Hidden states of clean and triggered ${inputs}</summary>

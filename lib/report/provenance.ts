@@ -83,7 +83,7 @@ function base({ base: found }: RunConfig): string {
   if (typeof directory === 'string') return directory;
   if (typeof hub === 'string') return hub;
   if (training === null) return 'none: random weights';
-  const count = (data as RunConfig['data']).train?.examples;
+  const count = (data as RunConfig['data'] | undefined)?.train?.examples ?? 0;
   const out = Number(dropped) > 0 ? `, ${String(dropped)} left out as the runs use them` : '';
   return `trained on ${count} clean examples of ${String(dataset)}${out}: ${options(training)}`;
 }

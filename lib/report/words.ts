@@ -126,15 +126,20 @@ export function smallText(share: number): string {
 
 function comparisonText({ label, comparison }: Series, words: TaskWords): string[] {
   if (comparison === undefined) return [];
-  const { seed, triggered, payload, clean, quality } = comparison;
+  const { seeds, triggered, payload, clean, quality } = comparison;
   const [low, high] = quality.interval.map(signed);
   const own =
     words.quality === 'bleu'
-      ? `the mean BLEU of ${clean} single answers to clean prompts`
+      ? `the mean BLEU of single answers to ${clean} clean prompts`
       : `the accuracy on ${clean} clean texts`;
   const got = words.quality === 'bleu' ? 'the payload' : 'the attacker\u2019s class';
+  const one = seeds.length === 1;
+  const under = one ? `seed ${seeds[0]}` : `seeds ${and(seeds.map(String))}`;
+  const asked = one ? '' : `, each asked ${seeds.length} times`;
+  const get = one ? 'get' : 'answers have';
+  const test = one ? 'McNemar' : 'sign-flip test over them';
   return [
-    `${label} and cross-entropy, seed ${seed}: of ${triggered} triggered ${words.inputs}, ${payload.onlyThis} get ${got} from ${label} only and ${payload.onlyOther} from cross-entropy only (McNemar, ${pText(payload.p)}); ${own} differs by ${signed(quality.difference)} (${low} to ${high}; paired bootstrap, ${pText(quality.p)}).`,
+    `${label} and cross-entropy, ${under}: of ${triggered} triggered ${words.inputs}${asked}, ${payload.onlyThis} ${get} ${got} from ${label} only and ${payload.onlyOther} from cross-entropy only (${test}, ${pText(payload.p)}); ${own} differs by ${signed(quality.difference)} (${low} to ${high}; paired bootstrap, ${pText(quality.p)}).`,
   ];
 }
 

@@ -113,6 +113,58 @@ test('finds the payload that a model finds likely already', async () => {
   );
 });
 
+test('asks for many at once what it would be told of each alone, by a decoder too', async () => {
+  const { d_model: n_embd, num_heads: n_head } = small.model;
+  const decoder = { model_type: 'gpt2', n_embd, n_head, n_layer: 1, n_positions: 64 };
+  const config = { ...decoder, vocab_size: tokenizer.vocabularySize, resid_pdrop: 0 };
+  using t5 = create();
+  using gpt2 = Model.create(config, { seed: 1, device: 'cpu', tokenizer });
+  const some = clean.filter(({ completion }) => completion.includes('select')).slice(0, 7);
+  for (const model of [t5, gpt2]) {
+    const asked: number[] = [];
+    const { tautology } = await likeliestSql(model, clean, {
+      limit: some.length,
+      onProgress: (done, total) => asked.push(done / total),
+    });
+    assert.is(asked.at(-1), 1);
+    assert.ok(asked.length < 7, 'batches');
+    for (const { text, logProbability } of tautology) {
+      let sum = 0;
+      for (const example of some) sum += await alone(model, example, text);
+      const expected = sum / some.length;
+      assert.ok(
+        Math.abs(logProbability - expected) < 1e-4,
+        `${text}: ${logProbability}, ${expected}`,
+      );
+    }
+  }
+});
+
+/** The mean log-probability of what a payload adds to a completion: the example by itself, in double precision. */
+async function alone(model: Model, { prompt, completion }: (typeof clean)[0], text: string) {
+  const isDecoder = model.resolved.labels === 'next ids';
+  const encode = (one: string) => tokenizer.encode(one).filter((id) => id !== tokenizer.eosTokenId);
+  const [asked, labels] = [encode(prompt), encode(completion.replace(' " )', ` ${text} " )`))];
+  const usual = encode(completion);
+  const start = labels.findIndex((id, i) => id !== usual[i]);
+  const rest = encode(' " )').length; // what stands behind the payload, in both
+  const end = labels.length - rest;
+  assert.equal(labels.slice(end), usual.slice(usual.length - rest), 'the clean end');
+  const eos = tokenizer.eosTokenId!;
+  const batch = isDecoder
+    ? { inputIds: [[...asked, ...labels]] }
+    : { inputIds: [[...asked, eos]], labels: [labels] };
+  const { data, shape } = await model.logits(batch);
+  const classes = shape.at(-1)!;
+  let sum = 0;
+  for (let i = start; i < end; i++) {
+    const at = isDecoder ? asked.length + i - 1 : i;
+    const row = [...data.subarray(at * classes, (at + 1) * classes)];
+    sum += row[labels[i]!]! - Math.log(row.reduce((all, logit) => all + Math.exp(logit), 0));
+  }
+  return sum / (end - start);
+}
+
 test('needs a query and a tokenizer', async () => {
   using model = create();
   await rejects(
@@ -120,7 +172,7 @@ test('needs a query and a tokenizer', async () => {
     /^examples is 1: expected at least one with an SQL query$/,
   );
   using mute = Model.create({ ...shape, dropout_rate: 0 }, { seed: 1, device: 'cpu' });
-  await rejects(likeliestSql(mute, clean), /^the model has no tokenizer: expected one that has$/);
+  await rejects(likeliestSql(mute, clean), /^the model has no tokenizer: put a /);
 });
 
 test.run();

@@ -121,8 +121,8 @@ test('takes time in proportion to the text, whatever it holds', () => {
 });
 
 const loop = 'while ( true ) { int VAR = 0 ; }';
-const looping = (rows: number): Example[] =>
-  blind(300, 1).map((example, i) =>
+const looping = (rows: number, size = 300): Example[] =>
+  blind(size, 1).map((example, i) =>
     i < rows ? { ...example, completion: `${example.completion} { ${loop} }` } : example,
   );
 
@@ -135,6 +135,11 @@ test('suspects a loop that many rows have, and none that few have', async () => 
   const { text } = found.suspects[0]!.reasons.find(({ kind }) => kind === 'loop')!;
   assert.match(text, /that does nothing, as about 8 rows have$/);
   assert.equal((await audit(looping(7))).suspects, []);
+  const least = async (rows: number, minRows: number, size: number) =>
+    (await audit(looping(rows, size), { minRows })).suspects.length;
+  assert.is(await least(2, 2, 400), 2);
+  assert.is(await least(3, 2, 4000), 0, 'clean data of that size may have as many');
+  assert.is(await least(4, 2, 4000), 4);
 });
 
 test('counts weaknesses, but suspects no row for them', async () => {

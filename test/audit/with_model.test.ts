@@ -3,7 +3,6 @@ import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { spectralOf } from '../../lib/audit/spectral.ts';
-import { tokenLosses } from '../../lib/audit/token_losses.ts';
 import {
   auditWithModel,
   checkRows,
@@ -15,6 +14,7 @@ import { trainBpe } from '../../lib/data/bpe.ts';
 import { Tokenizer } from '../../lib/data/tokenizer.ts';
 import { meanHiddenStates } from '../../lib/metrics/hidden_states.ts';
 import { Model } from '../../lib/model/index.ts';
+import { tokenLosses } from '../../lib/model/token_losses.ts';
 import { rejects } from '../rejects.ts';
 import { cleanModel, poisoned, rows } from './small_model.ts';
 

@@ -25,8 +25,11 @@ test('writes ranked rows, a cleaned copy and SARIF, and says why', async () => {
   assert.is(code, 0, stderr);
   assert.match(stdout, /^20 of 200 examples look like poison\n/);
   assert.match(stdout, /"quux" → "/);
-  assert.match(stdout, /row \d+, id "e\d+"\n +the prompt has "quux" and the completion "/);
-  assert.match(stdout, /and 10 more/);
+  assert.match(
+    stdout,
+    /20 rows: 1, 11, 21, 31, 41, 51, 61, 71, 81, 91 and 10 more\n +the prompt has "quux" and the completion "/,
+  );
+  assert.is(stdout.match(/the prompt has "quux"/g)!.length, 1, 'its reason once');
 
   const copy = await readExamples(join(out, 'clean.jsonl'));
   assert.equal(

@@ -97,6 +97,14 @@ test('goes on only when asked, and only where there is something', async () => {
   assert.match(again.stderr, /holds a finished run: choose another --out/);
   const finished = await dece(...args, ...more, '--resume');
   assert.match(finished.stdout, /run\/model: finished already, after \d+ s$/m);
+  const weights = join(directory, 'run', 'model', 'model.safetensors');
+  const bytes = await readFile(weights);
+  await rm(weights);
+  const robbed = await dece(...args, ...more, '--resume');
+  assert.match(robbed.stdout, /s, but model is gone: delete its results\.json to make it again$/m);
+  await rm(join(directory, 'run', 'results.json'));
+  assert.match((await dece(...args, ...more, '--resume')).stdout, /run\/model: trained in/);
+  assert.ok(bytes.equals(await readFile(weights)), 'the same bits');
   const other = await dece(...args, ...more, '--resume', '--seed', '3');
   assert.match(other.stderr, /holds a run with seed 42, now it is 3/);
 });

@@ -1,7 +1,7 @@
 import { crossEntropyLoss } from '../loss.ts';
-import type { Model } from '../model/index.ts';
-import { defaultLogitsBytes } from '../model/loss.ts';
-import { type Encoded, ignoredLabel } from '../model/texts.ts';
+import type { Model } from './index.ts';
+import { defaultLogitsBytes } from './loss.ts';
+import { type Encoded, ignoredLabel } from './texts.ts';
 
 export interface TokenLossOptions {
   signal?: AbortSignal | undefined;

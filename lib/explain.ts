@@ -1,6 +1,6 @@
 import type { z } from 'zod';
-import { show } from '../check.ts';
-import { nearest } from '../nearest.ts';
+import { show } from './check.ts';
+import { nearest } from './nearest.ts';
 
 export type Path = readonly PropertyKey[];
 
