@@ -91,7 +91,7 @@ test('says of a cache that cannot be made that it cannot', async () => {
   await writeFile(file, '');
   const caches = [file, ...(process.platform === 'linux' ? ['/proc/dece'] : [])];
   for (const DECE_CACHE of caches) {
-    const { child, ended } = start(['data', 'get', 'lyra'], { DECE_CACHE });
+    const { child, ended } = start(['data', 'get', 'lyra'], { DECE_CACHE, DECE_DATA: '' });
     const late = setTimeout(() => child.kill('SIGKILL'), 60_000); // Node's mkdir never ends in /proc
     const { code, stderr } = await ended;
     clearTimeout(late);
