@@ -21,6 +21,7 @@
 #include <new>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
 #include <utility>
 
 #include "dece_loss.h"
@@ -547,20 +548,22 @@ __global__ void multiply_kernel(Value* values, int64_t count, const double* fact
   }
 }
 
-// How many blocks hold a row of that many bytes between them, or 0 where they cannot: a power of
+// How many blocks hold a row of so many classes between them, or 0 where they cannot: a power of
 // two.
-int blocks_for(int64_t bytes, int64_t block_bytes, int most) {
+int blocks_for(int64_t classes, int64_t of_block, int most) {
   for (int blocks = 1; blocks <= most; blocks *= 2) {
-    if (bytes <= blocks * block_bytes) return blocks;
+    if (classes <= blocks * of_block) return blocks;
   }
   return 0;
 }
 
-bool has_clusters() {
-  int device = 0, major = 0;
-  cudaGetDevice(&device);
-  cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device);
-  return major >= 9;
+// Whether what the current device runs of a kernel was compiled for clusters: code for an older
+// device, which the driver has only translated, takes every block for a row of its own.
+template <class Kernel>
+bool has_clusters(Kernel* kernel) {
+  cudaFuncAttributes attributes{};
+  cudaFuncGetAttributes(&attributes, kernel);
+  return attributes.ptxVersion >= 90;
 }
 
 // A call, as the kernels take it.
@@ -595,8 +598,9 @@ struct Call {
 
   template <class Row, class Shape>
   bool hold() const {
+    auto* const kernel = held_kernel<Logit, Row, Shape>;
     const int blocks = blocks_for(plan.classes, Shape::threads * Shape::elements,
-                                  has_clusters() ? most_blocks : 1);
+                                  has_clusters(kernel) ? most_blocks : 1);
     if (blocks == 0 || rows > INT32_MAX / blocks) return false;
     cudaLaunchAttribute cluster;
     cluster.id = cudaLaunchAttributeClusterDimension;
@@ -607,8 +611,7 @@ struct Call {
     config.stream = stream;
     config.attrs = &cluster;
     config.numAttrs = blocks > 1;
-    cudaLaunchKernelEx(&config, held_kernel<Logit, Row, Shape>, plan, logits, labels, losses,
-                       gradient, states);
+    cudaLaunchKernelEx(&config, kernel, plan, logits, labels, losses, gradient, states);
     return true;
   }
 };
@@ -656,7 +659,8 @@ void queue_rows(const void* logits, DType dtype, const int64_t* labels, int64_t 
   if (rows == 0) return;
   if (rows > INT32_MAX) throw std::runtime_error("more than 2147483647 rows for one CUDA grid");
   const Plan plan = make_plan(options, classes);
-  with_type(dtype, [&]<class Logit>(Logit*) {
+  with_type(dtype, [&](auto* type) {
+    using Logit = std::remove_pointer_t<decltype(type)>;
     launch<Logit>({plan, static_cast<const Logit*>(logits), labels, rows, losses,
                    static_cast<Logit*>(gradient), states, losses == nullptr,
                    static_cast<cudaStream_t>(stream)});
@@ -683,7 +687,8 @@ void multiply_cuda(void* values, DType dtype, int64_t count, const double* facto
   if (count == 0) return;
   const auto blocks = unsigned((count + multiplied - 1) / multiplied);
   const auto queue = static_cast<cudaStream_t>(stream);
-  with_type(dtype, [&]<class Value>(Value*) {
+  with_type(dtype, [&](auto* type) {
+    using Value = std::remove_pointer_t<decltype(type)>;
     multiply_kernel<Value>
         <<<blocks, threads, 0, queue>>>(static_cast<Value*>(values), count, factor);
   });

@@ -67,8 +67,8 @@ struct Cluster {
   Thread* current;
 };
 inline Cluster* cluster;
-inline int compute_capability = 9;
-inline int clusters_launched = 0;  // with cudaLaunchKernelEx
+inline int compute_capability = 9;  // that the kernels were compiled for
+inline int clusters_launched = 0;   // with cudaLaunchKernelEx
 
 inline Block& block() { return cluster->blocks[cluster->current->block]; }
 inline void hand_on() { swapcontext(&cluster->current->context, &cluster->scheduler); }
@@ -170,9 +170,13 @@ enum cudaError_t { cudaSuccess };
 inline cudaError_t cudaGetLastError() { return cudaSuccess; }
 inline const char* cudaGetErrorString(cudaError_t) { return ""; }
 
-enum { cudaDevAttrComputeCapabilityMajor };
-inline void cudaGetDevice(int* device) { *device = 0; }
-inline void cudaDeviceGetAttribute(int* value, int, int) { *value = emulation::compute_capability; }
+struct cudaFuncAttributes {
+  int ptxVersion;
+};
+template <class Kernel>
+void cudaFuncGetAttributes(cudaFuncAttributes* attributes, Kernel*) {
+  attributes->ptxVersion = 10 * emulation::compute_capability;
+}
 
 enum { cudaLaunchAttributeClusterDimension };
 struct cudaLaunchAttribute {
