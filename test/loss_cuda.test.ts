@@ -22,6 +22,7 @@ const compiler = process.env.CXX ?? 'c++';
 function asCpp(source: string): string {
   let place = 0;
   return source
+    .replace(/asm volatile\("fence[^;]*;[^;]*\);/g, '')
     .replace(
       /(\w+(?:<[^<>;]*>)?)\s*<<<([^,;]*),([^,;]*),[^;]*?>>>\(([^;]*)\);/g,
       'emulation::launch($2, $3, 1, [=] { $1($4); });',

@@ -53,6 +53,7 @@ struct Thread {
   ucontext_t context;
   std::vector<char> stack = std::vector<char>(1 << 15);
   int index, block;
+  int arrival;  // at the cluster's barrier
   bool ended = false;
 };
 
@@ -145,6 +146,12 @@ struct Index {
   (emulation::Index{emulation::cluster->first_block + unsigned(emulation::cluster->current->block)})
 
 inline void __syncthreads() { emulation::sync(emulation::block().barrier); }
+inline void __cluster_barrier_arrive_relaxed() {
+  emulation::cluster->current->arrival = emulation::arrive(emulation::cluster->barrier);
+}
+inline void __cluster_barrier_wait() {
+  emulation::wait(emulation::cluster->barrier, emulation::cluster->current->arrival);
+}
 
 template <typename T>
 T __shfl_xor_sync(unsigned, T value, int offset) {
