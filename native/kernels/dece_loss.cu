@@ -519,10 +519,10 @@ __global__ __launch_bounds__(Shape::threads,
 // The gradient of rows whose losses left `states`; rows that are `aligned` are read and written in
 // vectors.
 template <typename Logit, class Row, bool aligned>
-__global__ __launch_bounds__(threads) void gradient_kernel(Plan plan, const Logit* all_logits,
-                                                           const int64_t* labels,
-                                                           const RowState* states,
-                                                           Logit* all_gradients) {
+__global__ __launch_bounds__(threads, 3) void gradient_kernel(Plan plan, const Logit* all_logits,
+                                                              const int64_t* labels,
+                                                              const RowState* states,
+                                                              Logit* all_gradients) {
   using Vec = Vector<Logit>;
   const int64_t place = blockIdx.x, classes = plan.classes, label = labels[place];
   const Logit* logits = all_logits + place * classes;
@@ -537,16 +537,22 @@ __global__ __launch_bounds__(threads) void gradient_kernel(Plan plan, const Logi
   if constexpr (!aligned) return write_gradient(row, logits, classes, label, max, gradient);
 
   const int vectors = int(classes / Vec::size);
+  const auto* const from = reinterpret_cast<const Vec*>(logits);
+  // Two reads of each thread are on their way: the compiler must not move one before a write, which
+  // may be in place.
+  Vec vector, next;
+  if (threadIdx.x < vectors) next = load_once(from + threadIdx.x);
   for (int i = threadIdx.x; i < vectors; i += threads) {
-    Vec vector = load_once(reinterpret_cast<const Vec*>(logits) + i);
+    vector = next;
+    if (i + threads < vectors) next = load_once(from + i + threads);
+    const int own = int(label - int64_t(i) * Vec::size);
 #pragma unroll
     for (int k = 0; k < Vec::size; k += 4) {
       float e[4], out[4];
-      for (int g = 0; g < 4; g++) e[g] = expf(to_float(vector.values[k + g]) - max);
+      for (int g = 0; g < 4; g++) e[g] = __expf(to_float(vector.values[k + g]) - max);
       row.gradient(e, out);
       for (int g = 0; g < 4; g++) {
-        const bool own = int64_t(i) * Vec::size + k + g == label;
-        vector.values[k + g] = from_float<Logit>(own ? row.label_gradient : out[g]);
+        vector.values[k + g] = from_float<Logit>(k + g == own ? row.label_gradient : out[g]);
       }
     }
     store_once(reinterpret_cast<Vec*>(gradient) + i, vector);

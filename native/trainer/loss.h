@@ -45,6 +45,9 @@ torch::Tensor linear_loss_sum(const torch::Tensor& hidden, const torch::Tensor& 
                               const torch::Tensor& bias, const torch::Tensor& labels,
                               const LossOptions& options, int64_t logits_bytes);
 
+// Whether libtorch was built with CUDA, be there a device or not.
+bool built_with_cuda();
+
 // loss_and_gradient_cuda on contiguous tensors, on the current stream of their device; the losses
 // alone where `gradient` is undefined. Without CUDA in libtorch it throws.
 void loss_and_gradient_of_cuda(const torch::Tensor& logits, DType dtype,
