@@ -22,7 +22,8 @@ nvcc -std=c++17 -O3 -ftz=true -arch=native -lineinfo -Inative/kernels -o "$progr
 if command -v compute-sanitizer >/dev/null; then
   for tool in memcheck initcheck racecheck synccheck; do
     echo "== compute-sanitizer $tool"
-    timeout 150 compute-sanitizer --tool "$tool" --error-exitcode 3 "$program" check 8 1001 8200 | tail -4 || failed=1
+    timeout 90 compute-sanitizer --tool "$tool" --error-exitcode 3 "$program" check 8 1001 8200 |
+      tail -4 || failed=1
   done
 fi
 echo '== float64'
