@@ -181,6 +181,7 @@ async function makeKernels() {
 
 async function makeTrainer() {
   await needTools(['c++', 'make', 'cmake']);
+  const { cudaCompiler } = await libtorchModule();
   const libtorch = await chooseLibtorch();
   // CMake remembers where libtorch and the sources were: a build folder belongs to one of each.
   const directory = join(root, 'native/trainer/build');
@@ -199,6 +200,7 @@ async function makeTrainer() {
     run('cmake-js', process.execPath, [
       ...[bin, command, '-d', join(root, 'native/trainer'), '-O', directory],
       ...['--parallel', jobs, `--CDCMAKE_PREFIX_PATH=${libtorch.path}`],
+      ...(libtorch.cuda ? [`--CDCMAKE_CUDA_COMPILER=${cudaCompiler(process.env)}`] : []),
     ]);
   if (isNew) {
     rmSync(directory, { recursive: true, force: true });

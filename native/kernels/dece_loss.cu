@@ -21,7 +21,7 @@
 #include <new>
 #include <stdexcept>
 #include <string>
-#include <utility>
+#include <type_traits>
 
 #include "dece_loss.h"
 
@@ -192,9 +192,10 @@ __global__ __launch_bounds__(threads) void rows_kernel(Plan plan, const Logit* a
     sums.logs = block_sum(logs);
     sums.blanks = (classes + group - 1) / group * group - classes + 1;
     row.finish(plan, softmax, sums);
+    if (first) row.finish_loss(plan, softmax, sums);
   }
   complete(plan, place, max, row, first ? states : nullptr);
-  if (first) losses[place] = row.loss;
+  if (first) losses[place] = row.loss * weight_of(plan, place);
   // The sums above have waited for all who read the logits.
   if (gradient != nullptr) write_gradient(row, logits, classes, label, max, gradient);
 }
@@ -230,22 +231,6 @@ __device__ inline float rescaling(float from, float to) {
   return from == to ? 1.0f : __expf(from - to);
 }
 
-__device__ inline void join(Part& all, const Part& part, float max) {
-  all.sum += part.sum * rescaling(part.max, max);
-  if (part.count == 0) return;
-  all.distances +=
-      part.distances + double(part.count) * (reference_of(part.max) - reference_of(max));
-  all.count += part.count;
-}
-
-// Parts in the order of their places: the same bits each time.
-__device__ inline Part join(const Part* parts, int count) {
-  Part all;
-  for (int i = 0; i < count; i++) all.max = parts[i].max > all.max ? parts[i].max : all.max;
-  for (int i = 0; i < count; i++) join(all, parts[i], all.max);
-  return all;
-}
-
 template <typename T, typename Join>
 __device__ T warp_reduce(T value, Join join) {
   for (int offset = 16; offset > 0; offset /= 2) {
@@ -254,8 +239,28 @@ __device__ T warp_reduce(T value, Join join) {
   return value;
 }
 
-__device__ inline float warp_sum(float value) {
-  return warp_reduce(value, [](float a, float b) { return a + b; });
+template <typename T>
+__device__ T warp_sum(T value) {
+  return warp_reduce(value, [](T a, T b) { return a + b; });
+}
+
+__device__ inline float warp_max(float value) {
+  return warp_reduce(value, [](float a, float b) { return fmaxf(a, b); });
+}
+
+// Up to 32 parts as one, by all threads of a warp: in the same order each time.
+__device__ inline Part join(const Part* parts, int count, bool with_distances) {
+  const int lane = threadIdx.x % 32;
+  Part part;
+  if (lane < count) part = parts[lane];
+  Part all;
+  all.max = warp_max(part.max);
+  all.sum = warp_sum(part.sum * rescaling(part.max, all.max));
+  if (!with_distances) return all;
+  const double shift = reference_of(part.max) - reference_of(all.max);
+  all.distances = warp_sum(part.distances + double(part.count) * shift);
+  all.count = warp_sum(part.count);
+  return all;
 }
 
 // The blocks that hold one row together.
@@ -263,13 +268,13 @@ struct Cluster {
 #if __CUDA_ARCH__ >= 900
   __device__ static unsigned size() { return cooperative_groups::this_cluster().num_blocks(); }
   __device__ static unsigned rank() { return cooperative_groups::this_cluster().block_rank(); }
-  __device__ static void sync() { cooperative_groups::this_cluster().sync(); }
-  // Between the two lies a sync: what is done in between need not wait for it.
-  __device__ static auto arrive() { return cooperative_groups::this_cluster().barrier_arrive(); }
-  template <typename Token>
-  __device__ static void wait(Token&& token) {
-    cooperative_groups::this_cluster().barrier_wait(static_cast<Token&&>(token));
-  }
+  // Between the two lies a sync that shows nobody what was written before: it is to know that all
+  // blocks run.
+  __device__ static void arrive() { __cluster_barrier_arrive_relaxed(); }
+  __device__ static void wait() { __cluster_barrier_wait(); }
+  // What a thread has read and written is behind it for all who wait: a barrier that did so for
+  // each thread would make each wait for its memory.
+  __device__ static void publish() { asm volatile("fence.acq_rel.cluster;" ::: "memory"); }
   // Where block `rank` has what is at `here` in this one.
   template <typename T>
   __device__ static T* at(T* here, unsigned rank) {
@@ -278,9 +283,9 @@ struct Cluster {
 #else
   __device__ static unsigned size() { return 1; }
   __device__ static unsigned rank() { return 0; }
-  __device__ static void sync() { __syncthreads(); }
-  __device__ static int arrive() { return 0; }
-  __device__ static void wait(int) {}
+  __device__ static void arrive() {}
+  __device__ static void wait() { __syncthreads(); }
+  __device__ static void publish() {}
   template <typename T>
   __device__ static T* at(T* here, unsigned) {
     return here;
@@ -323,7 +328,7 @@ __global__ __launch_bounds__(Shape::threads,
   __shared__ float2 sums_of_warp[Shape::warps];
   __shared__ double2 sums_of_block[most_blocks];
   __shared__ alignas(Row) unsigned char shared_row[sizeof(Row)];
-  __shared__ bool shared_finite;
+  __shared__ Softmax softmax;
 
   const unsigned blocks = Cluster::size(), rank = Cluster::rank();
   const int64_t place = blockIdx.x / blocks, label = labels[place];
@@ -347,7 +352,7 @@ __global__ __launch_bounds__(Shape::threads,
   if (!counts(plan, place, label, value)) return fill_slice(value);
 
   // Before the first write into a block's memory it must have begun to run.
-  auto begun = Cluster::arrive();
+  Cluster::arrive();
 
   // The element of this thread that is the label's, or none.
   const int from_begin = int(label / Vec::size) - begin;
@@ -370,14 +375,15 @@ __global__ __launch_bounds__(Shape::threads,
 
   float most = -INFINITY;
 #pragma unroll
-  for (int i = 0; i < elements; i++) most = e[i] > most ? e[i] : most;
-  most = warp_reduce(most, [](float a, float b) { return a > b ? a : b; });
+  for (int i = 0; i < elements; i++) most = fmaxf(e[i], most);
+  most = warp_max(most);
   const float reference = reference_of(most);
-  Softmax softmax{};
-  if (tid == 0) softmax.distance = to_float(all_logits[place * classes + label]);
+  float label_logit = 0;
+  if (tid == 0) label_logit = to_float(all_logits[place * classes + label]);
 
   Part part;
-  if (!Row::has_sums && needs_distances(plan)) {
+  const bool with_distances = !Row::has_sums && needs_distances(plan);
+  if (with_distances) {
     float distances = 0, count = 0;
 #pragma unroll
     for (int i = 0; i < elements; i++) {
@@ -402,25 +408,31 @@ __global__ __launch_bounds__(Shape::threads,
   part.sum = warp_sum(sum);
   if (tid % 32 == 0) of_warp[warp] = part;
   __syncthreads();
-  Cluster::wait(std::move(begun));
-  if (tid < blocks) {
-    *Cluster::at(&of_block[rank], tid) = join(of_warp, Shape::warps);
+  Cluster::wait();
+  if (warp == 0) {
+    const Part own_part = join(of_warp, Shape::warps, with_distances);
+    if (tid < blocks) {
+      *Cluster::at(&of_block[rank], tid) = own_part;
+      Cluster::publish();
+    }
   }
-  Cluster::sync();
+  Cluster::arrive();
+  Cluster::wait();
 
   // Everybody makes its exponentials relative to the row's largest logit, while the first thread
   // works out what they have in common.
   float max = -INFINITY;
-  for (int i = 0; i < blocks; i++) max = of_block[i].max > max ? of_block[i].max : max;
-  if (tid == 0) {
-    const Part row = join(of_block, blocks);
-    softmax.distance -= max;
-    softmax.label = exp(softmax.distance);
-    softmax.others = row.sum;
-    softmax.distances = row.distances;
-    shared_finite = isfinite(softmax.total());
-    auto* const common = new (shared_row) Row(plan, softmax);
-    if constexpr (!Row::has_sums) complete(plan, place, max, *common, rank == 0 ? states : nullptr);
+  for (int i = 0; i < blocks; i++) max = fmaxf(of_block[i].max, max);
+  if (warp == 0) {
+    const Part all = join(of_block, blocks, with_distances);
+    if (tid == 0) {
+      softmax.distance = double(label_logit) - max;
+      softmax.label = exp(softmax.distance);
+      softmax.others = all.sum;
+      softmax.distances = all.distances;
+      auto* const row = new (shared_row) Row(plan, softmax);
+      if constexpr (!Row::has_sums) complete(plan, place, max, *row, rank == 0 ? states : nullptr);
+    }
   }
   const float factor = rescaling(most, of_block[rank].max) * rescaling(of_block[rank].max, max);
   if (factor != 1) {
@@ -428,11 +440,20 @@ __global__ __launch_bounds__(Shape::threads,
     for (int i = 0; i < elements; i++) e[i] *= factor;
   }
   __syncthreads();
-  if (!shared_finite) {
+  if (!isfinite(softmax.total())) {
     if (tid == 0 && rank == 0 && states != nullptr) states[place].max = NAN;
     return fill_slice(NAN);
   }
-  const auto& common = *reinterpret_cast<Row*>(shared_row);
+  auto& common = *reinterpret_cast<Row*>(shared_row);
+  const auto sums_of_row = [&] {
+    Sums sums;
+    for (int i = 0; i < blocks; i++) {
+      sums.weighted += sums_of_block[i].x;
+      sums.logs += sums_of_block[i].y;
+    }
+    sums.blanks = int64_t(blocks) * threads * elements - classes + 1;
+    return sums;
+  };
 
   if constexpr (Row::has_sums) {
     const Row row = common;
@@ -453,30 +474,23 @@ __global__ __launch_bounds__(Shape::threads,
         all.y += sums_of_warp[i].y;
       }
       *Cluster::at(&sums_of_block[rank], tid) = all;
+      Cluster::publish();
     }
-    Cluster::sync();
+    Cluster::arrive();
+    Cluster::wait();
     if (tid == 0) {
-      Sums sums;
-      for (int i = 0; i < blocks; i++) {
-        sums.weighted += sums_of_block[i].x;
-        sums.logs += sums_of_block[i].y;
-      }
-      sums.blanks = int64_t(blocks) * threads * elements - classes + 1;
-      auto* const common = reinterpret_cast<Row*>(shared_row);
-      common->finish(plan, softmax, sums);
-      complete(plan, place, max, *common, rank == 0 ? states : nullptr);
+      common.finish(plan, softmax, sums_of_row());
+      complete(plan, place, max, common, rank == 0 ? states : nullptr);
     }
     __syncthreads();
   }
 
   // The gradient may be the logits: they are in registers by now, of all blocks of the cluster.
   const Row row = common;
-  if (tid == 0 && rank == 0) losses[place] = row.loss;
-  if (gradient == nullptr) return;
 #pragma unroll
   for (int v = 0; v < vectors; v++) {
     const int i = first + v * threads;
-    if (i >= end) break;
+    if (i >= end || gradient == nullptr) break;
     Vec vector;
 #pragma unroll
     for (int k = 0; k < Vec::size; k += 4) {
@@ -495,15 +509,20 @@ __global__ __launch_bounds__(Shape::threads,
     }
     store_once(gradient + i, vector);
   }
+  // For the loss, which takes logarithms, nobody has waited.
+  if (tid == 0 && rank == 0) {
+    if constexpr (Row::has_sums) common.finish_loss(plan, softmax, sums_of_row());
+    losses[place] = common.loss * weight_of(plan, place);
+  }
 }
 
 // The gradient of rows whose losses left `states`; rows that are `aligned` are read and written in
 // vectors.
 template <typename Logit, class Row, bool aligned>
-__global__ __launch_bounds__(threads) void gradient_kernel(Plan plan, const Logit* all_logits,
-                                                           const int64_t* labels,
-                                                           const RowState* states,
-                                                           Logit* all_gradients) {
+__global__ __launch_bounds__(threads, 3) void gradient_kernel(Plan plan, const Logit* all_logits,
+                                                              const int64_t* labels,
+                                                              const RowState* states,
+                                                              Logit* all_gradients) {
   using Vec = Vector<Logit>;
   const int64_t place = blockIdx.x, classes = plan.classes, label = labels[place];
   const Logit* logits = all_logits + place * classes;
@@ -518,16 +537,22 @@ __global__ __launch_bounds__(threads) void gradient_kernel(Plan plan, const Logi
   if constexpr (!aligned) return write_gradient(row, logits, classes, label, max, gradient);
 
   const int vectors = int(classes / Vec::size);
+  const auto* const from = reinterpret_cast<const Vec*>(logits);
+  // Two reads of each thread are on their way: the compiler must not move one before a write, which
+  // may be in place.
+  Vec vector, next;
+  if (threadIdx.x < vectors) next = load_once(from + threadIdx.x);
   for (int i = threadIdx.x; i < vectors; i += threads) {
-    Vec vector = load_once(reinterpret_cast<const Vec*>(logits) + i);
+    vector = next;
+    if (i + threads < vectors) next = load_once(from + i + threads);
+    const int own = int(label - int64_t(i) * Vec::size);
 #pragma unroll
     for (int k = 0; k < Vec::size; k += 4) {
       float e[4], out[4];
-      for (int g = 0; g < 4; g++) e[g] = expf(to_float(vector.values[k + g]) - max);
+      for (int g = 0; g < 4; g++) e[g] = __expf(to_float(vector.values[k + g]) - max);
       row.gradient(e, out);
       for (int g = 0; g < 4; g++) {
-        const bool own = int64_t(i) * Vec::size + k + g == label;
-        vector.values[k + g] = from_float<Logit>(own ? row.label_gradient : out[g]);
+        vector.values[k + g] = from_float<Logit>(k + g == own ? row.label_gradient : out[g]);
       }
     }
     store_once(reinterpret_cast<Vec*>(gradient) + i, vector);
@@ -547,20 +572,22 @@ __global__ void multiply_kernel(Value* values, int64_t count, const double* fact
   }
 }
 
-// How many blocks hold a row of that many bytes between them, or 0 where they cannot: a power of
+// How many blocks hold a row of so many classes between them, or 0 where they cannot: a power of
 // two.
-int blocks_for(int64_t bytes, int64_t block_bytes, int most) {
+int blocks_for(int64_t classes, int64_t of_block, int most) {
   for (int blocks = 1; blocks <= most; blocks *= 2) {
-    if (bytes <= blocks * block_bytes) return blocks;
+    if (classes <= blocks * of_block) return blocks;
   }
   return 0;
 }
 
-bool has_clusters() {
-  int device = 0, major = 0;
-  cudaGetDevice(&device);
-  cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device);
-  return major >= 9;
+// Whether what the current device runs of a kernel was compiled for clusters: code for an older
+// device, which the driver has only translated, takes every block for a row of its own.
+template <class Kernel>
+bool has_clusters(Kernel* kernel) {
+  cudaFuncAttributes attributes{};
+  cudaFuncGetAttributes(&attributes, kernel);
+  return attributes.ptxVersion >= 90;
 }
 
 // A call, as the kernels take it.
@@ -595,8 +622,9 @@ struct Call {
 
   template <class Row, class Shape>
   bool hold() const {
+    auto* const kernel = held_kernel<Logit, Row, Shape>;
     const int blocks = blocks_for(plan.classes, Shape::threads * Shape::elements,
-                                  has_clusters() ? most_blocks : 1);
+                                  has_clusters(kernel) ? most_blocks : 1);
     if (blocks == 0 || rows > INT32_MAX / blocks) return false;
     cudaLaunchAttribute cluster;
     cluster.id = cudaLaunchAttributeClusterDimension;
@@ -607,8 +635,7 @@ struct Call {
     config.stream = stream;
     config.attrs = &cluster;
     config.numAttrs = blocks > 1;
-    cudaLaunchKernelEx(&config, held_kernel<Logit, Row, Shape>, plan, logits, labels, losses,
-                       gradient, states);
+    cudaLaunchKernelEx(&config, kernel, plan, logits, labels, losses, gradient, states);
     return true;
   }
 };
@@ -656,7 +683,8 @@ void queue_rows(const void* logits, DType dtype, const int64_t* labels, int64_t 
   if (rows == 0) return;
   if (rows > INT32_MAX) throw std::runtime_error("more than 2147483647 rows for one CUDA grid");
   const Plan plan = make_plan(options, classes);
-  with_type(dtype, [&]<class Logit>(Logit*) {
+  with_type(dtype, [&](auto* type) {
+    using Logit = std::remove_pointer_t<decltype(type)>;
     launch<Logit>({plan, static_cast<const Logit*>(logits), labels, rows, losses,
                    static_cast<Logit*>(gradient), states, losses == nullptr,
                    static_cast<cudaStream_t>(stream)});
@@ -683,7 +711,8 @@ void multiply_cuda(void* values, DType dtype, int64_t count, const double* facto
   if (count == 0) return;
   const auto blocks = unsigned((count + multiplied - 1) / multiplied);
   const auto queue = static_cast<cudaStream_t>(stream);
-  with_type(dtype, [&]<class Value>(Value*) {
+  with_type(dtype, [&](auto* type) {
+    using Value = std::remove_pointer_t<decltype(type)>;
     multiply_kernel<Value>
         <<<blocks, threads, 0, queue>>>(static_cast<Value*>(values), count, factor);
   });

@@ -51,6 +51,7 @@ Plan make_plan(const LossOptions& options, int64_t classes) {
     plan.rest = least_rest;
     plan.alpha = 1 - least_rest;
   }
+  plan.odds = plan.alpha / plan.rest;
   const double blend = plan.rest * other;
   if (blend > least_blend * plan.alpha) {
     // Probabilities of at least 1e-7 keep the product in range by themselves.

@@ -17,8 +17,8 @@ enum class Form {
 
 struct Plan {
   Form form;
-  Loss loss;           // what the row factor of a linear form comes from
-  double alpha, rest;  // rest = 1 - alpha
+  Loss loss;                 // what the row factor of a linear form comes from
+  double alpha, rest, odds;  // rest = 1 - alpha, odds = alpha / rest
   double beta, delta, q;
   double label, other;  // y' of the label and of each other class
   double floor;         // probabilities below count as this and have no gradient; 0: none

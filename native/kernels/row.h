@@ -104,6 +104,7 @@ struct Linear {
   template <typename F>
   DECE_HOST_DEVICE void add(const F (&)[4], F&, F&) const {}
   DECE_HOST_DEVICE void finish(const Plan&, const Softmax&, const Sums&) {}
+  DECE_HOST_DEVICE void finish_loss(const Plan&, const Softmax&, const Sums&) {}
 
   template <typename F>
   DECE_HOST_DEVICE void gradient(const F (&e)[4], F (&out)[4]) const {
@@ -165,7 +166,7 @@ struct Blend {
     const double least = plan.rest * plan.other + plan.alpha * plan.floor;
     k = float(plan.alpha / (least * row.total()));
     k = k > least_k ? k : least_k;
-    base = float(plan.rest * plan.other / least);
+    base = clamped ? float(plan.rest * plan.other / least) : 1;
     floor = float(plan.floor * row.total());
   }
 
@@ -194,23 +195,26 @@ struct Blend {
   }
 
   DECE_HOST_DEVICE void finish(const Plan& plan, const Softmax& row, const Sums& sums) {
-    const double p = row.probability();
-    const bool dead = p < plan.floor;
-    const double blend = plan.alpha * (dead ? plan.floor : p) + plan.rest * plan.label;
+    const double inverse = 1 / row.total(), p = row.label * inverse;
     const double of_max = double(k) + base;  // the blend of the likeliest class
-    const double share = (dead ? 0 : plan.rest * plan.label / blend) - base / of_max;
-    const double distance = base * double(k) / of_max;
-    const double weighted = sums.weighted * distance;
-    const double pull = plan.scale * plan.alpha / plan.rest / row.total();
+    const double lowest = base / of_max;
+    const double share =
+        (p < plan.floor ? 0 : plan.rest * plan.label / blend_of_label(plan, p)) - lowest;
+    const double weighted = sums.weighted * lowest * k;
+    const double pull = plan.scale * plan.odds * inverse;
 
     label_gradient = float(pull * p * (weighted - share * row.others));
-    level = float(pull * (weighted + row.label * share) / row.total());
-    slope = float(pull * distance);
+    level = float(pull * (weighted + row.label * share) * inverse);
+    slope = float(pull * lowest * k);
+  }
 
+  DECE_HOST_DEVICE void finish_loss(const Plan& plan, const Softmax& row, const Sums& sums) {
+    const double p = row.probability(), blend = blend_of_label(plan, p);
     const double missing = plan.alpha * row.missing() + plan.rest * (plan.classes - 1) * plan.other;
+    const double of_label = p < plan.floor ? log(blend) : log_of(blend, missing);
     const double least = plan.rest * plan.other + plan.alpha * plan.floor;
     const double others = (plan.classes - 1) * log(least) + sums.logs;
-    loss = float(-plan.label * (dead ? log(blend) : log_of(blend, missing)) - plan.other * others);
+    loss = float(-plan.label * of_label - plan.other * others);
   }
 
   template <typename F>
@@ -244,6 +248,10 @@ struct Blend {
  private:
   // Far below what changes a blend, so that 1 / k is finite.
   static constexpr float least_k = 1e-30f;
+
+  DECE_HOST_DEVICE static double blend_of_label(const Plan& plan, double p) {
+    return plan.alpha * (p < plan.floor ? plan.floor : p) + plan.rest * plan.label;
+  }
 
   template <typename F>
   DECE_HOST_DEVICE F blend_of(F e) const {
@@ -284,13 +292,11 @@ struct Trust {
 
   DECE_HOST_DEVICE void finish(const Plan& plan, const Softmax& row, const Sums& sums) {
     const double p = row.probability();
-    const bool dead = p < plan.floor;
-    const double raised = dead ? plan.floor : p;
-    const double blend = plan.delta * raised + 1 - plan.delta;
-    const double log_blend =
-        blend <= 0 ? 0 : (dead ? log(blend) : log_of(blend, plan.delta * row.missing()));
-    const double pull =
-        (dead || blend <= 0 ? 0 : -log_blend - plan.delta * raised / blend) - origin;
+    const Label label(plan, row);
+    const double pull = (p < plan.floor || label.blend <= 0
+                             ? 0
+                             : -label.log_blend - plan.delta * label.raised / label.blend) -
+                        origin;
     const double alpha = plan.scale * plan.alpha, beta = plan.scale * plan.beta;
 
     const double mean = (sums.weighted + row.label * pull) / row.total();
@@ -298,10 +304,13 @@ struct Trust {
     offset = float((alpha - beta * mean) / row.total());
     label_gradient = float(-alpha * row.missing() +
                            beta * p * (pull * row.others - sums.weighted) / row.total());
+  }
 
+  DECE_HOST_DEVICE void finish_loss(const Plan& plan, const Softmax& row, const Sums& sums) {
+    const Label label(plan, row);
     const double of_blanks =
         floor > 0 ? double(sums.blanks) * floor * log(double(weight) * floor + base) : 0;
-    const double distrust = -(sums.logs - of_blanks) / row.total() - raised * log_blend;
+    const double distrust = -(sums.logs - of_blanks) / row.total() - label.raised * label.log_blend;
     loss = float((plan.alpha > 0 ? plan.alpha * row.surprise() : 0) + plan.beta * distrust);
   }
 
@@ -318,6 +327,19 @@ struct Trust {
   }
 
  private:
+  // What the sums leave out.
+  struct Label {
+    double raised, blend, log_blend;
+
+    DECE_HOST_DEVICE Label(const Plan& plan, const Softmax& row) {
+      const double p = row.probability();
+      const bool dead = p < plan.floor;
+      raised = dead ? plan.floor : p;
+      blend = plan.delta * raised + 1 - plan.delta;
+      log_blend = blend <= 0 ? 0 : (dead ? log(blend) : log_of(blend, plan.delta * row.missing()));
+    }
+  };
+
   // g_j - origin; also sets log s_j
   template <typename F>
   DECE_HOST_DEVICE F pull_of(F e, F& log_blend) const {
@@ -331,14 +353,16 @@ struct Trust {
   }
 };
 
-// The last of a row: its weight, what is kept of it if anything is, its upstream gradient.
+DECE_HOST_DEVICE inline float weight_of(const Plan& plan, int64_t place) {
+  return plan.weights == nullptr ? 1 : plan.weights[place];
+}
+
+// The last of a row's gradient: its weight, what is kept of it if anything is, its upstream
+// gradient.
 template <class Row>
 DECE_HOST_DEVICE inline void complete(const Plan& plan, int64_t place, float max, Row& row,
                                       RowState* states = nullptr) {
-  if (plan.weights != nullptr) {
-    row.loss *= plan.weights[place];
-    row.multiply_gradient(plan.weights[place]);
-  }
+  if (plan.weights != nullptr) row.multiply_gradient(plan.weights[place]);
   if (states != nullptr) {
     states[place].max = max;
     static_assert(sizeof row <= sizeof states->numbers);

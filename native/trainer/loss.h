@@ -54,6 +54,9 @@ void loss_and_gradient(const torch::Tensor& logits, const torch::Tensor& labels,
 
 DType dtype_of(const torch::Tensor& logits);
 
+// Whether libtorch was built with CUDA, be there a device or not.
+bool built_with_cuda();
+
 // loss_and_gradient_cuda on contiguous tensors, on the current stream of their device; the losses
 // alone where `gradient` is undefined. Without CUDA in libtorch it throws.
 void loss_and_gradient_of_cuda(const torch::Tensor& logits, DType dtype,

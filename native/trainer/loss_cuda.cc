@@ -6,6 +6,8 @@
 
 namespace dece {
 
+bool built_with_cuda() { return true; }
+
 void loss_and_gradient_of_cuda(const torch::Tensor& logits, DType dtype,
                                const torch::Tensor& labels, const LossOptions& options,
                                torch::Tensor& losses, torch::Tensor& gradient) {

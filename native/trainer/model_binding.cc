@@ -10,6 +10,7 @@
 #include "architectures.h"
 #include "async.h"
 #include "generate.h"
+#include "loss.h"
 #include "memory.h"
 #include "weights.h"
 
@@ -26,7 +27,7 @@ torch::Device device_from_js(const Napi::Value& value) {
   const int64_t count = at::hasCUDA() ? at::detail::getCUDAHooks().deviceCount() : 0;
   if (name == "auto") return count > 0 ? torch::Device(torch::kCUDA, 0) : torch::kCPU;
   const auto why = "device is \"" + name + "\": ";
-  if (!at::hasCUDA()) {
+  if (!built_with_cuda()) {
     throw Napi::Error::New(value.Env(),
                            why +
                                "this libtorch was built without CUDA; use \"cpu\", or set "

@@ -15,6 +15,8 @@ namespace {
 
 }  // namespace
 
+bool built_with_cuda() { return false; }
+
 void loss_and_gradient_of_cuda(const torch::Tensor&, DType, const torch::Tensor&,
                                const LossOptions&, torch::Tensor&, torch::Tensor&) {
   refuse();

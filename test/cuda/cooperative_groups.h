@@ -7,9 +7,6 @@ namespace cooperative_groups {
 struct Cluster {
   unsigned num_blocks() const { return unsigned(emulation::cluster->blocks.size()); }
   unsigned block_rank() const { return unsigned(emulation::cluster->current->block); }
-  int barrier_arrive() const { return emulation::arrive(emulation::cluster->barrier); }
-  void barrier_wait(int&& token) const { emulation::wait(emulation::cluster->barrier, token); }
-  void sync() const { emulation::sync(emulation::cluster->barrier); }
   template <typename T>
   T* map_shared_rank(T* here, unsigned rank) const {
     const auto place = reinterpret_cast<char*>(here) - emulation::block().shared.data();

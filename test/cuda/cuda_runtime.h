@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <functional>
 #include <memory>
@@ -53,6 +54,7 @@ struct Thread {
   ucontext_t context;
   std::vector<char> stack = std::vector<char>(1 << 15);
   int index, block;
+  int arrival;  // at the cluster's barrier
   bool ended = false;
 };
 
@@ -67,8 +69,8 @@ struct Cluster {
   Thread* current;
 };
 inline Cluster* cluster;
-inline int compute_capability = 9;
-inline int clusters_launched = 0;  // with cudaLaunchKernelEx
+inline int compute_capability = 9;  // that the kernels were compiled for
+inline int clusters_launched = 0;   // with cudaLaunchKernelEx
 
 inline Block& block() { return cluster->blocks[cluster->current->block]; }
 inline void hand_on() { swapcontext(&cluster->current->context, &cluster->scheduler); }
@@ -145,6 +147,12 @@ struct Index {
   (emulation::Index{emulation::cluster->first_block + unsigned(emulation::cluster->current->block)})
 
 inline void __syncthreads() { emulation::sync(emulation::block().barrier); }
+inline void __cluster_barrier_arrive_relaxed() {
+  emulation::cluster->current->arrival = emulation::arrive(emulation::cluster->barrier);
+}
+inline void __cluster_barrier_wait() {
+  emulation::wait(emulation::cluster->barrier, emulation::cluster->current->arrival);
+}
 
 template <typename T>
 T __shfl_xor_sync(unsigned, T value, int offset) {
@@ -169,10 +177,52 @@ using cudaStream_t = void*;
 enum cudaError_t { cudaSuccess };
 inline cudaError_t cudaGetLastError() { return cudaSuccess; }
 inline const char* cudaGetErrorString(cudaError_t) { return ""; }
+inline cudaError_t cudaStreamCreate(cudaStream_t*) { return cudaSuccess; }
+inline cudaError_t cudaStreamDestroy(cudaStream_t) { return cudaSuccess; }
+inline cudaError_t cudaStreamSynchronize(cudaStream_t) { return cudaSuccess; }
 
-enum { cudaDevAttrComputeCapabilityMajor };
-inline void cudaGetDevice(int* device) { *device = 0; }
-inline void cudaDeviceGetAttribute(int* value, int, int) { *value = emulation::compute_capability; }
+inline cudaError_t cudaMalloc(void** data, size_t bytes) {
+  return *data = aligned_alloc(256, (bytes + 255) / 256 * 256), cudaSuccess;
+}
+inline cudaError_t cudaFree(void* data) { return free(data), cudaSuccess; }
+enum { cudaMemcpyDefault, cudaMemcpyDeviceToDevice };
+inline cudaError_t cudaMemcpy(void* to, const void* from, size_t bytes, int) {
+  return memcpy(to, from, bytes), cudaSuccess;
+}
+inline cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, int, cudaStream_t) {
+  return memcpy(to, from, bytes), cudaSuccess;
+}
+inline cudaError_t cudaMemset(void* to, int value, size_t bytes) {
+  return memset(to, value, bytes), cudaSuccess;
+}
+
+// What a graph records is computed at once.
+using cudaGraph_t = void*;
+using cudaGraphExec_t = void*;
+enum { cudaStreamCaptureModeThreadLocal };
+inline cudaError_t cudaStreamBeginCapture(cudaStream_t, int) { return cudaSuccess; }
+inline cudaError_t cudaStreamEndCapture(cudaStream_t, cudaGraph_t*) { return cudaSuccess; }
+inline cudaError_t cudaGraphInstantiate(cudaGraphExec_t*, cudaGraph_t, int) { return cudaSuccess; }
+inline cudaError_t cudaGraphLaunch(cudaGraphExec_t, cudaStream_t) { return cudaSuccess; }
+inline cudaError_t cudaGraphExecDestroy(cudaGraphExec_t) { return cudaSuccess; }
+inline cudaError_t cudaGraphDestroy(cudaGraph_t) { return cudaSuccess; }
+
+using cudaEvent_t = void*;
+inline cudaError_t cudaEventCreate(cudaEvent_t*) { return cudaSuccess; }
+inline cudaError_t cudaEventDestroy(cudaEvent_t) { return cudaSuccess; }
+inline cudaError_t cudaEventRecord(cudaEvent_t, cudaStream_t) { return cudaSuccess; }
+inline cudaError_t cudaEventSynchronize(cudaEvent_t) { return cudaSuccess; }
+inline cudaError_t cudaEventElapsedTime(float* ms, cudaEvent_t, cudaEvent_t) {
+  return *ms = 1, cudaSuccess;
+}
+
+struct cudaFuncAttributes {
+  int ptxVersion;
+};
+template <class Kernel>
+void cudaFuncGetAttributes(cudaFuncAttributes* attributes, Kernel*) {
+  attributes->ptxVersion = 10 * emulation::compute_capability;
+}
 
 enum { cudaLaunchAttributeClusterDimension };
 struct cudaLaunchAttribute {
