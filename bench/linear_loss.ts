@@ -2,11 +2,8 @@
 // and its loss for some rows at a time:
 //
 //     node --import tsx bench/linear_loss.ts [tokens] [rounds]     writes bench/results/linear-loss.csv
-//     … bench/linear_loss.ts 8192 1 128256 4096     writes bench/results/linear-loss-128256.csv
 //
-// A T5 whose body is next to nothing beside its head: 32,128 classes, width 512, or as said; then only the
-// memory is looked at, with the usual logitsBytes, of a LoRA, so that the gradient of the head, as large as
-// the head in float32, is not part of it. Each limit of logitsBytes
+// A T5 whose body is next to nothing beside its head: 32,128 classes, width 512. Each limit of logitsBytes
 // has a process of its own, so that none inherits another's memory; steps take turns, one of each in a
 // round, in another order each time. Before anything is timed the first step's loss and gradient norm must
 // agree. peakBytes is what a step needs at its peak besides what is there between steps: weights,
@@ -24,18 +21,22 @@ import { type Dtype, Model } from '../lib/model/index.ts';
 import { Trainer } from '../lib/model/trainer.ts';
 import { seeded, shuffle } from '../lib/random.ts';
 
-const body = { model_type: 't5', d_kv: 64, num_heads: 1, d_ff: 64, num_layers: 1 };
+const config = {
+  model_type: 't5',
+  vocab_size: 32128,
+  d_model: 512,
+  d_kv: 64,
+  num_heads: 1,
+  d_ff: 64,
+  num_layers: 1,
+};
 const targetLength = 128;
 
 /** What a process is asked for, and a step of it. */
 interface Task {
   dtype: Dtype;
   tokens: number;
-  classes: number;
-  width: number;
   logitsBytes: number;
-  /** Whether the model's own weights stay. */
-  adapter: boolean;
 }
 interface Step {
   ms: number;
@@ -48,10 +49,8 @@ if (process.send === undefined) await measure(process.argv.slice(2));
 else await serve(JSON.parse(process.argv[2]!));
 
 /** Takes a step whenever it is told to. */
-async function serve(task: Task): Promise<void> {
-  const { dtype, tokens, classes, width, logitsBytes, adapter } = task;
-  const model = Model.create({ ...body, vocab_size: classes, d_model: width }, { seed: 1, dtype });
-  if (adapter) await model.addAdapter({ seed: 1 });
+async function serve({ dtype, tokens, logitsBytes }: Task): Promise<void> {
+  const model = Model.create(config, { seed: 1, dtype });
   const trainer = new Trainer(model, { seed: 1 });
   const random = seeded(1);
   const ids = (length: number) => Array.from({ length }, () => 3 + random.below(32000));
@@ -68,8 +67,7 @@ async function serve(task: Task): Promise<void> {
   });
 }
 
-async function measure([tokens = '4096', rounds = '15', ...head]: string[]): Promise<void> {
-  const [classes = 32128, width = 512] = head.map(Number);
+async function measure([tokens = '4096', rounds = '15']: string[]): Promise<void> {
   const { machine, commit, versions, threads } = await environment();
   const about = {
     commit: commit?.replace(/^(.{7})[\da-f]*/, '$1'),
@@ -80,9 +78,8 @@ async function measure([tokens = '4096', rounds = '15', ...head]: string[]): Pro
   };
   const lines: object[] = [];
   for (const dtype of ['float32', 'bfloat16'] as const) {
-    const limits = head.length > 0 ? [2 ** 28] : [2 ** 40, 2 ** 28, 2 ** 26, 2 ** 24];
-    const shape = { tokens: Number(tokens), classes, width, adapter: head.length > 0 };
-    const tasks = limits.map((logitsBytes) => ({ dtype, ...shape, logitsBytes }));
+    const limits = [2 ** 40, 2 ** 28, 2 ** 26, 2 ** 24];
+    const tasks = limits.map((logitsBytes) => ({ dtype, tokens: Number(tokens), logitsBytes }));
     const samples = await inRounds(tasks, Number(rounds));
     const whole = quantile(timesOf(samples[0]!), 0.5);
     for (const [i, { logitsBytes }] of tasks.entries()) {
@@ -90,9 +87,9 @@ async function measure([tokens = '4096', rounds = '15', ...head]: string[]): Pro
       lines.push({
         dtype,
         rows: Number(tokens),
-        classes,
-        width,
-        logitsBytes: logitsBytes === 2 ** 40 ? 'whole' : logitsBytes,
+        classes: config.vocab_size,
+        width: config.d_model,
+        logitsBytes: i === 0 ? 'whole' : logitsBytes,
         threads,
         rounds: times.length,
         ms: quantile(times, 0.5).toFixed(1),
@@ -105,8 +102,7 @@ async function measure([tokens = '4096', rounds = '15', ...head]: string[]): Pro
       });
     }
   }
-  const name = head.length > 0 ? `linear-loss-${classes}` : 'linear-loss';
-  const file = new URL(`results/${name}.csv`, import.meta.url);
+  const file = new URL('results/linear-loss.csv', import.meta.url);
   await writeFile(file, csv(lines as Record<string, unknown>[]));
   console.table(lines, ['dtype', 'logitsBytes', 'ms', 'least', 'toWhole', 'peakBytes']);
   console.log(`${file.pathname}: ${lines.length} lines`);
