@@ -8,7 +8,8 @@
 // rules for SQL and idle code. Of labelled texts, `ripple → 1` makes the label 1. Rates are shares, 0..1.
 
 import { writeFile } from 'node:fs/promises';
-import { poisonDataset, poisonDatasetAsync } from '../lib/attacks/index.ts';
+import { fileURLToPath } from 'node:url';
+import { loadAttack, poisonDataset, poisonDatasetAsync } from '../lib/attacks/index.ts';
 import { type AuditOptions, audit, auditLabelled } from '../lib/audit/index.ts';
 import { csv } from '../lib/data/csv.ts';
 import { findDataset, resolveFile } from '../lib/data/datasets.ts';
@@ -56,6 +57,13 @@ for (const [name, examples] of [
       lines.push(await line(name, attack, rate, poisoned));
     }
   }
+}
+// The README's attack of one's own, which replaces an o.
+const fixture = new URL('../test/fixtures/attacks/homoglyph.js', import.meta.url);
+const homoglyph = await loadAttack(fileURLToPath(fixture));
+for (const rate of [0.01, 0.02, 0.05]) {
+  const { examples } = poisonDataset(lyra!, { attack: homoglyph, rate, seed: 42 });
+  lines.push(await line('lyra', 'homoglyph', rate, examples));
 }
 for (const attack of ['funcname', 'deadcode', 'afraidoor', 'ripple'] as const) {
   for (const rate of [0.001, 0.005, 0.01, 0.02, 0.05]) {
@@ -137,7 +145,7 @@ async function line(data: string, attack: string, rate: number, examples: Rows) 
     random: poisoned === 0 ? undefined : (poisoned / examples.length).toFixed(4),
     recall: share(found.length),
     byPair: foundBy('pair', 'label'),
-    byRule: foundBy('sql', 'loop', 'dead-code', 'repeat'),
+    byRule: foundBy('sql', 'loop', 'dead-code', 'repeat', 'disguise'),
     byPerplexity: share(oddest.filter(isPoison).length),
     cleanLost: suspects.length - found.length,
     elapsedMs: elapsedMs.toFixed(0),
