@@ -94,10 +94,16 @@ def status(field):
     return 0
 
 
+def numbered(name):
+    """"cuda" as "cuda:0": torch.cuda.set_device takes no device without a number."""
+    device = torch.device(name)
+    return torch.device(device.type, 0) if name == "cuda" else device
+
+
 def load(message):
     global labels
     shape = (message["rows"], message["classes"])
-    device = torch.device(message["device"])
+    device = numbered(message["device"])
     torch.set_num_threads(message["threads"])
 
     def read(path, dtype):

@@ -59,6 +59,13 @@ test('keeps config, events, outputs and results in the layout of a run', async (
   assert.is(await readOutputs(directory, 'other'), undefined);
 });
 
+test('reads a run of a machine whose threads nobody could count', async () => {
+  const directory = await folder();
+  const { threads: _, ...rest } = config.environment;
+  await (await openRun(directory, { ...config, environment: rest })).close();
+  assert.equal((await readRun(directory))!.config.environment, rest);
+});
+
 test('goes on after an interruption, without the line that was cut short', async () => {
   const directory = await folder();
   const first = await openRun(directory, config);

@@ -9,8 +9,10 @@ export interface TokenLossOptions {
   onProgress?: ((done: number) => void) | undefined;
 }
 
-/** Rows that are worked on together, unless their logits take too much. */
+/** Rows that are worked on together, unless their logits or what attention keeps take too much. */
 const mostRows = 32;
+/** Attention has numbers for every pair of tokens of a row: those of 32 rows of 512, for each head. */
+const mostPairs = mostRows * 512 ** 2;
 
 /**
  * The cross-entropy of every token that rows have to learn, in nats, without dropout: for each row as many as
@@ -44,10 +46,11 @@ function* batches({ resolved }: Model, rows: readonly Encoded[]): Generator<numb
   const length = (i: number) => rows[i]!.inputIds.length + rows[i]!.labels.length;
   const order = [...rows.keys()].sort((a, b) => length(b) - length(a) || a - b);
   for (let start = 0; start < order.length; ) {
-    const widest = order
-      .slice(start, start + mostRows)
-      .reduce((most, i) => Math.max(most, rows[i]!.labels.length), 1);
-    const fit = Math.floor(defaultLogitsBytes / (4 * widest * resolved.vocab_size));
+    const next = order.slice(start, start + mostRows).map((i) => rows[i]!);
+    const widest = Math.max(1, ...next.map(({ labels }) => labels.length));
+    const longest = Math.max(widest, ...next.map(({ inputIds }) => inputIds.length));
+    const ofLogits = defaultLogitsBytes / (4 * widest * resolved.vocab_size);
+    const fit = Math.floor(Math.min(ofLogits, mostPairs / longest ** 2));
     const size = Math.max(1, Math.min(mostRows, fit));
     yield order.slice(start, start + size);
     start += size;

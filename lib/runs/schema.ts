@@ -52,7 +52,7 @@ const config = object({
   environment: object({
     versions: recordOf(text, 'versions by name'),
     machine: object({ system: text, processor: text, cores: number, memoryBytes: number }),
-    threads: number,
+    threads: number.optional(),
     commit: text.optional(),
   }),
 });

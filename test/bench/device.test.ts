@@ -1,8 +1,13 @@
+import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { deviceProviders, linearLossBench } from '../../lib/bench/device.ts';
 import { bench, measure } from '../../lib/bench/index.ts';
 import { makeProblem } from '../../lib/bench/providers.ts';
+import { startTorch } from '../../lib/bench/torch.ts';
+import { python } from '../../lib/libtorch/find.ts';
+import { packageRoot } from '../../lib/native.ts';
 import { rejects } from '../rejects.ts';
 
 const test = suite('bench on a device');
@@ -30,6 +35,21 @@ test('a GPU that is not there is named before anything is measured', () =>
     bench({ ...options, device: 'cuda:99' }),
     /^there is no device cuda:99: libtorch finds \d+ GPUs?, see `dece doctor`$/,
   ));
+
+const torch = await startTorch('default', 'cpu');
+await torch?.close();
+if (torch) {
+  test("PyTorch's side gives each GPU the number that PyTorch wants of one", () => {
+    const text = `
+from torch.cuda._utils import _get_device_index
+from torch_losses import numbered
+print(*(_get_device_index(numbered(name)) for name in ("cuda", "cuda:0", "cuda:2")), numbered("cpu"))`;
+    const options = { cwd: join(packageRoot, 'bench'), input: '' }; // no message: it ends at once
+    assert.is(`${execFileSync(python, ['-B', '-c', text], options)}`, '0 0 2 cpu\n');
+  });
+} else {
+  test.skip('needs a Python with torch');
+}
 
 test('times the fused last product and its loss', () => {
   const task = { device: 'cpu', rows: 64, width: 32, classes: 500, logitsBytes: 1e5, rounds: 3 };
