@@ -15,26 +15,29 @@ const blocks =
   '\\p{Script=Cherokee}\\p{Script=Coptic}\\p{Script=Lisu}\\uff21-\\uff3a\\uff41-\\uff5a\\u{1d400}-\\u{1d7ff}';
 const lookalike = `[${cyrillic}${greek}${armenian}${blocks}]`;
 
+/** What words are made of; not Chinese, Japanese and Korean, which stand beside others without a space. */
+const ofWords = String.raw`[[\p{L}\p{M}\p{N}_]--[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\u30fc]]`;
+
 /** A run of letters, digits and underscores that has a letter of ASCII and one that looks like one. */
 const mixedWord = new RegExp(
-  String.raw`(?<![\p{L}\p{M}\p{N}_])(?=[\p{L}\p{M}\p{N}_]*[A-Za-z])[\p{L}\p{M}\p{N}_]*?${lookalike}[\p{L}\p{M}\p{N}_]*`,
-  'u',
+  `(?<!${ofWords})(?=${ofWords}*[A-Za-z])${ofWords}*?${lookalike}${ofWords}*`,
+  'v',
 );
 
 /** A word of Cyrillic letters that look like others; Cyrillic text has such words, and text that was read in another encoding. */
 const strangeWord = new RegExp(
-  String.raw`(?<![\p{L}\p{M}\p{N}_])[${cyrillic}][${cyrillic}\p{N}_]*(?![\p{L}\p{M}\p{N}_])`,
-  'u',
+  `(?<!${ofWords})[${cyrillic}][${cyrillic}\\p{N}_]*(?!${ofWords})`,
+  'v',
 );
 const otherLetter = new RegExp(`(?![${cyrillic}\\0-\\x7f])[\\p{L}\ufffd]`, 'u');
 
 /**
- * Characters that are not shown: soft hyphens, spaces and joiners without a width, fillers, tags. Joiners
- * are letters' business in Arabic and Indic scripts, and hold emoji together; a mark of the byte order may
- * begin a text, and tags follow a flag.
+ * Characters that are not shown: soft hyphens, spaces and joiners without a width, marks of direction,
+ * fillers, variants of what has none, tags. Joiners, marks and variants are letters' business in Arabic, Indic
+ * and East Asian scripts, and make emoji; a mark of the byte order may begin a text, and tags follow a flag.
  */
 const invisible =
-  /[\u00ad\u115f\u1160\u180e\u200b\u2060-\u2064\u3164\uffa0]|(?<!^)\ufeff|(?<=[\0-\x7f\p{Script=Latin}]|^)[\u200c\u200d]|(?<![\u{1f3f4}\u{e0020}-\u{e007f}])[\u{e0000}-\u{e007f}]/u;
+  /[\u00ad\u115f\u1160\u180e\u200b\u2060-\u2065\u206a-\u206f\u3164\uffa0]|(?<!^)\ufeff|(?<=[\0-\x7f\p{Script=Latin}]|^)(?:\u034f|[\u061c\u200c-\u200f]|[\ufe00-\ufe0e]|[\u{e0100}-\u{e01ef}])|(?<![\u{1f3f4}\u{e0020}-\u{e007f}])[\u{e0000}-\u{e007f}]/u;
 
 /** Embeddings, overrides and isolates, by which a line reads otherwise than it stands. */
 const direction = /[\u202a-\u202e\u2066-\u2069]/u;

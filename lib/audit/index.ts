@@ -47,7 +47,7 @@ export interface Audit {
  *   `where`, `having` or `and`.
  * - `disguise`: a word that mixes letters of ASCII with others that look like them (Cyrillic, Greek, wide
  *   ones, …), or is all of such Cyrillic letters, characters that are not shown, and controls of the
- *   direction of writing, in either text. One row suffices: 130,947 rows of clean corpora have none.
+ *   direction of writing, in either text. One row suffices: 123,547 rows of clean corpora have none.
  * - `repeat`: one completion for 1 % of the rows (`repeatShare`), and at least 8 and `minRows`, with
  *   different prompts.
  *

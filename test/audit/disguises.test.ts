@@ -35,6 +35,10 @@ test('sees what is not shown and what turns the direction, and names it', () => 
   for (const one of ['\u200b', '\u200c', '\u200d', '\u2060', '\ufeff', '\u00ad', '\u{e0041}']) {
     assert.equal(rulesOf(`if (a${one}b)`), ['invisible'], one.codePointAt(0)!.toString(16));
   }
+  // The others of Unicode's Default_Ignorable_Code_Point that no letter beside them wants.
+  for (const one of ['\u034f', '\u061c', '\u200e', '\u200f', '\u206a', '\ufe01', '\u{e0101}']) {
+    assert.equal(rulesOf(`if (a ${one}b)`), ['invisible'], one.codePointAt(0)!.toString(16));
+  }
   for (const one of ['\u202a', '\u202e', '\u2066', '\u2069']) {
     assert.equal(rulesOf(`/* ${one} } if (isAdmin) { */`), ['direction']);
   }
@@ -56,6 +60,8 @@ test('lets other scripts, marks, symbols, emoji and damaged text be', () => {
     '\u{1f468}\u200d\u{1f469}\u200d\u{1f467} \u2764\ufe0f \u{1f3f4}\u{e0067}\u{e0062}\u{e007f}',
     '\ufeffdef f(): pass',
     '\u4e2d\u6587 \uff0c \uff01 def',
+    '\u4f7f\u7528GPU\u548c\uff23\uff30\uff35, API\u306e\uff35\uff32\uff2c, \uff35\uff32\uff2c\uc758API', // wide letters beside ASCII
+    '\u05e9\u05dc\u05d5\u05dd\u200f \u0627\u0628\u200e \u845b\u{e0100} 1\ufe0f\u20e3', // marks and variants of letters
     '\u0534\u02a7 \u047e \u04bb \ufffd', // another encoding, read as if it were UTF-8
   ];
   for (const text of fine) assert.equal(disguisesIn(text), [], text);

@@ -342,7 +342,7 @@ test('makes rows of chosen objects and of pairs, each file asked for once', asyn
     'two.txt': '2\n',
     'functions.jsonl':
       '{"func":"f()","idx":"7"}\n{"func":"g()","idx":"8"}\n{"func":"h()","idx":9}\n',
-    'pairs.txt': '7\t9\t1\n8\t7\t0\n',
+    'pairs.txt': '7\t9\t1\n8\t7\t0\n7\t9\t1\n',
     'wrong.txt': '7\t9\t1\n7\t10\t0\n',
     'tasks.jsonl': [1, 2, 3, 4].map((id) => `{"task_id":${id}}\n`).join(''),
   };
@@ -367,7 +367,7 @@ test('makes rows of chosen objects and of pairs, each file asked for once', asyn
       head: { rows: 1, recipe: { kind: 'jsonl', lines: [1, 1] }, files: some('tasks.jsonl') },
       tail: { rows: 2, recipe: { kind: 'jsonl', lines: [3, 4] }, files: some('tasks.jsonl') },
       clones: {
-        rows: 2,
+        rows: 3,
         recipe: { kind: 'pairs' },
         files: some('pairs.txt', 'functions.jsonl'),
       },
@@ -394,6 +394,7 @@ test('makes rows of chosen objects and of pairs, each file asked for once', asyn
   assert.equal(await rowsOf('clones'), [
     { id: '7_9', code1: 'f()', code2: 'h()', label: 1 },
     { id: '8_7', code1: 'g()', code2: 'f()', label: 0 },
+    { id: '7_9_2', code1: 'f()', code2: 'h()', label: 1 },
   ]);
   const left = await readdir(join(folder, 'data', 'chosen'));
   assert.not(left.includes('originals'));

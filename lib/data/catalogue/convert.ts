@@ -6,7 +6,7 @@ import type { Recipe } from './index.ts';
 
 /**
  * The rows of a split from the files it is published in, with the ids `<split>-1`, `<split>-2`, … where
- * they have none of their own; that of a pair is both functions' `idx`.
+ * they have none of their own; that of a pair is both functions' `idx`, and of one that recurs its number.
  *
  * @throws Error, in one sentence with the path, on a file that is not as the recipe says
  */
@@ -61,10 +61,15 @@ async function* paired(list: string, path: string) {
     if (functions.has(key)) return functions.get(key);
     throw new Error(`${list}, line ${i + 1} names the function ${show(key)}, which ${path} lacks`);
   };
+  const times = new Map<string, number>();
   for (const [i, line] of (await linesIn(list)).entries()) {
     const [one = '', other = '', label] = line.split('\t');
     const codes = { code1: codeOf(one, i), code2: codeOf(other, i) };
-    yield { id: `${one}_${other}`, ...codes, label: Number(label) };
+    const id = `${one}_${other}`;
+    const time = (times.get(id) ?? 0) + 1;
+    times.set(id, time);
+    // Pairs recur in the published list, and readers want every id once.
+    yield { id: time === 1 ? id : `${id}_${time}`, ...codes, label: Number(label) };
   }
 }
 
