@@ -3,8 +3,9 @@
 //     node --import tsx bench/trainer_cuda.ts [device]     cuda by default
 //
 // For a small model of each architecture and both dtypes: the first step's loss and gradient norm, without
-// dropout, with the logits as a whole and in chunks, with activation checkpointing; the loss after five
-// steps; what is generated. Ends with 1 where one differs by more than the dtype's roundings.
+// dropout, with the logits as a whole and in chunks, with activation checkpointing, and the loss after five
+// steps. Ends with 1 where one differs by more than the dtype's roundings. Whether the same is generated is only
+// told: roundings can tip a word over.
 
 import { type Dtype, Model } from '../lib/model/index.ts';
 import { Trainer } from '../lib/model/trainer.ts';
