@@ -7,6 +7,10 @@ export type Path = readonly PropertyKey[];
 /** How an error names a place: `training.learningRate` in a file, `--learning-rate` on a command line. */
 export type PathName = (path: Path) => string;
 
+/** What to tell first: a key that is not known may well be the one that is missing, mistyped. */
+export const firstIssue = ({ issues }: z.core.$ZodError): z.core.$ZodIssue =>
+  issues.find(({ code }) => code === 'unrecognized_keys') ?? issues[0]!;
+
 /** The sentence for what a schema found wrong with `value`, and the place in `value` it is about. */
 export function explain(
   issue: z.core.$ZodIssue,

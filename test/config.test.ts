@@ -59,6 +59,11 @@ test('names the unknown key with its path and line, and the one that was meant',
     'alfaBase: 1',
     /^a\.yaml:9: defenses\[1\]\.alfaBase is not an option: did you mean alphaBase\?$/,
   );
+  fails(
+    'datasets:',
+    'datasetss:',
+    /^a\.yaml:\d+: datasetss is not an option: did you mean datasets\?$/,
+  );
   fails('training:', 'x:', /^a\.yaml:10: x is not an option: expected name, description, device/);
   fails(
     'badpre',

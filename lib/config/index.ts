@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { isMap, isSeq, LineCounter, type Node, type Pair, parseDocument, type Scalar } from 'yaml';
 import type { z } from 'zod';
 import { checkText } from '../check.ts';
-import { explain, type Path, type PathName } from '../explain.ts';
+import { explain, firstIssue, type Path, type PathName } from '../explain.ts';
 
 export type { PathName } from '../explain.ts';
 export {
@@ -48,7 +48,7 @@ export function parseConfig<Schema extends z.ZodType>(
   const value = document.toJS() as unknown;
   const result = schema.safeParse(value);
   if (result.success) return result.data;
-  const { path, sentence } = explain(result.error.issues[0]!, value);
+  const { path, sentence } = explain(firstIssue(result.error), value);
   const offset = offsetOf(document.contents, path);
   throw new Error(`${file}:${lines.linePos(offset).line}: ${sentence}`);
 }
@@ -61,7 +61,7 @@ export function checkConfig<Schema extends z.ZodType>(
 ): z.infer<Schema> {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
-  throw new RangeError(explain(result.error.issues[0]!, value, name).sentence);
+  throw new RangeError(explain(firstIssue(result.error), value, name).sentence);
 }
 
 async function readText(path: string): Promise<string> {
