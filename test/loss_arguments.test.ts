@@ -245,8 +245,8 @@ test('aborting stops soon, also where one thread has a quarter of the rows at a 
   const many = new Float32Array(rows * 4096);
   const gradient = new Float32Array(many.length);
   let least = 1;
-  // A busy machine may be late to abort; not five times.
-  for (let i = 0; i < 5 && least > 0.24; i++) {
+  // A busy machine may be late to abort; not each time.
+  for (let i = 0; i < 30 && least > 0.24; i++) {
     gradient.fill(7);
     const controller = new AbortController();
     const options = { signal: controller.signal, gradient, threads: 1 };
