@@ -29,13 +29,19 @@ interface Addon {
 
 const addon = () => trainer() as unknown as Addon;
 
-/** @throws Error where libtorch has no such device */
-export function checkDevice(device: string): void {
-  const [kind, index = '0'] = device.split(':');
+/**
+ * The device that a name stands for: of `auto` a GPU where libtorch has one, else the CPU.
+ *
+ * @throws Error where libtorch has no such device
+ */
+export function deviceNamed(name: string): string {
+  if (name === 'cpu') return name;
   const { cudaDevices } = addon().info();
-  if (kind === 'cpu' || Number(index) < cudaDevices) return;
+  if (name === 'auto') return cudaDevices > 0 ? 'cuda' : 'cpu';
+  const [, index = '0'] = name.split(':');
+  if (Number(index) < cudaDevices) return name;
   const found = `${cudaDevices} GPU${cudaDevices === 1 ? '' : 's'}`;
-  throw new Error(`there is no device ${device}: libtorch finds ${found}, see \`dece doctor\``);
+  throw new Error(`there is no device ${name}: libtorch finds ${found}, see \`dece doctor\``);
 }
 
 /** What a GPU is called, where the driver's own program says so. */

@@ -1,7 +1,7 @@
 import { loadavg } from 'node:os';
 import { kernels } from '../native.ts';
 import { seeded, shuffle } from '../random.ts';
-import { checkDevice, deviceProviders, gpuName } from './device.ts';
+import { deviceNamed, deviceProviders, gpuName } from './device.ts';
 import { quantile, referenceLoss, relativeError } from './float64.ts';
 import { type Dtype, makeProblem, ownProviders, type Problem, type Provider } from './providers.ts';
 import { startTorch, type Torch } from './torch.ts';
@@ -10,7 +10,7 @@ export interface BenchOptions {
   /** Logits are [rows, classes]. */
   shapes: readonly { rows: number; classes: number }[];
   threads: number;
-  /** Where the losses run: `cpu`, the default, `cuda` or `cuda:N`. */
+  /** Where the losses run: `cpu`, the default, `cuda`, `cuda:N` or `auto`. */
   device?: string;
   /** How often each provider is timed; PyTorch in every third of them. */
   rounds: number;
@@ -77,8 +77,8 @@ export interface BenchResult {
  * const { measurements } = await bench({ shapes, threads: 2, rounds: 30, torch: true });
  */
 export async function bench(options: BenchOptions): Promise<BenchResult> {
-  const { shapes, threads, device = 'cpu', torch, signal } = options;
-  if (device !== 'cpu') checkDevice(device);
+  const { shapes, threads, torch, signal } = options;
+  const device = deviceNamed(options.device ?? 'cpu');
   const load = loadavg()[0]!;
   const processes: Torch[] = [];
   const missing: string[] = [];

@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { BenchResult } from '../bench/index.ts';
-import { count } from './flags.ts';
+import { count, device } from './flags.ts';
 import { interruptible } from './interrupt.ts';
 import { progress } from './progress.ts';
 
@@ -29,7 +29,7 @@ export function define(command: Command): void {
         .argParser(count)
         .default(availableParallelism(), 'all cores'),
     )
-    .option('--device <name>', 'cpu, cuda or cuda:N: where all providers compute', device, 'cpu')
+    .option('--device <name>', 'cpu, cuda, cuda:N or auto: where all compute', device, 'cpu')
     .option(
       '--rounds <number>',
       'how often each is timed; PyTorch in every third of them',
@@ -91,11 +91,6 @@ async function showCurves(json: true | undefined, out: string | undefined): Prom
   }
   const exceeded = certificates.filter(({ exceeds }) => exceeds).map(({ title }) => title);
   if (exceeded.length > 0) throw new Error(`gradientBound does not hold: ${exceeded.join(', ')}`);
-}
-
-function device(text: string): string {
-  if (/^(cpu|cuda(:\d{1,3})?)$/.test(text)) return text;
-  throw new InvalidArgumentError('Expected cpu, cuda or cuda:N.');
 }
 
 function shapes(text: string): Options['shapes'] {

@@ -2,11 +2,12 @@ import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { deviceProviders, linearLossBench } from '../../lib/bench/device.ts';
+import { deviceNamed, deviceProviders, linearLossBench } from '../../lib/bench/device.ts';
 import { bench, measure } from '../../lib/bench/index.ts';
 import { makeProblem } from '../../lib/bench/providers.ts';
 import { startTorch } from '../../lib/bench/torch.ts';
 import { python } from '../../lib/libtorch/find.ts';
+import { addon } from '../../lib/model/native.ts';
 import { packageRoot } from '../../lib/native.ts';
 import { rejects } from '../rejects.ts';
 
@@ -50,6 +51,10 @@ print(*(_get_device_index(numbered(name)) for name in ("cuda", "cuda:0", "cuda:2
 } else {
   test.skip('needs a Python with torch');
 }
+
+test('auto is a GPU where libtorch has one', () => {
+  assert.is(deviceNamed('auto'), addon().info().cudaDevices > 0 ? 'cuda' : 'cpu');
+});
 
 test('times the fused last product and its loss', () => {
   const task = { device: 'cpu', rows: 64, width: 32, classes: 500, logitsBytes: 1e5, rounds: 3 };
