@@ -124,7 +124,8 @@ export class Model {
   static async load(name: string, options: LoadOptions = {}): Promise<Model> {
     checkText('name', name, 'a directory, or owner/name');
     checkKeys('Model.load', options, loadKeys);
-    const { revision, log, onDownload, signal } = options;
+    const { revision, log, onDownload, signal, mmap = true } = options;
+    check('mmap', mmap, typeof mmap === 'boolean', 'true or false');
     const { directory } = await findModel(name, {
       revision,
       ...(log && { log }),
@@ -139,7 +140,8 @@ export class Model {
     const tokenizer = await Tokenizer.find(directory);
     const generation = await readGenerationConfig(directory);
     const weights = await findWeights(directory);
-    const handle = await addon().ModelHandle.load(weights, resolved, deviceOf(options), dtype);
+    const device = deviceOf(options);
+    const handle = await addon().ModelHandle.load(weights, resolved, device, dtype, mmap);
     return new Model(handle, { config, resolved, dtype, tokenizer, generation });
   }
 

@@ -69,6 +69,7 @@ export interface ModelAddon {
       config: object,
       device: string,
       dtype: string,
+      mmap: boolean,
     ): Promise<ModelHandle>;
   };
   /** native/trainer/trainer_binding.cc */

@@ -22,6 +22,12 @@ export interface LoadOptions
     Pick<FindOptions, 'revision' | 'log' | 'onDownload' | 'signal'> {
   /** Of a head that the file lacks. Default 0. */
   seed?: number;
+  /**
+   * On a CPU: whether weights of safetensors that have the model's dtype stay in the mapped file, as in
+   * transformers, and only what training changes is copied. A program that writes into the file meanwhile,
+   * instead of replacing it, changes them or ends this process by a bus error. Default true.
+   */
+  mmap?: boolean;
 }
 
 export interface CreateOptions extends ModelOptions {
@@ -77,7 +83,7 @@ export interface GenerateOptions extends GenerateIdsOptions {
 }
 
 export const modelKeys = ['seed', 'device', 'dtype', 'head'];
-export const loadKeys = [...modelKeys, 'revision', 'log', 'onDownload', 'signal'];
+export const loadKeys = [...modelKeys, 'mmap', 'revision', 'log', 'onDownload', 'signal'];
 export const generateIdsKeys = ['maxNewTokens', 'beams', 'eosTokenId', 'padTokenId', 'signal'];
 export const generateKeys = [...generateIdsKeys, 'batchSize', 'maxInputTokens', 'onProgress'];
 

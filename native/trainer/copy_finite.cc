@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <type_traits>
 
 namespace dece {
 
@@ -15,30 +16,34 @@ using torch::Tensor;
 namespace {
 
 // NaN and infinity are the numbers whose exponent is all ones: adding one to it carries into the
-// sign. Without comparisons, so that compilers take many numbers at a time.
+// sign. Without comparisons, so that compilers take many numbers at a time. Copies only where there
+// is a place to copy to.
 template <typename Bits, Bits exponent>
-bool copy_numbers(char* to, const char* from, int64_t bytes) {
+bool look_at_numbers(char* to, const char* from, int64_t bytes) {
   constexpr Bits one = exponent & -exponent, sign = exponent + one;
-  auto* __restrict target = reinterpret_cast<Bits*>(to);
-  const auto* source = reinterpret_cast<const Bits*>(from);
-  Bits carried = 0;
-  for (int64_t i = 0; i < bytes / int64_t(sizeof(Bits)); i++) {
-    target[i] = source[i];
-    carried |= Bits((source[i] & exponent) + one);
-  }
-  return !(carried & sign);
+  const auto look = [&](auto copies) {
+    auto* __restrict target = reinterpret_cast<Bits*>(to);
+    const auto* source = reinterpret_cast<const Bits*>(from);
+    Bits carried = 0;
+    for (int64_t i = 0; i < bytes / int64_t(sizeof(Bits)); i++) {
+      if constexpr (copies) target[i] = source[i];
+      carried |= Bits((source[i] & exponent) + one);
+    }
+    return !(carried & sign);
+  };
+  return to ? look(std::true_type()) : look(std::false_type());
 }
 
-using Copy = bool (*)(char*, const char*, int64_t);
+using Look = bool (*)(char*, const char*, int64_t);
 
-Copy copy_of(torch::Dtype dtype) {
+Look look_of(torch::Dtype dtype) {
   switch (dtype) {
     case torch::kFloat:
-      return copy_numbers<uint32_t, 0x7f800000>;
+      return look_at_numbers<uint32_t, 0x7f800000>;
     case torch::kBFloat16:
-      return copy_numbers<uint16_t, 0x7f80>;
+      return look_at_numbers<uint16_t, 0x7f80>;
     case torch::kHalf:
-      return copy_numbers<uint16_t, 0x7c00>;
+      return look_at_numbers<uint16_t, 0x7c00>;
     default:
       return nullptr;
   }
@@ -57,32 +62,47 @@ void populate([[maybe_unused]] const char* data, [[maybe_unused]] int64_t bytes,
 #endif
 }
 
-bool copy_bytes_finite(char* to, const char* from, int64_t bytes, Copy copy) {
+bool all_finite(char* to, const char* from, int64_t bytes, Look look) {
   constexpr int64_t piece = 1 << 20;
   std::atomic<bool> finite = true;
   at::parallel_for(0, (bytes + piece - 1) / piece, 1, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; i++) {
       const auto count = std::min(piece, bytes - i * piece);
-      populate(to + i * piece, count, true);
+      auto* target = to ? to + i * piece : nullptr;
+      if (target) populate(target, count, true);
       populate(from + i * piece, count, false);
-      if (!copy(to + i * piece, from + i * piece, count)) finite = false;
+      if (!look(target, from + i * piece, count)) finite = false;
     }
   });
   return finite;
 }
 
+bool can_look_at(const Tensor& tensor) {
+  return tensor.is_cpu() && tensor.is_contiguous() && look_of(tensor.scalar_type());
+}
+
+const char* bytes_of(const Tensor& tensor) {
+  return static_cast<const char*>(tensor.const_data_ptr());
+}
+
 }  // namespace
 
 bool copy_finite(Tensor& to, const Tensor& from) {
-  const auto copy = copy_of(to.scalar_type());
-  const bool same = to.scalar_type() == from.scalar_type() && to.is_cpu() && from.is_cpu();
-  if (copy && same && to.is_contiguous() && from.is_contiguous()) {
-    return copy_bytes_finite(static_cast<char*>(to.mutable_data_ptr()),
-                             static_cast<const char*>(from.const_data_ptr()), to.nbytes(), copy);
+  const auto type = to.scalar_type();
+  if (type == from.scalar_type() && can_look_at(to) && can_look_at(from)) {
+    auto* target = static_cast<char*>(to.mutable_data_ptr());
+    return all_finite(target, bytes_of(from), to.nbytes(), look_of(type));
   }
   to.copy_(from);
-  if (to.numel() == 0) return true;
-  const auto [least, most] = at::aminmax(to);
+  return is_finite(to);
+}
+
+bool is_finite(const Tensor& tensor) {
+  if (can_look_at(tensor)) {
+    return all_finite(nullptr, bytes_of(tensor), tensor.nbytes(), look_of(tensor.scalar_type()));
+  }
+  if (tensor.numel() == 0) return true;
+  const auto [least, most] = at::aminmax(tensor);
   return std::isfinite(least.item<float>()) && std::isfinite(most.item<float>());
 }
 

@@ -6,8 +6,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <atomic>
 #include <cerrno>
+#include <csignal>
 #include <cstring>
+#include <mutex>
+#include <string_view>
 #include <utility>
 
 namespace dece {
@@ -30,13 +35,62 @@ void sync_directory_of(const std::string& path) {
   if (file.number >= 0) ::fsync(file.number);
 }
 
+// The files that are mapped, for the handler of a signal, which may lock nothing. Those beyond so
+// many go without the sentence.
+std::array<std::atomic<const MappedFile*>, 256> watched;
+
+void say(std::string_view text) {
+  [[maybe_unused]] const auto written = ::write(STDERR_FILENO, text.data(), text.size());
+}
+
+// Of a page that cannot be read: says which file it is of, then lets the signal do what it does.
+void on_bus_error(int, siginfo_t* info, void*) {
+  ::signal(SIGBUS, SIG_DFL);
+  const auto address = reinterpret_cast<uintptr_t>(info->si_addr);
+  for (const auto& entry : watched) {
+    const auto* file = entry.load();
+    if (!file || address - reinterpret_cast<uintptr_t>(file->data()) >= file->size()) continue;
+    say("dece: ");
+    say(file->path());
+    say(" became shorter, or its disk failed, while it was read as memory: the process ends; "
+        "Model.load with mmap: false copies weights\n");
+    return;
+  }
+}
+
+void watch(const MappedFile* file) {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    struct sigaction now {};
+    // A program that has a handler of its own keeps it.
+    if (::sigaction(SIGBUS, nullptr, &now) != 0 || (now.sa_flags & SA_SIGINFO) ||
+        now.sa_handler != SIG_DFL) {
+      return;
+    }
+    now.sa_sigaction = on_bus_error;
+    now.sa_flags = SA_SIGINFO;
+    ::sigaction(SIGBUS, &now, nullptr);
+  });
+  for (auto& entry : watched) {
+    const MappedFile* none = nullptr;
+    if (entry.compare_exchange_strong(none, file)) return;
+  }
+}
+
+void unwatch(const MappedFile* file) {
+  for (auto& entry : watched) {
+    const auto* found = file;
+    entry.compare_exchange_strong(found, nullptr);
+  }
+}
+
 }  // namespace
 
 std::runtime_error system_error(const std::string& what, const std::string& path) {
   return std::runtime_error(what + " " + path + ": " + std::strerror(errno));
 }
 
-MappedFile::MappedFile(const std::string& path) {
+MappedFile::MappedFile(const std::string& path, bool writable) : path_(path) {
   const Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
   if (file.number < 0) throw system_error("cannot open", path);
   struct stat status {};
@@ -44,13 +98,18 @@ MappedFile::MappedFile(const std::string& path) {
   if (!S_ISREG(status.st_mode)) throw std::runtime_error(path + " is not a file");
   size_ = uint64_t(status.st_size);
   if (size_ == 0) return;
-  void* mapped = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file.number, 0);
+  // No room is set aside for pages that are not written to.
+  const int protection = writable ? PROT_READ | PROT_WRITE : PROT_READ;
+  void* mapped = ::mmap(nullptr, size_, protection, MAP_PRIVATE | MAP_NORESERVE, file.number, 0);
   if (mapped == MAP_FAILED) throw system_error("cannot map", path);
   data_ = static_cast<const char*>(mapped);
+  watch(this);
 }
 
 MappedFile::~MappedFile() {
-  if (data_) ::munmap(const_cast<char*>(data_), size_);
+  if (!data_) return;
+  unwatch(this);
+  ::munmap(const_cast<char*>(data_), size_);
 }
 
 void MappedFile::forget(const char* data, uint64_t size) const {

@@ -10,22 +10,30 @@ namespace dece {
 // "`what` `path`: " and what errno says.
 std::runtime_error system_error(const std::string& what, const std::string& path);
 
-// A whole file, mapped read-only for as long as the object lives.
+// A whole file, mapped for as long as the object lives.
+//
+// What becomes of the mapping where another process writes into the file is for that process to
+// say: a read may see the new bytes, and one beyond a new end is a bus error, which ends this
+// process after a sentence that names the file. A file that is replaced under its name stays as it
+// was.
 class MappedFile {
  public:
-  explicit MappedFile(const std::string& path);
+  // Read-only, or `writable`: pages that are written to become this process's own, the file stays.
+  explicit MappedFile(const std::string& path, bool writable = false);
   ~MappedFile();
   MappedFile(const MappedFile&) = delete;
   MappedFile& operator=(const MappedFile&) = delete;
 
+  const std::string& path() const { return path_; }
   const char* data() const { return data_; }
   uint64_t size() const { return size_; }
 
   // Gives the pages around a range back: what was read of them no longer counts as memory of this
-  // process. Reading them again is allowed, and fetches them again.
+  // process. Reading them again is allowed, and fetches them again; what was written is lost.
   void forget(const char* data, uint64_t size) const;
 
  private:
+  std::string path_;
   const char* data_ = nullptr;
   uint64_t size_ = 0;
 };

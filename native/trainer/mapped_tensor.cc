@@ -5,7 +5,7 @@
 namespace dece {
 
 torch::Tensor mapped_tensor(const std::shared_ptr<MappedFile>& file, const char* data,
-                            uint64_t bytes, at::IntArrayRef shape, torch::Dtype dtype) {
+                            uint64_t bytes, at::IntArrayRef shape, torch::Dtype dtype, bool kept) {
   if (reinterpret_cast<uintptr_t>(data) % c10::elementSize(dtype) != 0) {
     // Old safetensors have headers of any length; libtorch reads aligned numbers only.
     auto copy = at::empty(shape, dtype);
@@ -14,7 +14,10 @@ torch::Tensor mapped_tensor(const std::shared_ptr<MappedFile>& file, const char*
     return copy;
   }
   return at::from_blob(
-      const_cast<char*>(data), shape, [file, data, bytes](void*) { file->forget(data, bytes); },
+      const_cast<char*>(data), shape,
+      [file, data, bytes, kept](void*) {
+        if (!kept) file->forget(data, bytes);
+      },
       dtype);
 }
 

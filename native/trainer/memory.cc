@@ -82,12 +82,12 @@ std::string out_of_memory(const std::string& message) {
          (free.empty() ? "" : " and " + free + " are free") + remedy;
 }
 
-void check_room(uint64_t bytes, torch::Device device) {
+void check_room(uint64_t bytes, torch::Device device, const std::string& what,
+                const std::string& less) {
   const double free = free_bytes();
   if (!device.is_cpu() || free < 0 || double(bytes) <= free) return;
-  throw std::runtime_error("not enough memory: the weights take " + size_text(double(bytes)) +
-                           " and " + size_text(free) +
-                           " are free: dtype bfloat16 would take half of float32");
+  throw std::runtime_error("not enough memory: " + what + " take " + size_text(double(bytes)) +
+                           " and " + size_text(free) + " are free: " + less);
 }
 
 }  // namespace dece

@@ -270,14 +270,15 @@ Napi::Value ModelHandle::create(const Napi::CallbackInfo& info) {
   return wrap(env, model);
 }
 
-// ModelHandle.load(files: WeightFile[], config, device, dtype): Promise<ModelHandle>
+// ModelHandle.load(files: WeightFile[], config, device, dtype, mmap): Promise<ModelHandle>
 Napi::Value ModelHandle::load(const Napi::CallbackInfo& info) {
   const auto env = info.Env();
   return run(
       env, env.Undefined(),
       [files = weight_files_from_js(info[0]), config = config_from_js(info[1].As<Napi::Object>()),
-       device = device_from_js(info[2]), dtype = dtype_from_js(info[3])](const StopFlag& stop) {
-        return load_weights(files, config, device, dtype, stop);
+       device = device_from_js(info[2]), dtype = dtype_from_js(info[3]),
+       mmap = info[4].ToBoolean().Value()](const StopFlag& stop) {
+        return load_weights(files, config, device, dtype, mmap, stop);
       },
       [](Napi::Env env, const std::shared_ptr<Model>& model) { return wrap(env, model); });
 }

@@ -88,7 +88,7 @@ void check_ranges(const std::map<std::string, HeaderEntry>& entries, uint64_t av
   }
 }
 
-Tensors tensors_of(const std::shared_ptr<MappedFile>& file) {
+Tensors tensors_of(const std::shared_ptr<MappedFile>& file, std::optional<torch::Dtype> kept) {
   if (file->size() < 8) {
     throw std::runtime_error("it has " + std::to_string(file->size()) +
                              " bytes, too few for a header: the file is truncated");
@@ -112,7 +112,7 @@ Tensors tensors_of(const std::shared_ptr<MappedFile>& file) {
     }
     const std::vector<int64_t> shape(entry.shape.begin(), entry.shape.end());
     tensors.emplace(name, mapped_tensor(file, file->data() + 8 + length + entry.begin,
-                                        entry.end - entry.begin, shape, dtype));
+                                        entry.end - entry.begin, shape, dtype, dtype == kept));
   }
   return tensors;
 }
@@ -164,10 +164,10 @@ NewFile written(const std::string& path, NamedTensors tensors) {
 
 }  // namespace
 
-Tensors read_safetensors(const std::string& path) {
-  const auto file = std::make_shared<MappedFile>(path);
+Tensors read_safetensors(const std::string& path, std::optional<torch::Dtype> kept) {
+  const auto file = std::make_shared<MappedFile>(path, kept.has_value());
   try {
-    return tensors_of(file);
+    return tensors_of(file, kept);
   } catch (const std::runtime_error& error) {
     throw std::runtime_error("cannot read " + path + ": " + error.what());
   }

@@ -10,6 +10,7 @@
 #include <sstream>
 #include <stdexcept>
 
+#include "memory.h"
 #include "parallel.h"
 
 namespace dece {
@@ -38,6 +39,17 @@ Tensor loss_of(const Model& model, const LabelledBatch& batch, const LossOptions
     return linear_loss_sum(hidden, head.weight, head.bias, labels, options, logits_bytes);
   }
   return loss_sum(head(hidden), labels, options, Logits::overwrite);
+}
+
+// What AdamW keeps beside tensors: a gradient and two moments, and a copy where they are not
+// float32.
+uint64_t bytes_beside(const std::vector<Tensor>& tensors) {
+  uint64_t bytes = 0;
+  for (const auto& tensor : tensors) {
+    const uint64_t copies = tensor.scalar_type() == torch::kFloat ? 3 : 4;
+    bytes += copies * sizeof(float) * uint64_t(tensor.numel());
+  }
+  return bytes;
 }
 
 std::vector<Tensor> pick(const std::vector<Tensor>& all, const std::vector<size_t>& indices) {
@@ -174,6 +186,9 @@ void Trainer::activate(int64_t turn) {
   for (auto* tensors : {&weights_, &means_, &squares_}) tensors->clear();
   updates_ = 0;
   active_ = block_of(plan_, turn);
+  check_room(bytes_beside(pick(trained_, active_)), model_->device(),
+             "gradients and the moments of AdamW",
+             "optimizer badam or an adapter (lora) would take less");
   const at::NoGradGuard no_grad;
   for (const size_t i : active_) {
     weights_.push_back(model_->trained()[i].second.detach().to(torch::kFloat));

@@ -30,11 +30,13 @@ void check_names(const Tensors& tensors, const WeightFile& file) {
 
 }  // namespace
 
-Tensors read_weight_files(const std::vector<WeightFile>& files) {
+bool is_pytorch_bin(const WeightFile& file) { return file.path.ends_with(".bin"); }
+
+Tensors read_weight_files(const std::vector<WeightFile>& files, std::optional<torch::Dtype> kept) {
   Tensors all;
   for (const auto& file : files) {
     auto tensors =
-        file.path.ends_with(".bin") ? read_pytorch_bin(file.path) : read_safetensors(file.path);
+        is_pytorch_bin(file) ? read_pytorch_bin(file.path) : read_safetensors(file.path, kept);
     check_names(tensors, file);
     all.merge(tensors);
     if (!tensors.empty()) {

@@ -15,9 +15,13 @@ struct WeightFile {
   std::optional<std::vector<std::string>> names;
 };
 
-// All tensors of the files: safetensors, or what torch.save wrote where a name ends in .bin.
-// Throws std::runtime_error that names a tensor which is missing or which the index puts elsewhere.
-Tensors read_weight_files(const std::vector<WeightFile>& files);
+// Whether it is what torch.save wrote, not safetensors.
+bool is_pytorch_bin(const WeightFile& file);
+
+// All tensors of the files; `kept` as read_safetensors takes it. Throws std::runtime_error that
+// names a tensor which is missing or which the index puts elsewhere.
+Tensors read_weight_files(const std::vector<WeightFile>& files,
+                          std::optional<torch::Dtype> kept = {});
 
 // Writes safetensors. All files are written before `outdated` ones go, which may be missing, and
 // these before the first takes its place.

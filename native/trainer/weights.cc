@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <map>
+#include <optional>
 #include <regex>
 #include <set>
 #include <sstream>
@@ -123,12 +124,39 @@ void check_tensor(const std::string& name, const Tensor& tensor, const Tensor& p
   }
 }
 
+// What dtype of tensors may stay in the files. Those of a .bin file may share their memory.
+std::optional<torch::Dtype> kept_dtype(const std::vector<WeightFile>& files, torch::Device device,
+                                       torch::Dtype dtype, bool mmap) {
+  const bool can =
+      mmap && device.is_cpu() && std::none_of(files.begin(), files.end(), is_pytorch_bin);
+  return can ? std::optional(dtype) : std::nullopt;
+}
+
+// What the model takes beside the tensors that stay in the files.
+uint64_t bytes_to_fill(const Tensors& tensors, Model& model, std::optional<torch::Dtype> kept) {
+  uint64_t bytes = 0;
+  for (const auto& [name, parameter] : model.parameters()) {
+    const auto found = tensors.find(name);
+    const bool stays = found != tensors.end() && found->second.scalar_type() == kept;
+    if (!stays) bytes += parameter.nbytes();
+  }
+  return bytes;
+}
+
+// Makes the tensor of a file the parameter. False where it is not finite.
+bool take(Tensor& parameter, const Tensor& tensor, std::optional<torch::Dtype> kept) {
+  if (tensor.scalar_type() != kept) return copy_finite(parameter, tensor);
+  parameter.set_data(tensor);
+  return is_finite(tensor);
+}
+
 }  // namespace
 
 std::shared_ptr<Model> load_weights(const std::vector<WeightFile>& files, ModelConfig config,
-                                    torch::Device device, torch::Dtype dtype,
+                                    torch::Device device, torch::Dtype dtype, bool mmap,
                                     const StopFlag& stop) {
-  auto tensors = read_weight_files(files);
+  const auto kept = kept_dtype(files, device, dtype, mmap);
+  auto tensors = read_weight_files(files, kept);
   const auto names = file_names(config);
   try {
     auto model = make_model(config, device, dtype);
@@ -142,8 +170,8 @@ std::shared_ptr<Model> load_weights(const std::vector<WeightFile>& files, ModelC
       model.reset();  // two would need twice the memory
       model = make_model(config, device, dtype);
     }
-    check_room(model->weight_bytes(), device);
     const auto fresh = check_names(tensors, *model, names);
+    check_room(bytes_to_fill(tensors, *model, kept), device);
     model->initialise(names.seed, fresh);
     const at::NoGradGuard no_grad;
     for (auto& [name, parameter] : model->parameters()) {
@@ -151,7 +179,7 @@ std::shared_ptr<Model> load_weights(const std::vector<WeightFile>& files, ModelC
       const auto found = tensors.find(name);
       if (found == tensors.end()) continue;
       check_tensor(name, found->second, parameter);
-      if (!copy_finite(parameter, found->second)) {
+      if (!take(parameter, found->second, kept)) {
         throw std::runtime_error(name +
                                  " has numbers that are NaN or infinite: the model is damaged, or "
                                  "its training diverged");

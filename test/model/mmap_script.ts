@@ -1,0 +1,23 @@
+import { readFileSync, truncateSync } from 'node:fs';
+import { join } from 'node:path';
+import { Model } from '../../lib/model/index.ts';
+
+// memory: prints by how many bytes the memory that is this process's own grows when it loads a model.
+// cut: truncates the file of the model and then reads its weights.
+const [what, directory, mmap] = process.argv.slice(2);
+
+const ownBytes = () =>
+  1024 * Number(/RssAnon:\s*(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))![1]);
+
+// Starts what a first model starts.
+Model.create({ model_type: 't5', vocab_size: 100, d_model: 16 }, { seed: 1, device: 'cpu' });
+const before = ownBytes();
+using model = await Model.load(directory!, { device: 'cpu', mmap: mmap === 'true' });
+if (what === 'memory') {
+  console.log(ownBytes() - before);
+} else {
+  truncateSync(join(directory!, 'model.safetensors'), 4096);
+  process.stdout.write('cut\n');
+  await model.logits({ inputIds: [[3, 4, 5]] });
+  process.stdout.write('read\n');
+}
