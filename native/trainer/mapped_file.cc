@@ -35,6 +35,12 @@ void sync_directory_of(const std::string& path) {
   if (file.number >= 0) ::fsync(file.number);
 }
 
+// Of a file that is being written: another thread may write to the same path.
+std::string unique_ending() {
+  static std::atomic<uint64_t> count = 0;
+  return "." + std::to_string(::getpid()) + "." + std::to_string(count++) + ".tmp";
+}
+
 // The files that are mapped, for the handler of a signal, which may lock nothing. Those beyond so
 // many go without the sentence.
 std::array<std::atomic<const MappedFile*>, 256> watched;
@@ -46,14 +52,20 @@ void say(std::string_view text) {
 // Of a page that cannot be read: says which file it is of, then lets the signal do what it does.
 void on_bus_error(int, siginfo_t* info, void*) {
   ::signal(SIGBUS, SIG_DFL);
+  // One that a process has sent does not come again by itself.
+  if (info->si_code <= 0) {
+    ::raise(SIGBUS);
+    return;
+  }
   const auto address = reinterpret_cast<uintptr_t>(info->si_addr);
   for (const auto& entry : watched) {
     const auto* file = entry.load();
     if (!file || address - reinterpret_cast<uintptr_t>(file->data()) >= file->size()) continue;
     say("dece: ");
     say(file->path());
-    say(" became shorter, or its disk failed, while it was read as memory: the process ends; "
-        "Model.load with mmap: false copies weights\n");
+    say(" became shorter, or its disk failed, while it was read as memory: the process ends");
+    if (file->writable()) say("; Model.load with mmap: false copies weights");
+    say("\n");
     return;
   }
 }
@@ -90,7 +102,7 @@ std::runtime_error system_error(const std::string& what, const std::string& path
   return std::runtime_error(what + " " + path + ": " + std::strerror(errno));
 }
 
-MappedFile::MappedFile(const std::string& path, bool writable) : path_(path) {
+MappedFile::MappedFile(const std::string& path, bool writable) : path_(path), writable_(writable) {
   const Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
   if (file.number < 0) throw system_error("cannot open", path);
   struct stat status {};
@@ -119,8 +131,7 @@ void MappedFile::forget(const char* data, uint64_t size) const {
   if (begin < end) ::madvise(const_cast<char*>(data_ + begin), end - begin, MADV_DONTNEED);
 }
 
-NewFile::NewFile(const std::string& path)
-    : path_(path), temporary_(path + "." + std::to_string(::getpid()) + ".tmp") {
+NewFile::NewFile(const std::string& path) : path_(path), temporary_(path + unique_ending()) {
   descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
   if (descriptor_ < 0) throw system_error("cannot write", path_);
 }
