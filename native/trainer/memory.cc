@@ -90,4 +90,9 @@ void check_room(uint64_t bytes, torch::Device device, const std::string& what,
                            " and " + size_text(free) + " are free: " + less);
 }
 
+std::string less_than(torch::Dtype dtype) {
+  return dtype == torch::kFloat ? "dtype bfloat16 would take half of float32"
+                                : "a smaller model would take less";
+}
+
 }  // namespace dece

@@ -256,7 +256,7 @@ Napi::Value ModelHandle::create(const Napi::CallbackInfo& info) {
   const std::shared_ptr<Model> model = throwing(env, [&] {
     auto made = make_model(config_from_js(info[0].As<Napi::Object>()), device_from_js(info[1]),
                            dtype_from_js(info[2]));
-    check_room(made->weight_bytes(), made->device());
+    check_room(made->weight_bytes(), made->device(), "the weights", less_than(made->dtype()));
     return made;
   });
   const auto seed = uint64_t(info[3].ToNumber().Int64Value());

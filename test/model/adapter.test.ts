@@ -309,6 +309,42 @@ test('of a classifier is read by PEFT, which is told of no head beside it', asyn
   });
 });
 
+test('that was merged stays so under a trainer that was made before it', async () => {
+  for (const dtype of ['float32', 'bfloat16'] as const) {
+    using model = await load('llama', dtype);
+    const batch = batchOf('llama');
+    const options = { loss: { name: 'ce' } as const, epoch: 1, learningRate: 0 };
+    using trainer = new Trainer(model, { seed: 1 });
+    await trainer.step(batch, options);
+    const before = await logitsOf(model, batch);
+    await model.loadAdapter(adapterPath('llama'));
+    await model.mergeAdapter();
+    const merged = await logitsOf(model, batch);
+    assert.not.equal(merged, before);
+    await trainer.step(batch, options);
+    assert.equal(await logitsOf(model, batch), merged);
+  }
+});
+
+test('is waited for before a trainer is made', async () => {
+  using model = await load('llama');
+  const changes = [
+    () => model.addAdapter({ seed: 1 }),
+    () => model.dropAdapter(),
+    () => model.addAdapter({ seed: 1 }),
+    () => model.mergeAdapter(),
+  ];
+  for (const change of changes) {
+    const done = change();
+    assert.throws(
+      () => new Trainer(model, { seed: 1 }),
+      /^the model's adapter is being changed: await that before you train$/,
+    );
+    await done;
+    new Trainer(model, { seed: 1 }).dispose();
+  }
+});
+
 test('is dropped without a trace', async () => {
   await withFolder(async (folder) => {
     using model = await load('llama');
@@ -360,6 +396,12 @@ test('names what is wrong', async () => {
     await withConfig({ r: 5 }, /lora_A\.weight has shape \[4, 16\]: expected \[5, 16\]$/);
     await withConfig({ target_modules: ['q_proj'] }, /it holds 8 tensors: expected 4 by its/);
     await withConfig({ target_modules: ['k_proj'] }, /it lacks base_model\.model\..*k_proj/);
+    await cp(adapterPath('llama'), folder, { recursive: true });
+    const weights = join(folder, 'adapter_model.safetensors');
+    const bytes = await readFile(weights);
+    bytes.fill(0xff, bytes.length - 4); // NaN
+    await writeFile(weights, bytes);
+    await rejects(model.loadAdapter(folder), /lora_B\.weight has numbers that are NaN or infinite/);
     await model.addAdapter({ rank: 2, alpha: 2, seed: 0 });
     await wrong({}, /^the model has an adapter already$/);
     await rejects(model.save(folder), /^the model has an adapter: saveAdapter writes it, merge/);
