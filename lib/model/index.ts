@@ -143,7 +143,9 @@ export class Model {
     const generation = await readGenerationConfig(directory);
     const weights = await findWeights(directory);
     const device = deviceOf(options);
-    const handle = await addon().ModelHandle.load(weights, resolved, device, dtype, mmap);
+    const handle = await withSignal(signal, (stop) =>
+      addon().ModelHandle.load(weights, resolved, device, dtype, mmap, stop),
+    );
     return new Model(handle, { config, resolved, dtype, tokenizer, generation });
   }
 

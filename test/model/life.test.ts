@@ -11,6 +11,7 @@ import * as assert from 'uvu/assert';
 import { Model } from '../../lib/model/index.ts';
 import { addon } from '../../lib/model/native.ts';
 import { rejects } from '../rejects.ts';
+import { fixturePath } from './fixture.ts';
 
 const test = suite('the life of a model');
 
@@ -43,6 +44,13 @@ test('lasts until work that was begun is done', async () => {
   const outcome = model.generateIds({ inputIds }, long);
   model.dispose();
   assert.equal(await outcome, expected);
+});
+
+test('is not loaded where that is aborted, also without a download', async () => {
+  const controller = new AbortController();
+  const loading = Model.load(fixturePath('t5-relu'), { signal: controller.signal });
+  controller.abort(new Error('enough'));
+  await rejects(loading, /^enough$/);
 });
 
 test('leaves the event loop free while it computes', async () => {
