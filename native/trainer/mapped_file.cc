@@ -49,15 +49,8 @@ void say(std::string_view text) {
   [[maybe_unused]] const auto written = ::write(STDERR_FILENO, text.data(), text.size());
 }
 
-// Of a page that cannot be read: says which file it is of, then lets the signal do what it does.
-void on_bus_error(int, siginfo_t* info, void*) {
-  ::signal(SIGBUS, SIG_DFL);
-  // One that a process has sent does not come again by itself.
-  if (info->si_code <= 0) {
-    ::raise(SIGBUS);
-    return;
-  }
-  const auto address = reinterpret_cast<uintptr_t>(info->si_addr);
+// Says which file the address lies in.
+void say_file_at(uintptr_t address) {
   for (const auto& entry : watched) {
     const auto* file = entry.load();
     if (!file || address - reinterpret_cast<uintptr_t>(file->data()) >= file->size()) continue;
@@ -68,6 +61,17 @@ void on_bus_error(int, siginfo_t* info, void*) {
     say("\n");
     return;
   }
+}
+
+// Of a page that cannot be read: says which file it is of, then lets the signal do what it does.
+void on_bus_error(int, siginfo_t* info, void*) {
+  static std::atomic_flag begun;
+  // Another thread that reads the same file would end the process amid the sentence.
+  while (begun.test_and_set()) ::pause();
+  const bool was_sent = info->si_code <= 0;
+  if (!was_sent) say_file_at(reinterpret_cast<uintptr_t>(info->si_addr));
+  ::signal(SIGBUS, SIG_DFL);
+  if (was_sent) ::raise(SIGBUS);  // it does not come again by itself
 }
 
 void watch(const MappedFile* file) {
@@ -103,7 +107,7 @@ std::runtime_error system_error(const std::string& what, const std::string& path
 }
 
 MappedFile::MappedFile(const std::string& path, bool writable) : path_(path), writable_(writable) {
-  const Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+  const Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
   if (file.number < 0) throw system_error("cannot open", path);
   struct stat status {};
   if (::fstat(file.number, &status) != 0) throw system_error("cannot read", path);

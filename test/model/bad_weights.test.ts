@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -127,6 +128,17 @@ test('that no memory holds are refused with what they take and what is free', as
     ),
   );
 });
+
+if (process.platform !== 'win32') {
+  test('that are a pipe are refused, not waited for', async () => {
+    await withCopy('t5-relu', async (directory) => {
+      const path = join(directory, 'model.safetensors');
+      await rm(path);
+      execFileSync('mkfifo', [path]);
+      await rejects(Model.load(directory), /model\.safetensors is not a file$/);
+    });
+  });
+}
 
 test('two tensors for one place are refused where they differ', async () => {
   await withCopy('models/gpt2', async (directory) => {

@@ -24,6 +24,7 @@ if (what === 'memory') {
 } else {
   truncateSync(join(directory!, 'model.safetensors'), 4096);
   process.stdout.write('cut\n');
-  await model.logits({ inputIds: [[3, 4, 5]] });
+  const row = Array.from({ length: 64 }, (_, i) => 3 + 200 * i);
+  await model.logits({ inputIds: Array.from({ length: 16 }, () => row) });
   process.stdout.write('read\n');
 }
