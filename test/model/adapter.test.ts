@@ -1,5 +1,5 @@
 import { execFileSync, type StdioOptions } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -344,6 +344,35 @@ test('is waited for before a trainer is made', async () => {
     new Trainer(model, { seed: 1 }).dispose();
   }
 });
+
+if (existsSync('/proc/self/status')) {
+  test('is there wholly or not at all where memory ends amid its layers', async () => {
+    const script = `
+      import { execFileSync } from 'node:child_process';
+      import { readFileSync } from 'node:fs';
+      import { Model, Trainer } from ${JSON.stringify(new URL('../../lib/index.ts', import.meta.url))};
+      const shape = { hidden_size: 64, intermediate_size: 64, num_hidden_layers: 4 };
+      const config = { model_type: 'llama', vocab_size: 100, num_attention_heads: 4, ...shape };
+      const model = Model.create(config, { seed: 1, device: 'cpu' });
+      await model.logits({ inputIds: [[3, 4]] });
+      const limit = (most) =>
+        execFileSync('prlimit', ['--pid', String(process.pid), '--as=' + most + ':unlimited']);
+      const status = readFileSync('/proc/self/status', 'utf8');
+      // The first layer's fits, 256 MB, the second's does not.
+      limit(1024 * Number(/VmSize:\\s*(\\d+)/.exec(status)[1]) + 500_000_000);
+      const failed = await model.addAdapter({ rank: 500_000, seed: 1 }).catch((error) => error);
+      limit('unlimited');
+      new Trainer(model, { seed: 1 });
+      console.log(failed.message.slice(0, 17), model.trained[0].name);
+      await model.addAdapter({ rank: 4, seed: 1 });
+      console.log(model.trained.length);`;
+    const args = ['--import', 'tsx', '--input-type=module', '-e', script];
+    assert.is(
+      execFileSync(process.execPath, args, { encoding: 'utf8' }),
+      'not enough memory model.embed_tokens.weight\n16\n',
+    );
+  });
+}
 
 test('is dropped without a trace', async () => {
   await withFolder(async (folder) => {
