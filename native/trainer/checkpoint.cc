@@ -25,7 +25,7 @@ std::string shape_of(const Tensor& tensor) {
 
 Tensor bytes_of(const std::string& text) {
   auto bytes = at::empty({int64_t(text.size())}, torch::kByte);
-  std::memcpy(bytes.mutable_data_ptr(), text.data(), text.size());
+  if (!text.empty()) std::memcpy(bytes.mutable_data_ptr(), text.data(), text.size());
   return bytes;
 }
 
