@@ -167,7 +167,7 @@ async function flush(folder: string): Promise<void> {
  */
 export async function removeUnfinished(directory: string): Promise<void> {
   const names = await readdir(directory).catch(() => []);
-  const unfinished = names.filter((name) => /\.(tmp-\w{6}|safetensors\.\d+\.tmp)$/.test(name));
+  const unfinished = names.filter((name) => /\.(tmp-\w{6}|safetensors(\.\d+)+\.tmp)$/.test(name));
   await Promise.all(
     unfinished.map((name) => rm(join(directory, name), { recursive: true, force: true })),
   );

@@ -42,7 +42,8 @@ export interface BlockPlan {
 }
 
 /** The names of what training changes, in their order. */
-export const namesOf = ({ trained }: ModelHandle) => trained.map(({ name }) => name);
+export const namesOf = ({ trained }: Pick<ModelHandle, 'trained'>) =>
+  trained.map(({ name }) => name);
 
 /** All of so many parameters in every step. */
 export function wholeModel(count: number): BlockPlan {

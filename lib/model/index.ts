@@ -90,6 +90,8 @@ export class Model {
   /** What is to be warned of before the first generation. */
   #unfollowed: string[];
   #adapter: Adapter | undefined;
+  /** Calls that give or take an adapter and are not done. */
+  #adapting = 0;
   #disposed = false;
 
   /** Use Model.load or Model.create. */
@@ -141,7 +143,9 @@ export class Model {
     const generation = await readGenerationConfig(directory);
     const weights = await findWeights(directory);
     const device = deviceOf(options);
-    const handle = await addon().ModelHandle.load(weights, resolved, device, dtype, mmap);
+    const handle = await withSignal(signal, (stop) =>
+      addon().ModelHandle.load(weights, resolved, device, dtype, mmap, stop),
+    );
     return new Model(handle, { config, resolved, dtype, tokenizer, generation });
   }
 
@@ -429,8 +433,7 @@ export class Model {
   async addAdapter({ seed, ...options }: LoraOptions & { seed: number }): Promise<void> {
     const adapter = adapterOf(this.config, options);
     check('seed', seed, Number.isSafeInteger(seed) && seed >= 0, 'a whole number, at least 0');
-    await this.handle.addAdapter({ ...adapter, seed });
-    this.#adapter = adapter;
+    await this.#adapt(this.handle.addAdapter({ ...adapter, seed }), adapter);
   }
 
   /**
@@ -440,8 +443,8 @@ export class Model {
    */
   async loadAdapter(directory: string): Promise<void> {
     const adapter = await readAdapter(directory, this.config);
-    await this.handle.loadAdapter(adapterFiles(directory).weights, { ...adapter, seed: 0 });
-    this.#adapter = adapter;
+    const { weights } = adapterFiles(directory);
+    await this.#adapt(this.handle.loadAdapter(weights, { ...adapter, seed: 0 }), adapter);
   }
 
   /** Writes a directory that `loadAdapter` and PEFT read. */
@@ -456,15 +459,13 @@ export class Model {
   /** Makes the adapter part of the weights; the model has none then. */
   async mergeAdapter(): Promise<void> {
     this.#needAdapter();
-    await this.handle.mergeAdapter();
-    this.#adapter = undefined;
+    await this.#adapt(this.handle.mergeAdapter(), undefined);
   }
 
   /** Takes the adapter away; the weights are as they were before it. */
   async dropAdapter(): Promise<void> {
     this.#needAdapter();
-    await this.handle.dropAdapter();
-    this.#adapter = undefined;
+    await this.#adapt(this.handle.dropAdapter(), undefined);
   }
 
   /** How many classes a classifier tells apart; undefined where the model is none. */
@@ -477,6 +478,26 @@ export class Model {
   /** What was added or loaded; undefined where there is none. */
   get adapter(): Adapter | undefined {
     return this.#adapter;
+  }
+
+  /**
+   * Names and shapes of what training changes, for lib/model/trainer.ts.
+   *
+   * @throws Error while an adapter comes or goes: native code must not read what it is writing
+   */
+  get trained(): ModelHandle['trained'] {
+    if (this.#adapting === 0) return this.handle.trained;
+    throw new Error("the model's adapter is being changed: await that before you train");
+  }
+
+  async #adapt(change: Promise<void>, adapter: Adapter | undefined): Promise<void> {
+    this.#adapting++;
+    try {
+      await change;
+      this.#adapter = adapter;
+    } finally {
+      this.#adapting--;
+    }
   }
 
   #needAdapter(): Adapter {

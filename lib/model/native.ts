@@ -70,6 +70,7 @@ export interface ModelAddon {
       device: string,
       dtype: string,
       mmap: boolean,
+      stop: Stop | undefined,
     ): Promise<ModelHandle>;
   };
   /** native/trainer/trainer_binding.cc */

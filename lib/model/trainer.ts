@@ -95,7 +95,7 @@ export class Trainer {
     check('betas', betas, ok, 'two numbers in [0, 1)');
     check('eps', eps, isFinite0(eps), 'a number, at least 0');
     check('seed', seed, Number.isSafeInteger(seed) && seed >= 0, 'a whole number, at least 0');
-    const names = namesOf(model.handle);
+    const names = namesOf(model);
     checkBlockOptions(options, optimizer);
     this.#model = model;
     this.#handle = new (addon().TrainerHandle)(model.handle, {

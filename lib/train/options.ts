@@ -168,9 +168,9 @@ function checkSettings(settings: Settings, dtype: Dtype): void {
   check('loss.name', loss.name, canBeKept, 'one that a checkpoint can keep; Trainer.step takes it');
 }
 
-function checkBlocks({ handle }: Model, { optimizer, blocks, seed }: Settings): void {
+function checkBlocks(model: Model, { optimizer, blocks, seed }: Settings): void {
   checkBlockOptions(blocks, optimizer);
-  if (optimizer === 'badam') blockPlan(namesOf(handle), blocks, seed);
+  if (optimizer === 'badam') blockPlan(namesOf(model), blocks, seed);
 }
 
 /** What is given of some options, in the order of `keys`: two checkpoints are compared as texts. */
@@ -189,14 +189,10 @@ function checkAdapter({ adapter }: Model, { lora, optimizer }: Settings): void {
 }
 
 /** The options of BAdam for so many examples, complete but for what the blocks themselves decide. */
-export function blockOptions(
-  { handle }: Model,
-  examples: number,
-  settings: Settings,
-): BlockOptions {
+export function blockOptions(model: Model, examples: number, settings: Settings): BlockOptions {
   const { optimizer, blocks, batchSize, accumulate, seed } = settings;
   if (optimizer !== 'badam') return {};
-  const count = blockPlan(namesOf(handle), blocks, seed).blocks.length;
+  const count = blockPlan(namesOf(model), blocks, seed).blocks.length;
   const advised = Math.floor(examples / (batchSize * accumulate * count));
   return { switchBlockEvery: Math.min(100, Math.max(50, advised)), ...blocks };
 }

@@ -25,7 +25,7 @@ std::string shape_of(const Tensor& tensor) {
 
 Tensor bytes_of(const std::string& text) {
   auto bytes = at::empty({int64_t(text.size())}, torch::kByte);
-  std::memcpy(bytes.mutable_data_ptr(), text.data(), text.size());
+  if (!text.empty()) std::memcpy(bytes.mutable_data_ptr(), text.data(), text.size());
   return bytes;
 }
 
@@ -118,6 +118,7 @@ void check_resting(const Checkpoint& file,
 Trainer::NamedTensors Trainer::state() {
   check_trained();
   if (turn_ < 0) activate(turn_of(plan_, steps_ + 1));
+  follow_model();
   NamedTensors state;
   const auto& parameters = model_->trained();
   auto decays = at::empty({int64_t(decays_.size())}, torch::kByte);
@@ -188,8 +189,7 @@ void Trainer::restore(const std::string& path) {
     steps_ = counts[0];
     updates_ = counts[2];
     // A bfloat16 model has weights of its own.
-    auto& parameters = model_->trained();
-    for (size_t i = 0; i < active_.size(); i++) parameters[active_[i]].second.copy_(weights_[i]);
+    for (size_t i = 0; i < active_.size(); i++) write_weight(i);
   } catch (const std::runtime_error& error) {
     throw std::runtime_error("cannot restore " + path + ": " + error.what());
   }

@@ -35,6 +35,12 @@ void sync_directory_of(const std::string& path) {
   if (file.number >= 0) ::fsync(file.number);
 }
 
+// Of a file that is being written: another thread may write to the same path.
+std::string unique_ending() {
+  static std::atomic<uint64_t> count = 0;
+  return "." + std::to_string(::getpid()) + "." + std::to_string(count++) + ".tmp";
+}
+
 // The files that are mapped, for the handler of a signal, which may lock nothing. Those beyond so
 // many go without the sentence.
 std::array<std::atomic<const MappedFile*>, 256> watched;
@@ -43,19 +49,29 @@ void say(std::string_view text) {
   [[maybe_unused]] const auto written = ::write(STDERR_FILENO, text.data(), text.size());
 }
 
-// Of a page that cannot be read: says which file it is of, then lets the signal do what it does.
-void on_bus_error(int, siginfo_t* info, void*) {
-  ::signal(SIGBUS, SIG_DFL);
-  const auto address = reinterpret_cast<uintptr_t>(info->si_addr);
+// Says which file the address lies in.
+void say_file_at(uintptr_t address) {
   for (const auto& entry : watched) {
     const auto* file = entry.load();
     if (!file || address - reinterpret_cast<uintptr_t>(file->data()) >= file->size()) continue;
     say("dece: ");
     say(file->path());
-    say(" became shorter, or its disk failed, while it was read as memory: the process ends; "
-        "Model.load with mmap: false copies weights\n");
+    say(" became shorter, or its disk failed, while it was read as memory: the process ends");
+    if (file->writable()) say("; Model.load with mmap: false copies weights");
+    say("\n");
     return;
   }
+}
+
+// Of a page that cannot be read: says which file it is of, then lets the signal do what it does.
+void on_bus_error(int, siginfo_t* info, void*) {
+  static std::atomic_flag begun;
+  // Another thread that reads the same file would end the process amid the sentence.
+  while (begun.test_and_set()) ::pause();
+  const bool was_sent = info->si_code <= 0;
+  if (!was_sent) say_file_at(reinterpret_cast<uintptr_t>(info->si_addr));
+  ::signal(SIGBUS, SIG_DFL);
+  if (was_sent) ::raise(SIGBUS);  // it does not come again by itself
 }
 
 void watch(const MappedFile* file) {
@@ -90,8 +106,8 @@ std::runtime_error system_error(const std::string& what, const std::string& path
   return std::runtime_error(what + " " + path + ": " + std::strerror(errno));
 }
 
-MappedFile::MappedFile(const std::string& path, bool writable) : path_(path) {
-  const Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+MappedFile::MappedFile(const std::string& path, bool writable) : path_(path), writable_(writable) {
+  const Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
   if (file.number < 0) throw system_error("cannot open", path);
   struct stat status {};
   if (::fstat(file.number, &status) != 0) throw system_error("cannot read", path);
@@ -119,8 +135,7 @@ void MappedFile::forget(const char* data, uint64_t size) const {
   if (begin < end) ::madvise(const_cast<char*>(data_ + begin), end - begin, MADV_DONTNEED);
 }
 
-NewFile::NewFile(const std::string& path)
-    : path_(path), temporary_(path + "." + std::to_string(::getpid()) + ".tmp") {
+NewFile::NewFile(const std::string& path) : path_(path), temporary_(path + unique_ending()) {
   descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
   if (descriptor_ < 0) throw system_error("cannot write", path_);
 }

@@ -27,6 +27,7 @@ class MappedFile {
   const std::string& path() const { return path_; }
   const char* data() const { return data_; }
   uint64_t size() const { return size_; }
+  bool writable() const { return writable_; }
 
   // Gives the pages around a range back: what was read of them no longer counts as memory of this
   // process. Reading them again is allowed, and fetches them again; what was written is lost.
@@ -34,6 +35,7 @@ class MappedFile {
 
  private:
   std::string path_;
+  bool writable_;
   const char* data_ = nullptr;
   uint64_t size_ = 0;
 };

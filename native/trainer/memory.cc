@@ -1,5 +1,9 @@
 #include "memory.h"
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -84,10 +88,23 @@ std::string out_of_memory(const std::string& message) {
 
 void check_room(uint64_t bytes, torch::Device device, const std::string& what,
                 const std::string& less) {
-  const double free = free_bytes();
-  if (!device.is_cpu() || free < 0 || double(bytes) <= free) return;
+  if (!device.is_cpu()) return;
+  double free = free_bytes();
+  const auto fits = [&] { return free < 0 || double(bytes) <= free; };
+  if (fits()) return;
+#ifdef __GLIBC__
+  // What a block of BAdam has freed may be kept for the next one.
+  ::malloc_trim(0);
+  free = free_bytes();
+  if (fits()) return;
+#endif
   throw std::runtime_error("not enough memory: " + what + " take " + size_text(double(bytes)) +
                            " and " + size_text(free) + " are free: " + less);
+}
+
+std::string less_than(torch::Dtype dtype) {
+  return dtype == torch::kFloat ? "dtype bfloat16 would take half of float32"
+                                : "a smaller model would take less";
 }
 
 }  // namespace dece

@@ -15,7 +15,10 @@ std::string out_of_memory(const std::string& message);
 // Throws std::runtime_error where so many bytes, which `what` take, do not fit into what is free,
 // and says what would take less. Of a CUDA device nothing is asked: there memory is given at once
 // or not at all, which the CPU's is not.
-void check_room(uint64_t bytes, torch::Device device, const std::string& what = "the weights",
-                const std::string& less = "dtype bfloat16 would take half of float32");
+void check_room(uint64_t bytes, torch::Device device, const std::string& what,
+                const std::string& less);
+
+// What would do for weights of a dtype.
+std::string less_than(torch::Dtype dtype);
 
 }  // namespace dece

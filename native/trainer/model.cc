@@ -107,16 +107,21 @@ void Model::add_adapter(const AdapterOptions& options) {
                              endings_of(layers));
   }
   const auto generator = at::detail::createCPUGenerator(options.seed);
+  // All or none: memory may end amid them.
+  std::vector<std::pair<std::shared_ptr<Adapter>, Adapter>> fresh;
+  NamedTensors tensors;
   for (const auto& [name, layer] : layers) {
     const bool wanted =
         std::any_of(options.targets.begin(), options.targets.end(),
                     [&, &name = name](const auto& target) { return names(target, name); });
     if (!wanted) continue;
-    auto& adapter = *layer.adapter;
-    adapter = fresh_adapter(layer, options, generator);
-    adapter_.emplace_back(name + ".lora_A.weight", adapter.a);
-    adapter_.emplace_back(name + ".lora_B.weight", adapter.b);
+    const auto& [place, adapter] =
+        fresh.emplace_back(layer.adapter, fresh_adapter(layer, options, generator));
+    tensors.emplace_back(name + ".lora_A.weight", adapter.a);
+    tensors.emplace_back(name + ".lora_B.weight", adapter.b);
   }
+  for (auto& [place, adapter] : fresh) *place = std::move(adapter);
+  adapter_ = std::move(tensors);
   adapter_options_ = options;
 }
 

@@ -256,7 +256,7 @@ Napi::Value ModelHandle::create(const Napi::CallbackInfo& info) {
   const std::shared_ptr<Model> model = throwing(env, [&] {
     auto made = make_model(config_from_js(info[0].As<Napi::Object>()), device_from_js(info[1]),
                            dtype_from_js(info[2]));
-    check_room(made->weight_bytes(), made->device());
+    check_room(made->weight_bytes(), made->device(), "the weights", less_than(made->dtype()));
     return made;
   });
   const auto seed = uint64_t(info[3].ToNumber().Int64Value());
@@ -270,11 +270,11 @@ Napi::Value ModelHandle::create(const Napi::CallbackInfo& info) {
   return wrap(env, model);
 }
 
-// ModelHandle.load(files: WeightFile[], config, device, dtype, mmap): Promise<ModelHandle>
+// ModelHandle.load(files: WeightFile[], config, device, dtype, mmap, stop?): Promise<ModelHandle>
 Napi::Value ModelHandle::load(const Napi::CallbackInfo& info) {
   const auto env = info.Env();
   return run(
-      env, env.Undefined(),
+      env, info[5],
       [files = weight_files_from_js(info[0]), config = config_from_js(info[1].As<Napi::Object>()),
        device = device_from_js(info[2]), dtype = dtype_from_js(info[3]),
        mmap = info[4].ToBoolean().Value()](const StopFlag& stop) {

@@ -4,6 +4,7 @@
 #include <ATen/Parallel.h>
 #include <torch/autograd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 
@@ -133,7 +134,7 @@ void dropout_values(const Tensor& x, double rate, uint64_t seed, Tensor& y) {
   const auto* from = x.const_data_ptr<Value>();
   auto* to = y.mutable_data_ptr<Value>();
   const auto size = x.numel(), blocks = (size + block_size - 1) / block_size;
-  const auto threshold = uint32_t((1 - rate) * 4294967296.0);
+  const auto threshold = uint32_t(std::min((1 - rate) * 4294967296.0, 4294967295.0));
   const auto scale = float(1 / (1 - rate));
   at::parallel_for(0, blocks, 1, [=](int64_t begin, int64_t end) {
     for (int64_t block = begin; block < end; block++) {

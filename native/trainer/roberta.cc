@@ -268,6 +268,10 @@ Tensor RobertaDecoder::step(const Tensor& ids) {
   const double scale = std::pow(double(config.hidden_size / config.num_attention_heads), -0.5);
   const Reading self{.scale = scale}, cross{.bias = mask_, .scale = scale};
   const auto position = config.pad_token_id + 1 + caches_.front().length();
+  if (position >= config.max_position_embeddings) {
+    throw std::runtime_error("the decoder knows " + std::to_string(caches_.front().length()) +
+                             " positions, and none for another id: lower maxNewTokens");
+  }
   auto hidden = model_.embed(ids.unsqueeze(1), at::full({1, 1}, position, torch::kLong), {});
   for (size_t i = 0; i < caches_.size(); i++) {
     hidden = model_.run_decoder_layer(model_.decoder_layers_[i], hidden, self, memories_[i], cross,

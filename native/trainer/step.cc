@@ -41,15 +41,24 @@ Tensor loss_of(const Model& model, const LabelledBatch& batch, const LossOptions
   return loss_sum(head(hidden), labels, options, Logits::overwrite);
 }
 
-// What AdamW keeps beside tensors: a gradient and two moments, and a copy where they are not
-// float32.
+// What AdamW takes beside tensors: a gradient and two moments, a copy where they are not float32,
+// and the tensors themselves where they lie in a file until they are written to.
 uint64_t bytes_beside(const std::vector<Tensor>& tensors) {
   uint64_t bytes = 0;
   for (const auto& tensor : tensors) {
     const uint64_t copies = tensor.scalar_type() == torch::kFloat ? 3 : 4;
     bytes += copies * sizeof(float) * uint64_t(tensor.numel());
+    // libtorch's own memory has an allocator.
+    if (!tensor.storage().allocator()) bytes += tensor.nbytes();
   }
   return bytes;
+}
+
+// What would take less than training by a plan does.
+std::string less_than(const BlockPlan& plan, bool has_adapter) {
+  if (has_adapter) return "an adapter of lower rank would take less";
+  if (plan.switch_every > 0) return "smaller blocks or an adapter (lora) would take less";
+  return "optimizer badam or an adapter (lora) would take less";
 }
 
 std::vector<Tensor> pick(const std::vector<Tensor>& all, const std::vector<size_t>& indices) {
@@ -184,18 +193,32 @@ void Trainer::activate(int64_t turn) {
   if (turn == turn_) return;
   turn_ = -1;
   for (auto* tensors : {&weights_, &means_, &squares_}) tensors->clear();
+  versions_.clear();
   updates_ = 0;
   active_ = block_of(plan_, turn);
   check_room(bytes_beside(pick(trained_, active_)), model_->device(),
-             "gradients and the moments of AdamW",
-             "optimizer badam or an adapter (lora) would take less");
+             "gradients and the moments of AdamW", less_than(plan_, !model_->adapter().empty()));
   const at::NoGradGuard no_grad;
   for (const size_t i : active_) {
-    weights_.push_back(model_->trained()[i].second.detach().to(torch::kFloat));
+    const auto& parameter = model_->trained()[i].second;
+    weights_.push_back(parameter.detach().to(torch::kFloat));
+    versions_.push_back(parameter._version());
     means_.push_back(at::zeros_like(weights_.back()));
     squares_.push_back(at::zeros_like(weights_.back()));
   }
   turn_ = turn;
+}
+
+// Another Trainer, or an adapter that became part of the weights, may have changed the model: then
+// its weights count, not the float32 copies of what they were.
+void Trainer::follow_model() {
+  const at::NoGradGuard no_grad;
+  for (size_t i = 0; i < active_.size(); i++) {
+    const auto& parameter = trained_[active_[i]];
+    if (weights_[i].is_alias_of(parameter) || parameter._version() == versions_[i]) continue;
+    weights_[i].copy_(parameter);
+    versions_[i] = parameter._version();
+  }
 }
 
 StepResult Trainer::step(const std::vector<LabelledBatch>& batches, const StepOptions& options,
@@ -205,6 +228,7 @@ StepResult Trainer::step(const std::vector<LabelledBatch>& batches, const StepOp
   if (tokens == 0) throw std::runtime_error("labels are all -100: expected at least one to count");
   check_trained();
   activate(turn_of(plan_, steps_ + 1));
+  follow_model();
 
   model_->recomputes = options.recompute;
   const auto drawn = generator_.get_state();
@@ -290,7 +314,6 @@ void Trainer::update(const Tensors& gradients, double shrink, double learning_ra
   steps_++;
   updates_++;
   const auto count = at::full({}, double(updates_), weights_.front().options());
-  auto& parameters = model_->trained();
   for_parameters([&](const Indices& some) {
     if (shrink != 1) at::_foreach_mul_(pick(gradients, some), shrink);
     for (const bool decays : {true, false}) {
@@ -304,11 +327,15 @@ void Trainer::update(const Tensors& gradients, double shrink, double learning_ra
                         options_.beta1, options_.beta2, decays ? options_.weight_decay : 0,
                         options_.eps, false, false);
     }
-    for (const size_t i : some) {
-      auto& parameter = parameters[active_[i]].second;
-      if (!weights_[i].is_alias_of(parameter)) parameter.copy_(weights_[i]);
-    }
+    for (const size_t i : some) write_weight(i);
   });
+}
+
+// Rounds a float32 copy into the model.
+void Trainer::write_weight(size_t i) {
+  auto& parameter = trained_[active_[i]];
+  if (!weights_[i].is_alias_of(parameter)) parameter.copy_(weights_[i]);
+  versions_[i] = parameter._version();
 }
 
 }  // namespace dece

@@ -91,12 +91,14 @@ class Trainer {
 
   void check_trained() const;
   void activate(int64_t turn);
+  void follow_model();
   std::pair<double, Tensors> gradients_of(const std::vector<LabelledBatch>& batches,
                                           LossOptions options, int64_t logits_bytes,
                                           const StopFlag& stop);
   void for_parameters(const std::function<void(const Indices&)>& work) const;
   double norm_of(const Tensors& gradients) const;
   void update(const Tensors& gradients, double shrink, double learning_rate);
+  void write_weight(size_t i);
   NamedTensors state();
   const torch::Tensor& resting();
 
@@ -115,6 +117,8 @@ class Trainer {
   Tensors weights_;  // the parameter itself where it is float32
   Tensors means_;    // running mean of the gradient
   Tensors squares_;  // and of its square
+  // libtorch's counter of changes to the parameter when its float32 copy was last the same.
+  std::vector<uint32_t> versions_;
 };
 
 // What the caller of Trainer::save wrote into a file.

@@ -67,7 +67,11 @@ Tensors renamed(Tensors tensors, const std::set<std::string>& wanted, const File
       if (wanted.contains(found)) break;
       if (name.starts_with(from)) found = to + name.substr(from.size());
     }
-    result.emplace(wanted.contains(found) ? found : name, std::move(tensor));
+    if (!wanted.contains(found)) found = name;
+    const auto [place, is_new] = result.emplace(found, tensor);
+    if (is_new || same_values(place->second, tensor)) continue;
+    throw std::runtime_error("it has two tensors for " + found + ", which differ, one of them " +
+                             name + ": expected one");
   }
   return result;
 }
@@ -124,6 +128,12 @@ void check_tensor(const std::string& name, const Tensor& tensor, const Tensor& p
   }
 }
 
+std::runtime_error not_finite(const std::string& name) {
+  return std::runtime_error(name +
+                            " has numbers that are NaN or infinite: the model is damaged, or its "
+                            "training diverged");
+}
+
 // What dtype of tensors may stay in the files. Those of a .bin file may share their memory.
 std::optional<torch::Dtype> kept_dtype(const std::vector<WeightFile>& files, torch::Device device,
                                        torch::Dtype dtype, bool mmap) {
@@ -171,7 +181,7 @@ std::shared_ptr<Model> load_weights(const std::vector<WeightFile>& files, ModelC
       model = make_model(config, device, dtype);
     }
     const auto fresh = check_names(tensors, *model, names);
-    check_room(bytes_to_fill(tensors, *model, kept), device);
+    check_room(bytes_to_fill(tensors, *model, kept), device, "the weights", less_than(dtype));
     model->initialise(names.seed, fresh);
     const at::NoGradGuard no_grad;
     for (auto& [name, parameter] : model->parameters()) {
@@ -180,9 +190,7 @@ std::shared_ptr<Model> load_weights(const std::vector<WeightFile>& files, ModelC
       if (found == tensors.end()) continue;
       check_tensor(name, found->second, parameter);
       if (!take(parameter, found->second, kept)) {
-        throw std::runtime_error(name +
-                                 " has numbers that are NaN or infinite: the model is damaged, or "
-                                 "its training diverged");
+        throw not_finite(name);
       }
       tensors.erase(found);
     }
@@ -210,7 +218,10 @@ void load_adapter(Model& model, const AdapterOptions& options, const std::string
                                " by its adapter_config.json");
     }
     const at::NoGradGuard no_grad;
-    for (auto& [name, tensor] : model.adapter()) tensor.copy_(tensors.at(peft_prefix + name));
+    for (auto& [name, tensor] : model.adapter()) {
+      if (!copy_finite(tensor, tensors.at(peft_prefix + name)))
+        throw not_finite(peft_prefix + name);
+    }
   } catch (const std::runtime_error& error) {
     model.drop_adapter();
     throw std::runtime_error("cannot load " + path + ": " + error.what());

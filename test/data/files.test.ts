@@ -87,7 +87,7 @@ test('clears away what was left by a writer that was killed, and nothing else', 
   assert.match((await readdir(folder)).join(), /^a\.jsonl\.tmp-\w{6}$/);
 
   const others = ['a.jsonl', 'lock', 'lock.12.0.tmp', 'notes.tmp', 'weights.safetensors'];
-  for (const name of [...others, 'model.safetensors.12.tmp']) {
+  for (const name of [...others, 'model.safetensors.12.0.tmp']) {
     await writeFile(join(folder, name), '');
   }
   await removeUnfinished(folder);

@@ -1,5 +1,5 @@
 import { execFileSync, type StdioOptions } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -309,6 +309,71 @@ test('of a classifier is read by PEFT, which is told of no head beside it', asyn
   });
 });
 
+test('that was merged stays so under a trainer that was made before it', async () => {
+  for (const dtype of ['float32', 'bfloat16'] as const) {
+    using model = await load('llama', dtype);
+    const batch = batchOf('llama');
+    const options = { loss: { name: 'ce' } as const, epoch: 1, learningRate: 0 };
+    using trainer = new Trainer(model, { seed: 1 });
+    await trainer.step(batch, options);
+    const before = await logitsOf(model, batch);
+    await model.loadAdapter(adapterPath('llama'));
+    await model.mergeAdapter();
+    const merged = await logitsOf(model, batch);
+    assert.not.equal(merged, before);
+    await trainer.step(batch, options);
+    assert.equal(await logitsOf(model, batch), merged);
+  }
+});
+
+test('is waited for before a trainer is made', async () => {
+  using model = await load('llama');
+  const changes = [
+    () => model.addAdapter({ seed: 1 }),
+    () => model.dropAdapter(),
+    () => model.addAdapter({ seed: 1 }),
+    () => model.mergeAdapter(),
+  ];
+  for (const change of changes) {
+    const done = change();
+    assert.throws(
+      () => new Trainer(model, { seed: 1 }),
+      /^the model's adapter is being changed: await that before you train$/,
+    );
+    await done;
+    new Trainer(model, { seed: 1 }).dispose();
+  }
+});
+
+if (existsSync('/proc/self/status')) {
+  test('is there wholly or not at all where memory ends amid its layers', async () => {
+    const script = `
+      import { execFileSync } from 'node:child_process';
+      import { readFileSync } from 'node:fs';
+      import { Model, Trainer } from ${JSON.stringify(new URL('../../lib/index.ts', import.meta.url))};
+      const shape = { hidden_size: 64, intermediate_size: 64, num_hidden_layers: 4 };
+      const config = { model_type: 'llama', vocab_size: 100, num_attention_heads: 4, ...shape };
+      const model = Model.create(config, { seed: 1, device: 'cpu' });
+      await model.logits({ inputIds: [[3, 4]] });
+      const limit = (most) =>
+        execFileSync('prlimit', ['--pid', String(process.pid), '--as=' + most + ':unlimited']);
+      const status = readFileSync('/proc/self/status', 'utf8');
+      // The first layer's fits, 256 MB, the second's does not.
+      limit(1024 * Number(/VmSize:\\s*(\\d+)/.exec(status)[1]) + 500_000_000);
+      const failed = await model.addAdapter({ rank: 500_000, seed: 1 }).catch((error) => error);
+      limit('unlimited');
+      new Trainer(model, { seed: 1 });
+      console.log(failed.message.slice(0, 17), model.trained[0].name);
+      await model.addAdapter({ rank: 4, seed: 1 });
+      console.log(model.trained.length);`;
+    const args = ['--import', 'tsx', '--input-type=module', '-e', script];
+    assert.is(
+      execFileSync(process.execPath, args, { encoding: 'utf8' }),
+      'not enough memory model.embed_tokens.weight\n16\n',
+    );
+  });
+}
+
 test('is dropped without a trace', async () => {
   await withFolder(async (folder) => {
     using model = await load('llama');
@@ -360,6 +425,12 @@ test('names what is wrong', async () => {
     await withConfig({ r: 5 }, /lora_A\.weight has shape \[4, 16\]: expected \[5, 16\]$/);
     await withConfig({ target_modules: ['q_proj'] }, /it holds 8 tensors: expected 4 by its/);
     await withConfig({ target_modules: ['k_proj'] }, /it lacks base_model\.model\..*k_proj/);
+    await cp(adapterPath('llama'), folder, { recursive: true });
+    const weights = join(folder, 'adapter_model.safetensors');
+    const bytes = await readFile(weights);
+    bytes.fill(0xff, bytes.length - 4); // NaN
+    await writeFile(weights, bytes);
+    await rejects(model.loadAdapter(folder), /lora_B\.weight has numbers that are NaN or infinite/);
     await model.addAdapter({ rank: 2, alpha: 2, seed: 0 });
     await wrong({}, /^the model has an adapter already$/);
     await rejects(model.save(folder), /^the model has an adapter: saveAdapter writes it, merge/);

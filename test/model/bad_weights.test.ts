@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -118,6 +119,51 @@ test('that no memory holds are refused with what they take and what is free', as
     `^not enough memory: (the weights take 1\\.\\d TB and|${size} more were asked for)`,
   );
   assert.throws(create({ vocab_size: 100, d_ff: 2 ** 15, num_layers: 800 }), all);
+  const half = { seed: 1, device: 'cpu', dtype: 'bfloat16' } as const;
+  const shape = { model_type: 't5', d_model: 4096, vocab_size: 100, d_ff: 2 ** 15 };
+  assert.throws(
+    () => Model.create({ ...shape, num_layers: 800 }, half),
+    new RegExp(
+      `(are free: a smaller model would take less|^not enough memory: ${size} more were asked for.*)$`,
+    ),
+  );
+});
+
+if (process.platform !== 'win32') {
+  test('that are a pipe are refused, not waited for', async () => {
+    await withCopy('t5-relu', async (directory) => {
+      const path = join(directory, 'model.safetensors');
+      await rm(path);
+      execFileSync('mkfifo', [path]);
+      await rejects(Model.load(directory), /model\.safetensors is not a file$/);
+    });
+  });
+}
+
+test('two tensors for one place are refused where they differ', async () => {
+  await withCopy('models/gpt2', async (directory) => {
+    const path = join(directory, 'model.safetensors');
+    const file = readFileSync(path);
+    const headerSize = Number(file.readBigUInt64LE());
+    const header = JSON.parse(file.toString('utf8', 8, 8 + headerSize));
+    const data = file.subarray(8 + headerSize);
+    const words = header['transformer.wte.weight'];
+    const [begin, end] = words.data_offsets;
+    const place = [data.length, data.length + end - begin];
+    const text = JSON.stringify({ ...header, 'wte.weight': { ...words, data_offsets: place } });
+    const size = Buffer.alloc(8);
+    size.writeBigUInt64LE(BigInt(text.length));
+    const again = Buffer.from(data.subarray(begin, end));
+    const save = () => writeFile(path, Buffer.concat([size, Buffer.from(text), data, again]));
+    await save();
+    (await Model.load(directory)).dispose();
+    again[0]! ^= 1;
+    await save();
+    await rejects(
+      Model.load(directory),
+      /it has two tensors for transformer\.wte\.weight, which differ, one of them wte\.weight: expected one$/,
+    );
+  });
 });
 
 test('a config of another shape is told apart by the tensor', async () => {

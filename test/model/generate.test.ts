@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Model } from '../../lib/model/index.ts';
+import { rejects } from '../rejects.ts';
 import { expectedOf, fixturePath, fixtures, unpadded } from './fixture.ts';
 
 const test = suite('generateIds');
@@ -134,6 +135,19 @@ test('stops within a token when its signal aborts, with the reason of the signal
     (await model.generateIds({ inputIds }, { maxNewTokens: 2, eosTokenId: [] }))[0]!.length,
     2,
   );
+});
+
+test('says that the positions of a RoBERTa that writes are at their end', async () => {
+  using model = await Model.load(fixturePath('models/roberta-seq2seq'));
+  const write = async (maxNewTokens: number, beams: number) =>
+    model.generateIds({ inputIds: [[5, 6, 7]] }, { maxNewTokens, beams, eosTokenId: [] });
+  for (const beams of [1, 2]) {
+    assert.is((await write(39, beams))[0]!.length, 39);
+    await rejects(
+      write(40, beams),
+      /^the decoder knows 39 positions, and none for another id: lower maxNewTokens$/,
+    );
+  }
 });
 
 test.run();

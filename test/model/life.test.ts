@@ -1,4 +1,8 @@
 import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { Worker } from 'node:worker_threads';
@@ -7,6 +11,7 @@ import * as assert from 'uvu/assert';
 import { Model } from '../../lib/model/index.ts';
 import { addon } from '../../lib/model/native.ts';
 import { rejects } from '../rejects.ts';
+import { fixturePath } from './fixture.ts';
 
 const test = suite('the life of a model');
 
@@ -39,6 +44,13 @@ test('lasts until work that was begun is done', async () => {
   const outcome = model.generateIds({ inputIds }, long);
   model.dispose();
   assert.equal(await outcome, expected);
+});
+
+test('is not loaded where that is aborted, also without a download', async () => {
+  const controller = new AbortController();
+  const loading = Model.load(fixturePath('t5-relu'), { signal: controller.signal });
+  controller.abort(new Error('enough'));
+  await rejects(loading, /^enough$/);
 });
 
 test('leaves the event loop free while it computes', async () => {
@@ -107,6 +119,33 @@ test('works in worker threads, also when they are terminated amid work', async (
   });
   const [first, left, second] = await Promise.all(outcomes);
   assert.equal([first, left, second], [await own, 'leave', await own]);
+});
+
+test('is saved by two threads at once, and is that of one of them', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'dece-life-'));
+  try {
+    const hashOf = async (name: string) =>
+      createHash('sha256')
+        .update(await readFile(join(folder, name)))
+        .digest('hex');
+    const save = (name: string, seed: number) =>
+      new Promise((resolve, reject) => {
+        const argv = [script, 'save', join(folder, name), String(seed)];
+        const worker = new Worker(inTypeScript, { eval: true, argv });
+        worker.once('error', reject);
+        worker.once('message', resolve);
+      });
+    await Promise.all([save('1', 1), save('2', 2)]);
+    const each = [await hashOf('1/model.safetensors'), await hashOf('2/model.safetensors')];
+    await Promise.all([save('both', 1), save('both', 2)]);
+    assert.ok(each.includes(await hashOf('both/model.safetensors')));
+    assert.equal(
+      (await readdir(join(folder, 'both'))).filter((name) => name.endsWith('.tmp')),
+      [],
+    );
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 });
 
 test.run();

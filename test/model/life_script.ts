@@ -19,7 +19,12 @@ const leave = (delayMs: number) => setTimeout(() => process.exit(0), delayMs);
 const mode = process.argv[3]!;
 if (parentPort !== null) {
   const port = parentPort;
-  if (mode === 'compute') {
+  if (mode === 'save') {
+    const larger = { ...config, vocab_size: 60_000 };
+    using saved = Model.create(larger, { seed: Number(process.argv[5]), device: 'cpu' });
+    for (let i = 0; i < 5; i++) await saved.save(process.argv[4]!);
+    port.postMessage('saved');
+  } else if (mode === 'compute') {
     port.postMessage(await compute(20));
   } else {
     const work = compute(1_000_000);

@@ -174,15 +174,41 @@ if (isLinux) {
         trainer.step(batch, options),
         /^not enough memory: gradients and the moments of AdamW take [\d.]+ GB and [\d.]+ GB are free: optimizer badam or/,
       );
+      // 16 bytes beside each weight, and 2 as it leaves the file.
+      const bytes = await trainer.step(batch, options).catch(({ message }) => message);
+      const gigabytes = Number(/take ([\d.]+) GB/.exec(bytes)![1]);
+      assert.ok(Math.abs(gigabytes - 18e-9 * model.parameterCount) < 0.06, `${gigabytes} GB`);
+      using blocks = new Trainer(model, {
+        seed: 1,
+        optimizer: 'badam',
+        includeEmbedding: true,
+        switchMode: 'fixed',
+      });
+      await rejects(
+        blocks.step(batch, options),
+        /are free: smaller blocks or an adapter \(lora\) would take less$/,
+      );
     } finally {
       await rm(directory, { recursive: true });
     }
   });
 
+  test('leave a signal that a process sends what it was', async () => {
+    await withModel(async (directory) => {
+      const args = ['--import', 'tsx', script, 'signal', directory, 'true'];
+      const { signal, stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
+      assert.is(stdout, 'sent\n');
+      assert.is(stderr, '');
+      assert.is(signal, 'SIGBUS');
+    });
+  });
+
   test('of a file that somebody cuts short end the process after a sentence that names it', async () => {
     await withModel(async (directory, file) => {
       const args = ['--import', 'tsx', script, 'cut', directory, 'true'];
-      const { signal, stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
+      // Many threads read what is no longer there.
+      const options = { encoding: 'utf8', env: { ...process.env, OMP_NUM_THREADS: '16' } } as const;
+      const { signal, stdout, stderr } = spawnSync(process.execPath, args, options);
       assert.is(stdout, 'cut\n');
       assert.is(signal, 'SIGBUS');
       assert.is(

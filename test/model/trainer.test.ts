@@ -308,6 +308,41 @@ test('trains bfloat16 by steps too small for bfloat16 itself', async () => {
   isClose(rounded, exact, 0.03);
 });
 
+for (const dtype of ['float32', 'bfloat16'] as const) {
+  test(`goes on from what another trainer made of the weights in ${dtype}`, async () => {
+    await withFolder(async (folder) => {
+      using model = Model.create({ ...config, dropout_rate: 0 }, { seed: 1, dtype });
+      using trainer = new Trainer(model, { seed: 1, weightDecay: 0 });
+      using other = new Trainer(model, { seed: 2 });
+      const at = (learningRate: number) => ({
+        loss: { name: 'ce' } as const,
+        epoch: 1,
+        learningRate,
+      });
+      await trainer.step(batch, at(1e-3));
+      await other.step(batch, at(1e-3));
+      const learnt = await weightsOf(model);
+      await trainer.step(batch, at(0));
+      assert.ok(learnt.equals(await weightsOf(model)), 'a step at rate 0');
+      await other.step(batch, at(1e-3));
+      const more = await weightsOf(model);
+      await trainer.save(folder);
+      using restored = Model.create({ ...config, dropout_rate: 0 }, { seed: 3, dtype });
+      using _trainer = await Trainer.restore(restored, folder);
+      assert.ok(more.equals(await weightsOf(restored)), 'a checkpoint');
+    });
+  });
+}
+
+test('takes a dropout rate that is next to nothing for that', async () => {
+  using model = Model.create({ ...config, dropout_rate: 1e-17 }, { seed: 1 });
+  using trainer = new Trainer(model, { seed: 1 });
+  const options = { loss: { name: 'ce' } as const, epoch: 1 };
+  const { loss } = await model.loss(batch, options);
+  const step = await trainer.step(batch, { ...options, learningRate: 0 });
+  isClose([step.loss], [loss], 1e-6);
+});
+
 test('names what is wrong with its arguments', async () => {
   using model = Model.create(config, { seed: 1 });
   const make = (extra: object) => () => new Trainer(model, { seed: 1, ...extra });

@@ -221,7 +221,7 @@ test('clears away what a killed process had begun to write', async () => {
   await withFolder(async (out) => {
     const directory = join(out, 'checkpoints');
     await mkdir(directory);
-    writeFileSync(join(directory, `${checkpointName}.4711.tmp`), 'half');
+    writeFileSync(join(directory, `${checkpointName}.4711.0.tmp`), 'half');
     using model = tinyModel();
     await eventsOf(train(model, examples, { ...options, epochs: 1, out, resume: true }));
     assert.equal(await readdir(directory), [checkpointName]);
