@@ -5,18 +5,38 @@ export interface Piece {
   kind: 'normal' | 'unknown' | 'control' | 'user' | 'unused' | 'byte';
 }
 
+/** What a SentencePiece model does to a text before it is cut into pieces. */
+export interface Normalization {
+  /** Of the rule that replaces letters; `identity` has none. */
+  name: string;
+  /** Whether it has such a rule. */
+  replaces: boolean;
+  addsPrefix: boolean;
+  removesSpaces: boolean;
+}
+
+interface SentencePieceModel {
+  /** In the order of their ids. */
+  pieces: Piece[];
+  /** The name of the unknown one. */
+  unknown: string;
+  normalization: Normalization;
+}
+
 /**
- * The pieces of a tokenizer.model, in the order of their ids, and the name of the unknown one.
+ * What a tokenizer.model holds.
  *
  * @throws RangeError where the bytes are no such model; Error where it is not byte pair encoding
  * @see https://github.com/google/sentencepiece/blob/master/src/sentencepiece_model.proto
  */
-export function piecesOf(bytes: Buffer): { pieces: Piece[]; unknown: string } {
+export function piecesOf(bytes: Buffer): SentencePieceModel {
   const pieces: Piece[] = [];
   let kind = 1;
   let unknown = '<unk>';
+  let normalization = normalizationOf(Buffer.alloc(0));
   for (const { field, value } of fieldsOf(bytes)) {
     if (field === 1) pieces.push(pieceOf(value as Buffer));
+    if (field === 3) normalization = normalizationOf(value as Buffer);
     if (field !== 2) continue;
     for (const setting of fieldsOf(value as Buffer)) {
       if (setting.field === 3) kind = setting.value as number;
@@ -25,7 +45,18 @@ export function piecesOf(bytes: Buffer): { pieces: Piece[]; unknown: string } {
   }
   if (pieces.length === 0) throw new RangeError('it has no pieces: expected a SentencePiece model');
   if (kind !== 2) throw new Error('it is not byte pair encoding');
-  return { pieces, unknown };
+  return { pieces, unknown, normalization };
+}
+
+function normalizationOf(bytes: Buffer): Normalization {
+  const found = { name: '', replaces: false, addsPrefix: true, removesSpaces: true };
+  for (const { field, value } of fieldsOf(bytes)) {
+    if (field === 1) found.name = (value as Buffer).toString();
+    if (field === 2) found.replaces = (value as Buffer).length > 0;
+    if (field === 3) found.addsPrefix = value !== 0;
+    if (field === 4) found.removesSpaces = value !== 0;
+  }
+  return found;
 }
 
 /**
