@@ -46,6 +46,15 @@ test('has the defaults of transformers', () => {
   });
 });
 
+test('takes no quantized weights', () => {
+  const fails = (changes: object, message: RegExp) =>
+    assert.throws(() => resolveConfig({ model_type: 'chatglm', ...changes }), message);
+  fails({ quantization_bit: 4 }, /^quantization_bit is 4: expected none, as the weights of a/);
+  const config = { quant_method: 'gptq', bits: 4 };
+  fails({ quantization_config: config }, /^quantization_config is .*: expected none, as the weig/);
+  resolveConfig({ model_type: 'chatglm', quantization_bit: 0, quantization_config: null });
+});
+
 test('reads old and new spellings alike', () => {
   assert.equal(
     parse({ hidden_size: 64, num_hidden_layers: 2, num_attention_heads: 4, head_dim: 16 }),

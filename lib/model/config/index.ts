@@ -84,6 +84,15 @@ export function resolveConfig(source: ModelConfig, options: HeadOptions = {}): R
   const { head } = options;
   const ok = head === undefined || config.model_type === 'roberta';
   check('head', head, ok, `none, as a ${config.model_type} has one of its own`);
+  for (const key of ['quantization_config', 'quantization_bit']) {
+    const value = config[key] || undefined; // of chatglm 0, where it is not
+    check(
+      key,
+      value,
+      value === undefined,
+      'none, as the weights of a model that learns are numbers',
+    );
+  }
   const dtype = String(config.dtype ?? config.torch_dtype ?? 'float32').replace(/^torch\./, '');
   return { ...read(config, options), dtype: choose(dtypes, dtype, 'dtype') };
 }
