@@ -221,6 +221,10 @@ test('names what it does not know of a decoder-only model or an encoder', () => 
       /^position_embedding_type is "relative_key": expected "absolute"/,
     ],
     [
+      { model_type: 'roberta', tie_word_embeddings: false },
+      /^tie_word_embeddings is false: expected true, as a masked language model is built with one/,
+    ],
+    [
       { model_type: 'roberta', architectures: ['RobertaForTokenClassification'] },
       /^architectures\[0\] is "RobertaForTokenClassification": expected one of RobertaForMaskedLM, .*, or a head: masked-lm, classification, seq2seq$/,
     ],

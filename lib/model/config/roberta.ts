@@ -81,6 +81,10 @@ export function robertaConfig(source: ModelConfig, options: HeadOptions = {}): R
   config.agree('add_cross_attention', false, 'as a RoBERTa reads both sides');
   const name = options.head ?? headOf(source);
   const head = choose(heads, name, 'head');
+  // An untied head has two biases in transformers, of which it reads one.
+  if (name === 'masked-lm') {
+    config.agree('tie_word_embeddings', true, 'as a masked language model is built with one table');
+  }
 
   const vocabulary = config.whole('vocab_size', 50265, 2);
   const width = config.whole('hidden_size', 768);
