@@ -1,4 +1,4 @@
-import { check, choose, show } from '../../check.ts';
+import { check, choose, onOneLine, show } from '../../check.ts';
 import { readUtf8 } from '../../data/files.ts';
 import { type CausalConfig, causalConfig, causalTypes } from './causal.ts';
 import type { ModelConfig } from './fields.ts';
@@ -137,7 +137,7 @@ export async function readJsonObject(path: string): Promise<ModelConfig> {
     const before = text.slice(0, Number(/position (\d+)/.exec(message)?.[1] ?? text.length));
     const line = before.split('\n').length;
     const column = before.length - before.lastIndexOf('\n');
-    throw new Error(`${path}, line ${line}, column ${column} is not JSON: ${message}`, {
+    throw new Error(`${path}, line ${line}, column ${column} is not JSON: ${onOneLine(error)}`, {
       cause: error,
     });
   }
