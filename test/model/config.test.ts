@@ -110,7 +110,7 @@ test('names the key whose value it does not know', () => {
     [{ tie_word_embeddings: 'no' }, /^tie_word_embeddings is "no": expected true or false$/],
     [{ d_model: 0 }, /^d_model is 0: expected a whole number, at least 1$/],
     [{ d_model: '512' }, /^d_model is "512": expected a whole number, at least 1$/],
-    [{ num_layers: 1.5 }, /^num_layers is 1\.5: expected a whole number, at least 1$/],
+    [{ num_layers: 1.5 }, /^num_layers is 1\.5: expected a whole number, 1\.\.10000$/],
     [{ dropout_rate: 1 }, /^dropout_rate is 1: expected in \[0, 1\)$/],
     [
       { relative_attention_num_buckets: 2 },
@@ -191,6 +191,10 @@ test('names what it does not know of a decoder-only model or an encoder', () => 
     [
       { model_type: 'roberta', ...classifies, problem_type: 'regression' },
       /^problem_type is "regression": expected "single_label_classification", as a text has one class/,
+    ],
+    [
+      { model_type: 'llama', num_hidden_layers: 1e9 },
+      /^num_hidden_layers is 1000000000: expected a whole number, 1\.\.10000$/,
     ],
     [{ model_type: 'llama', hidden_act: 'mish' }, /^hidden_act is "mish": expected one of gelu/],
     [
