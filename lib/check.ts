@@ -9,6 +9,10 @@ export function show(value: unknown): string {
   return text.length > 80 ? `${text.slice(0, 77)}...` : text;
 }
 
+/** What an error says, on one line: what JSON.parse quotes of a text may have several. */
+export const onOneLine = (error: unknown): string =>
+  (error as Error).message.replaceAll('\r', '\\r').replaceAll('\n', '\\n');
+
 /** The member of `table` called `name`, or an error that lists the names there are. */
 export function choose<T>(table: Readonly<Record<string, T>>, name: string, what: string): T {
   if (!Object.hasOwn(table, name)) {

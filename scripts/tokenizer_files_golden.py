@@ -1,6 +1,6 @@
 """Writes directories into test/fixtures/tokenizers that have no tokenizer.json, only the older files of
-RoBERTa, GPT-2, CodeGen, CodeT5, Llama and GLM-4, and what transformers (tiktoken for GLM-4) makes of texts
-with them; and one whose special tokens are in tokenizer_config.json only, as those of DeepSeek-Coder.
+RoBERTa, GPT-2, CodeGen, CodeT5, Llama, GLM-4 and CodeGeeX2, and what transformers (tiktoken for GLM-4,
+sentencepiece for CodeGeeX2) makes of texts with them; and one whose special tokens are in tokenizer_config.json only, as those of DeepSeek-Coder.
 
   python3 -m pip install transformers==4.46.3 sentencepiece protobuf tiktoken
   python3 scripts/tokenizer_files_golden.py
@@ -92,6 +92,34 @@ class Tiktoken:
         return self.encoding.decode(kept)
 
 
+class ChatGlm:
+    """sentencepiece with the face of a tokenizer of tokenizers, as CodeGeeX2's ChatGLMTokenizer uses it."""
+
+    def __init__(self, folder):
+        self.model = sentencepiece.SentencePieceProcessor(model_file=str(folder / "tokenizer.model"))
+        size = self.model.vocab_size()
+        self.commands = {size + i: name for i, name in enumerate(["[MASK]", "[gMASK]", "[sMASK]", "sop", "eop"])}
+        self.prefix = [size + 1, size + 3]
+
+    def encode(self, text):
+        return SimpleNamespace(ids=self.prefix + self.model.encode(text))
+
+    def decode(self, ids, skip_special_tokens=True):
+        return self.model.decode_pieces([self.piece(each) for each in ids])
+
+    def piece(self, each):
+        silent = (self.model.bos_id(), self.model.eos_id(), self.model.unk_id())
+        return "" if each in silent else self.commands.get(each) or self.model.id_to_piece(each)
+
+
+def codegeex2():
+    """Its own code takes no text for a special token."""
+    config = {"remove_space": False, "do_lower_case": False, "tokenizer_class": "ChatGLMTokenizer"}
+    sentences("files-codegeex2", config)
+    tokenizer = ChatGlm(FOLDER / "files-codegeex2")
+    return "".join(digest(tokenizer, text) for text in texts())
+
+
 def build():
     roles = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "sep_token": "</s>", "cls_token": "<s>"}
     roles |= {"pad_token": "<pad>", "mask_token": "<mask>"}
@@ -157,4 +185,6 @@ if __name__ == "__main__":
     glm4 = Tiktoken(tokens)
     answers["files-glm4"] = "".join(digest(glm4, text) for text in texts())
     ids["files-glm4"] = {"eos": 700, "pad": 700, "bos": None}
+    answers["files-codegeex2"] = codegeex2()
+    ids["files-codegeex2"] = {"eos": 2, "pad": 0, "bos": 1}
     write(FOLDER / "files.json", {"transformers": transformers.__version__, "answers": answers, "ids": ids})

@@ -86,7 +86,7 @@ export class Tokenizer {
 
   /**
    * Reads the tokenizer.json of a directory, or the older vocab.json and merges.txt (GPT-2, CodeGen,
-   * RoBERTa, CodeT5) or tokenizer.model (Llama, GLM-4), with the settings and special tokens beside them.
+   * RoBERTa, CodeT5) or tokenizer.model (Llama, CodeGeeX2, GLM-4), with the settings and special tokens beside them.
    *
    * @throws Error, in one sentence with the path, on a file that is missing or is no tokenizer
    */

@@ -5,8 +5,9 @@ import { join } from 'node:path';
 export async function checkDirectory(directory: string): Promise<void> {
   const found = await stat(directory).catch(() => undefined);
   if (!found?.isDirectory()) {
+    const hub = found || /[/\\]/.test(directory) ? '' : ', or owner/name of the Hub';
     throw new Error(
-      `${directory} is ${found ? 'a file' : 'not there'}: expected a directory with config.json and model.safetensors`,
+      `${directory} is ${found ? 'a file' : 'not there'}: expected a directory with config.json and model.safetensors${hub}`,
     );
   }
   if (!(await exists(join(directory, 'config.json')))) {

@@ -30,6 +30,7 @@ import {
 import { findModel } from './hub/index.ts';
 import { inBatches } from './in_batches.ts';
 import { defaultLogitsBytes, nativeLoss } from './loss.ts';
+import { readModules } from './modules.ts';
 import { addon, type MeanLoss, type ModelHandle, type Tensor, withSignal } from './native.ts';
 import {
   type ClassifyOptions,
@@ -86,6 +87,7 @@ export class Model {
   /** The config with defaults filled in. */
   readonly resolved: ResolvedConfig;
   readonly #generation: GenerationConfig | undefined;
+  readonly #modules: ReadonlyMap<string, Buffer>;
   readonly #endIds: readonly number[];
   /** What is to be warned of before the first generation. */
   #unfollowed: string[];
@@ -102,6 +104,7 @@ export class Model {
     this.dtype = parts.dtype;
     this.tokenizer = parts.tokenizer;
     this.#generation = parts.generation;
+    this.#modules = parts.modules ?? new Map();
     this.#endIds = endIdsOf(parts.generation, parts.config, parts.resolved, parts.tokenizer);
     this.#unfollowed = unfollowed(parts.generation, parts.resolved);
     this.device = handle.device;
@@ -141,12 +144,13 @@ export class Model {
     const dtype = dtypeOf(options, resolved);
     const tokenizer = await Tokenizer.find(directory);
     const generation = await readGenerationConfig(directory);
+    const modules = await readModules(directory, config);
     const weights = await findWeights(directory);
     const device = deviceOf(options);
     const handle = await withSignal(signal, (stop) =>
       addon().ModelHandle.load(weights, resolved, device, dtype, mmap, stop),
     );
-    return new Model(handle, { config, resolved, dtype, tokenizer, generation });
+    return new Model(handle, { config, resolved, dtype, tokenizer, generation, modules });
   }
 
   /**
@@ -416,6 +420,7 @@ export class Model {
     if (this.#generation !== undefined) {
       await writeWhole(join(directory, 'generation_config.json'), this.#generation.text);
     }
+    for (const [name, bytes] of this.#modules) await writeWhole(join(directory, name), bytes);
     await tokenizer?.save(directory);
   }
 
@@ -542,6 +547,7 @@ interface ModelParts {
   dtype: Dtype;
   tokenizer?: Tokenizer | undefined;
   generation?: GenerationConfig | undefined;
+  modules?: ReadonlyMap<string, Buffer>;
 }
 
 const diverged = (index: number, logits: Float32Array) =>

@@ -214,6 +214,8 @@ test('says what is wrong with older files, and how a tokenizer.json is made of t
   await fails(/: model\.merges\[0\] is "a b c": expected two tokens$/);
   await write('vocab.json', '{"a": 0');
   await fails(/vocab\.json is not JSON: /);
+  await write('vocab.json', '{"a":\n<0>\n}');
+  await fails(/vocab\.json is not JSON: [^\n]+$/);
   await write('tokenizer.model', Buffer.from([10, 200, 1]));
   await fails(
     /tokenizer\.model cannot be converted: tokenizer_class is "?GPT2Tokenizer"?: .*AutoTokenizer/,
@@ -222,10 +224,23 @@ test('says what is wrong with older files, and how a tokenizer.json is made of t
   await fails(
     /tokenizer\.model cannot be converted: it breaks off or is damaged; write a tokenizer\.json/,
   );
-  await write('config.json', '{"model_type": "chatglm", "tokenizer_class": "ChatGLMTokenizer"}');
+  // A score that is a whole number, a text that is one, a score of two bytes.
+  for (const bytes of ['\x0a\x02\x10\x05', '\x0a\x02\x08\x05', '\x0a\x04\x12\x02ab']) {
+    await write('tokenizer.model', Buffer.from(bytes));
+    await fails(/tokenizer\.model cannot be converted: it breaks off or is damaged; write/);
+  }
+  await write('config.json', '{"model_type": "llama", "tokenizer_class": "MagicTokenizer"}');
   await fails(
-    /tokenizer_class is "ChatGLMTokenizer": expected one of .*; write a tokenizer\.json with/,
+    /tokenizer_class is "MagicTokenizer": expected one of .*; write a tokenizer\.json with/,
   );
+  await write('config.json', '{"model_type": "chatglm", "tokenizer_class": "ChatGLMTokenizer"}');
+  // One piece, byte pair encoding, and how it changes texts: field 1, 2 and 3.
+  const piece = Buffer.from('\x0a\x03\x0a\x01a\x12\x02\x18\x02');
+  await write('tokenizer.model', piece);
+  await fails(/cannot be converted: remove_extra_whitespaces is true: expected false; /);
+  const rule = Buffer.from('\x1a\x09\x0a\x04nfkc\x12\x01\x00');
+  await write('tokenizer.model', Buffer.concat([piece, rule]));
+  await fails(/cannot be converted: normalizer_spec\.name is "?nfkc"?: expected identity; /);
   await write('config.json', '{"model_type": "roberta"}');
   await fails(
     /tokenizer_class is "?RobertaTokenizer"?: expected one that goes with SentencePiece; /,

@@ -46,6 +46,15 @@ test('has the defaults of transformers', () => {
   });
 });
 
+test('takes no quantized weights', () => {
+  const fails = (changes: object, message: RegExp) =>
+    assert.throws(() => resolveConfig({ model_type: 'chatglm', ...changes }), message);
+  fails({ quantization_bit: 4 }, /^quantization_bit is 4: expected none, as the weights of a/);
+  const config = { quant_method: 'gptq', bits: 4 };
+  fails({ quantization_config: config }, /^quantization_config is .*: expected none, as the weig/);
+  resolveConfig({ model_type: 'chatglm', quantization_bit: 0, quantization_config: null });
+});
+
 test('reads old and new spellings alike', () => {
   assert.equal(
     parse({ hidden_size: 64, num_hidden_layers: 2, num_attention_heads: 4, head_dim: 16 }),
@@ -101,7 +110,7 @@ test('names the key whose value it does not know', () => {
     [{ tie_word_embeddings: 'no' }, /^tie_word_embeddings is "no": expected true or false$/],
     [{ d_model: 0 }, /^d_model is 0: expected a whole number, at least 1$/],
     [{ d_model: '512' }, /^d_model is "512": expected a whole number, at least 1$/],
-    [{ num_layers: 1.5 }, /^num_layers is 1\.5: expected a whole number, at least 1$/],
+    [{ num_layers: 1.5 }, /^num_layers is 1\.5: expected a whole number, 1\.\.10000$/],
     [{ dropout_rate: 1 }, /^dropout_rate is 1: expected in \[0, 1\)$/],
     [
       { relative_attention_num_buckets: 2 },
@@ -183,6 +192,10 @@ test('names what it does not know of a decoder-only model or an encoder', () => 
       { model_type: 'roberta', ...classifies, problem_type: 'regression' },
       /^problem_type is "regression": expected "single_label_classification", as a text has one class/,
     ],
+    [
+      { model_type: 'llama', num_hidden_layers: 1e9 },
+      /^num_hidden_layers is 1000000000: expected a whole number, 1\.\.10000$/,
+    ],
     [{ model_type: 'llama', hidden_act: 'mish' }, /^hidden_act is "mish": expected one of gelu/],
     [
       { model_type: 'llama', num_attention_heads: 6, num_key_value_heads: 4 },
@@ -210,6 +223,10 @@ test('names what it does not know of a decoder-only model or an encoder', () => 
     [
       { model_type: 'roberta', position_embedding_type: 'relative_key' },
       /^position_embedding_type is "relative_key": expected "absolute"/,
+    ],
+    [
+      { model_type: 'roberta', tie_word_embeddings: false },
+      /^tie_word_embeddings is false: expected true, as a masked language model is built with one/,
     ],
     [
       { model_type: 'roberta', architectures: ['RobertaForTokenClassification'] },

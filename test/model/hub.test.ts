@@ -299,8 +299,10 @@ test('shards and pytorch_model.bin come where there is no safetensors file', asy
   hub.files.set(shard, weights);
   const index = Buffer.from(JSON.stringify({ weight_map: { x: shard } }));
   hub.files.set('model.safetensors.index.json', index);
+  // What transformers runs of CodeGeeX, and is not run here.
+  hub.files.set('modeling_chatglm.py', Buffer.from('1 / 0\n'));
   const { directory } = await find();
-  const found = ['config.json', shard, 'model.safetensors.index.json'];
+  const found = ['config.json', shard, 'model.safetensors.index.json', 'modeling_chatglm.py'];
   assert.equal((await readdir(directory)).sort(), found);
 });
 

@@ -55,6 +55,27 @@ for (const name of fixtures) {
   });
 }
 
+saving('carries along the modules of Python that auto_map names, and no other file', async () => {
+  await withCopy('models/chatglm', async (directory) => {
+    const path = join(directory, 'config.json');
+    const config = JSON.parse(await readFile(path, 'utf8'));
+    await writeFile(join(directory, 'modeling_chatglm.py'), 'raise SystemExit("run")\n');
+    await writeFile(join(directory, 'notes.txt'), 'x');
+    const saved = async () => {
+      using model = await Model.load(directory);
+      const target = join(directory, 'saved');
+      await model.save(target);
+      return (await readdir(target)).sort();
+    };
+    assert.equal(await saved(), ['config.json', 'model.safetensors']);
+    const map = { AutoModel: 'modeling_chatglm.ChatGLMForConditionalGeneration' };
+    await writeFile(path, JSON.stringify({ ...config, auto_map: map }));
+    assert.equal(await saved(), ['config.json', 'model.safetensors', 'modeling_chatglm.py']);
+    const module = await readFile(join(directory, 'saved', 'modeling_chatglm.py'), 'utf8');
+    assert.is(module, 'raise SystemExit("run")\n');
+  });
+});
+
 saving('keeps what it does not know of a config, and the spelling of its dtype', async () => {
   await withCopy('t5-relu', async (directory) => {
     const { dtype, ...config } = JSON.parse(await readFile(join(directory, 'config.json'), 'utf8'));
@@ -210,6 +231,7 @@ const refuses = (directory: string, message: RegExp) => rejects(Model.load(direc
 
 loading('says what a directory lacks', async () => {
   await refuses('no-such-place', /^no-such-place is not there: expected a directory with config/);
+  await refuses('gpt2', /model\.safetensors, or owner\/name of the Hub$/);
   const file = fileURLToPath(import.meta.url);
   await refuses(file, /weights\.test\.ts is a file: expected a directory with config\.json and/);
   await withCopy('t5-relu', async (directory) => {

@@ -37,7 +37,9 @@ const table: Readonly<Record<string, (part: Part) => Decode>> = {
         token.replaceAll(mark, i === 0 && prepend_scheme !== 'never' ? '' : ' '),
       );
   },
-  ByteFallback: () => joinBytes,
+  ByteFallback: () => (tokens) => joinBytes(tokens, textOf),
+  // As SentencePiece itself has it, whose tokenizers have no tokenizer.json.
+  ByteFallbackEach: () => (tokens) => joinBytes(tokens, textOfEach),
 };
 
 /** A token that is not all bytes, such as one that was added, stands for itself. */
@@ -46,12 +48,12 @@ function bytesOf(token: string): number[] {
   return bytes.includes(-1) ? [...Buffer.from(token)] : bytes;
 }
 
-/** Tokens such as `<0xE2>` as text, each byte of what is no UTF-8 as U+FFFD. */
-function joinBytes(tokens: string[]): string[] {
+/** Runs of tokens such as `<0xE2>` as text. */
+function joinBytes(tokens: string[], toText: (bytes: number[]) => string): string[] {
   const texts: string[] = [];
   let bytes: number[] = [];
   const flush = () => {
-    if (bytes.length > 0) texts.push(textOf(bytes));
+    if (bytes.length > 0) texts.push(toText(bytes));
     bytes = [];
   };
   for (const token of tokens) {
@@ -66,11 +68,28 @@ function joinBytes(tokens: string[]): string[] {
   return texts;
 }
 
-function textOf(bytes: number[]): string {
+/** Each byte as U+FFFD where they are no UTF-8. */
+const textOf = (bytes: number[]) => fromUtf8(bytes) ?? '\ufffd'.repeat(bytes.length);
+
+/** Only those bytes as U+FFFD that are in no character. */
+function textOfEach(bytes: number[]): string {
+  let text = '';
+  for (let at = 0; at < bytes.length; ) {
+    const width = [4, 3, 2, 1].find((n) => {
+      const character = at + n <= bytes.length && fromUtf8(bytes.slice(at, at + n));
+      return character && Array.from(character).length === 1;
+    });
+    text += width === undefined ? '\ufffd' : fromUtf8(bytes.slice(at, at + width));
+    at += width ?? 1;
+  }
+  return text;
+}
+
+function fromUtf8(bytes: number[]): string | undefined {
   try {
     return wholeUtf8.decode(Uint8Array.from(bytes));
   } catch {
-    return '\ufffd'.repeat(bytes.length);
+    return undefined;
   }
 }
 

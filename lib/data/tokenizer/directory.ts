@@ -1,6 +1,6 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { show } from '../../check.ts';
+import { onOneLine, show } from '../../check.ts';
 import { readUtf8 } from '../files.ts';
 import { convert, withSettings } from './older.ts';
 import type { Part } from './part.ts';
@@ -105,7 +105,7 @@ async function readObject(path: string, missing?: Part): Promise<Part> {
   try {
     value = JSON.parse(text);
   } catch (error) {
-    throw new Error(`${path} is not JSON: ${(error as Error).message}`, { cause: error });
+    throw new Error(`${path} is not JSON: ${onOneLine(error)}`, { cause: error });
   }
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Part;
   throw new Error(`${path} holds ${show(text)}: expected a JSON object`);

@@ -1,5 +1,6 @@
 import { check, choose } from '../../check.ts';
 import type { AddedToken } from './added.ts';
+import { chatglm } from './chatglm.ts';
 import type { Part } from './part.ts';
 import { piecesOf, vocabularyOf } from './sentencepiece.ts';
 import { isTiktoken, tiktoken } from './tiktoken.ts';
@@ -26,6 +27,10 @@ interface Family {
   defaults: Part;
   /** Special tokens before each text, where settings do not add them. */
   prefix?: readonly string[];
+  /** What the family makes of a tokenizer.model, where it is not Llama's way. */
+  parts?: (model: Buffer) => Part;
+  /** Special tokens that no text is taken for. */
+  hidden?: Part;
 }
 
 const end = '<|endoftext|>';
@@ -60,6 +65,13 @@ const families: Readonly<Record<string, Family>> = {
       ...llama.defaults,
       additional_special_tokens: ['▁<PRE>', '▁<MID>', '▁<SUF>', '▁<EOT>'],
     },
+  },
+  ChatGLMTokenizer: {
+    form: 'SentencePiece',
+    defaults: {},
+    prefix: ['[gMASK]', 'sop'],
+    parts: chatglm,
+    hidden: { bos_token: '<s>', eos_token: '</s>', pad_token: '<unk>', unk_token: '<unk>' },
   },
   ChatGLM4Tokenizer: {
     form: 'tiktoken',
@@ -96,18 +108,19 @@ export function convert({ config, added, source }: OlderFiles, model: Part): Con
   if ('mask_token' in family.defaults && typeof settings.mask_token === 'string') {
     settings.mask_token = { content: settings.mask_token, lstrip: true };
   }
-  const json = partsOf(source, settings);
+  const json = partsOf(source, settings, family);
   const { vocab } = json.model as { vocab: Record<string, number> };
   const tokens = addedTokens(vocab, settings, added, json.added_tokens as AddedToken[]);
   const ids = { ...vocab, ...Object.fromEntries(tokens.map(({ content, id }) => [content, id])) };
   return {
     json: { ...json, added_tokens: tokens, post_processor: frameOf(settings, ids, family.prefix) },
-    config: settings,
+    config: { ...settings, ...family.hidden },
   };
 }
 
-function partsOf(source: OlderFiles['source'], settings: Part): Part {
+function partsOf(source: OlderFiles['source'], settings: Part, { parts }: Family): Part {
   if ('vocab' in source) return byteLevel(source.vocab, source.merges, settings);
+  if (parts !== undefined) return parts(source.model);
   return isTiktoken(source.model) ? tiktoken(source.model) : sentencePiece(source.model, settings);
 }
 

@@ -5,27 +5,58 @@ export interface Piece {
   kind: 'normal' | 'unknown' | 'control' | 'user' | 'unused' | 'byte';
 }
 
+/** What a SentencePiece model does to a text before it is cut into pieces. */
+export interface Normalization {
+  /** Of the rule that replaces letters; `identity` has none. */
+  name: string;
+  /** Whether it has such a rule. */
+  replaces: boolean;
+  addsPrefix: boolean;
+  removesSpaces: boolean;
+}
+
+interface SentencePieceModel {
+  /** In the order of their ids. */
+  pieces: Piece[];
+  /** The name of the unknown one. */
+  unknown: string;
+  normalization: Normalization;
+}
+
 /**
- * The pieces of a tokenizer.model, in the order of their ids, and the name of the unknown one.
+ * What a tokenizer.model holds.
  *
  * @throws RangeError where the bytes are no such model; Error where it is not byte pair encoding
  * @see https://github.com/google/sentencepiece/blob/master/src/sentencepiece_model.proto
  */
-export function piecesOf(bytes: Buffer): { pieces: Piece[]; unknown: string } {
+export function piecesOf(bytes: Buffer): SentencePieceModel {
   const pieces: Piece[] = [];
   let kind = 1;
   let unknown = '<unk>';
+  let normalization = normalizationOf(Buffer.alloc(0));
   for (const { field, value } of fieldsOf(bytes)) {
-    if (field === 1) pieces.push(pieceOf(value as Buffer));
+    if (field === 1) pieces.push(pieceOf(bytesOf(value)));
+    if (field === 3) normalization = normalizationOf(bytesOf(value));
     if (field !== 2) continue;
-    for (const setting of fieldsOf(value as Buffer)) {
+    for (const setting of fieldsOf(bytesOf(value))) {
       if (setting.field === 3) kind = setting.value as number;
-      if (setting.field === 45) unknown = (setting.value as Buffer).toString();
+      if (setting.field === 45) unknown = bytesOf(setting.value).toString();
     }
   }
   if (pieces.length === 0) throw new RangeError('it has no pieces: expected a SentencePiece model');
   if (kind !== 2) throw new Error('it is not byte pair encoding');
-  return { pieces, unknown };
+  return { pieces, unknown, normalization };
+}
+
+function normalizationOf(bytes: Buffer): Normalization {
+  const found = { name: '', replaces: false, addsPrefix: true, removesSpaces: true };
+  for (const { field, value } of fieldsOf(bytes)) {
+    if (field === 1) found.name = bytesOf(value).toString();
+    if (field === 2) found.replaces = bytesOf(value).length > 0;
+    if (field === 3) found.addsPrefix = value !== 0;
+    if (field === 4) found.removesSpaces = value !== 0;
+  }
+  return found;
 }
 
 /**
@@ -64,8 +95,8 @@ const kinds = ['normal', 'normal', 'unknown', 'control', 'user', 'unused', 'byte
 function pieceOf(bytes: Buffer): Piece {
   const piece: Piece = { text: '', score: 0, kind: 'normal' };
   for (const { field, value } of fieldsOf(bytes)) {
-    if (field === 1) piece.text = (value as Buffer).toString();
-    if (field === 2) piece.score = (value as Buffer).readFloatLE();
+    if (field === 1) piece.text = bytesOf(value).toString();
+    if (field === 2) piece.score = bytesOf(value, 4).readFloatLE();
     if (field === 3) piece.kind = kinds[value as number] ?? 'normal';
   }
   return piece;
@@ -77,6 +108,14 @@ interface Field {
   value: number | Buffer;
 }
 
+/** The bytes of a field, at least so many. */
+function bytesOf(value: number | Buffer, least = 0): Buffer {
+  if (typeof value === 'number' || value.length < least) throw new RangeError(damaged);
+  return value;
+}
+
+const damaged = 'it breaks off or is damaged';
+
 /** The fields of a message of Protocol Buffers. */
 function* fieldsOf(bytes: Buffer): Generator<Field> {
   let at = 0;
@@ -84,15 +123,14 @@ function* fieldsOf(bytes: Buffer): Generator<Field> {
     let value = 0;
     for (let factor = 1; ; factor *= 128) {
       const byte = bytes[at++];
-      if (byte === undefined || factor > 2 ** 63)
-        throw new RangeError('it breaks off or is damaged');
+      if (byte === undefined || factor > 2 ** 63) throw new RangeError(damaged);
       value += (byte & 127) * factor;
       if (byte < 128) return value;
     }
   };
   const take = (length: number) => {
     at += length;
-    if (at > bytes.length) throw new RangeError('it breaks off or is damaged');
+    if (at > bytes.length) throw new RangeError(damaged);
     return bytes.subarray(at - length, at);
   };
   while (at < bytes.length) {
@@ -103,6 +141,6 @@ function* fieldsOf(bytes: Buffer): Generator<Field> {
     else if (kind === 1) yield { field, value: take(8) };
     else if (kind === 2) yield { field, value: take(number()) };
     else if (kind === 5) yield { field, value: take(4) };
-    else throw new RangeError('it breaks off or is damaged');
+    else throw new RangeError(damaged);
   }
 }

@@ -282,7 +282,7 @@ function gptShape(config: Fields, defaults: Shape) {
   return {
     vocab_size: vocabulary,
     width,
-    layers: config.whole('n_layer', defaults.layers),
+    layers: config.layers('n_layer', defaults.layers),
     heads,
     key_value_heads: heads,
     head_width: width / heads,
@@ -343,7 +343,7 @@ function llamaShape(config: Fields, defaults: Shape) {
   return {
     vocab_size: config.whole('vocab_size', defaults.vocabulary, 2),
     width: config.whole('hidden_size', defaults.width),
-    layers: config.whole('num_hidden_layers', defaults.layers),
+    layers: config.layers('num_hidden_layers', defaults.layers),
     heads: config.whole('num_attention_heads', defaults.heads),
     activation: config.choice('hidden_act', 'silu', activations),
     tie_word_embeddings: config.flag('tie_word_embeddings', false),
@@ -378,7 +378,7 @@ function chatglm(config: Fields) {
   return {
     vocab_size: vocabulary,
     width: config.whole('hidden_size', 4096),
-    layers: config.whole('num_layers', 28),
+    layers: config.layers('num_layers', 28),
     heads,
     key_value_heads: shared ? config.whole('multi_query_group_num', 1) : heads,
     head_width: headWidth,

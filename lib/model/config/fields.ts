@@ -3,6 +3,8 @@ import { check, show } from '../../check.ts';
 /** A config.json, as Hugging Face writes it; keys that the package does not know are kept. */
 export type ModelConfig = Readonly<Record<string, unknown>>;
 
+const mostLayers = 10_000;
+
 /** The keys of a config, each checked when it is read. null stands for what is not set. */
 export class Fields {
   readonly #config: ModelConfig;
@@ -38,6 +40,12 @@ export class Fields {
   whole(key: string, fallback?: number, least = 1): number {
     const ok = (x: number) => Number.isSafeInteger(x) && x >= least;
     return this.number(key, fallback, ok, `a whole number, at least ${least}`);
+  }
+
+  /** A count of layers. Each is made before the weights are looked at, so that a damaged count would take hours. */
+  layers(key: string, fallback: number): number {
+    const ok = (x: number) => Number.isInteger(x) && x >= 1 && x <= mostLayers;
+    return this.number(key, fallback, ok, `a whole number, 1..${mostLayers}`);
   }
 
   positive(key: string, fallback?: number): number {

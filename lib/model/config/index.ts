@@ -1,4 +1,4 @@
-import { check, choose, show } from '../../check.ts';
+import { check, choose, onOneLine, show } from '../../check.ts';
 import { readUtf8 } from '../../data/files.ts';
 import { type CausalConfig, causalConfig, causalTypes } from './causal.ts';
 import type { ModelConfig } from './fields.ts';
@@ -84,6 +84,15 @@ export function resolveConfig(source: ModelConfig, options: HeadOptions = {}): R
   const { head } = options;
   const ok = head === undefined || config.model_type === 'roberta';
   check('head', head, ok, `none, as a ${config.model_type} has one of its own`);
+  for (const key of ['quantization_config', 'quantization_bit']) {
+    const value = config[key] || undefined; // of chatglm 0, where it is not
+    check(
+      key,
+      value,
+      value === undefined,
+      'none, as the weights of a model that learns are numbers',
+    );
+  }
   const dtype = String(config.dtype ?? config.torch_dtype ?? 'float32').replace(/^torch\./, '');
   return { ...read(config, options), dtype: choose(dtypes, dtype, 'dtype') };
 }
@@ -128,7 +137,7 @@ export async function readJsonObject(path: string): Promise<ModelConfig> {
     const before = text.slice(0, Number(/position (\d+)/.exec(message)?.[1] ?? text.length));
     const line = before.split('\n').length;
     const column = before.length - before.lastIndexOf('\n');
-    throw new Error(`${path}, line ${line}, column ${column} is not JSON: ${message}`, {
+    throw new Error(`${path}, line ${line}, column ${column} is not JSON: ${onOneLine(error)}`, {
       cause: error,
     });
   }

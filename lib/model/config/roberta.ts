@@ -81,17 +81,21 @@ export function robertaConfig(source: ModelConfig, options: HeadOptions = {}): R
   config.agree('add_cross_attention', false, 'as a RoBERTa reads both sides');
   const name = options.head ?? headOf(source);
   const head = choose(heads, name, 'head');
+  // An untied head has two biases in transformers, of which it reads one.
+  if (name === 'masked-lm') {
+    config.agree('tie_word_embeddings', true, 'as a masked language model is built with one table');
+  }
 
   const vocabulary = config.whole('vocab_size', 50265, 2);
   const width = config.whole('hidden_size', 768);
   const attentionHeads = config.whole('num_attention_heads', 12);
   const divides = width % attentionHeads === 0;
   check('num_attention_heads', attentionHeads, divides, `a divisor of ${width}, the hidden_size`);
-  const layers = config.whole('num_hidden_layers', 12);
+  const layers = config.layers('num_hidden_layers', 12);
   const padding = config.id('pad_token_id', 1, vocabulary);
   const positions = config.whole('max_position_embeddings', 512, padding + 2);
   const dropout = config.rate('hidden_dropout_prob', 0.1);
-  const decoderLayers = config.whole('decoder_layers', 6);
+  const decoderLayers = config.layers('decoder_layers', 6);
   const first = config.id('bos_token_id', 0, vocabulary);
   check(
     'bos_token_id',

@@ -47,8 +47,8 @@ export function t5Config(source: ModelConfig): T5Config {
 
   const vocabulary = config.whole('vocab_size', 32128, 2);
   const tied = config.flag('tie_word_embeddings', true);
-  const layers = config.whole('num_layers', 6);
-  const decoderLayers = config.whole('num_decoder_layers', layers);
+  const layers = config.layers('num_layers', 6);
+  const decoderLayers = config.layers('num_decoder_layers', layers);
   const buckets = config.whole('relative_attention_num_buckets', 32, 4);
   const padding = config.id('pad_token_id', 0, vocabulary);
   return {

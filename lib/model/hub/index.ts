@@ -7,6 +7,7 @@ import { makeDirectory } from '../../data/files.ts';
 import { isOffline, Refused, type ServerOptions } from '../../data/server.ts';
 import { hasTokenizer, tokenizerFiles } from '../../data/tokenizer/directory.ts';
 import { lock } from '../../lock.ts';
+import { isModule } from '../modules.ts';
 import { findWeights, shardsOf, weightNames } from '../weight_files.ts';
 import { CachedModel, isCommit, isFile, tokenOf } from './cache.ts';
 import { type Listing, listFiles, type Origin } from './listing.ts';
@@ -168,7 +169,7 @@ class Search {
       throw new Error(`the model ${this.#id} on ${this.#endpoint} has no ${lacks}`);
     }
     const wanted = ['config.json', 'generation_config.json', ...tokenizerFiles, weights];
-    return wanted.filter((name) => files.has(name));
+    return [...wanted.filter((name) => files.has(name)), ...[...files.keys()].filter(isModule)];
   }
 
   async #shards({ commit, files }: Listing): Promise<string[]> {
