@@ -86,6 +86,11 @@ std::string out_of_memory(const std::string& message) {
          (free.empty() ? "" : " and " + free + " are free") + remedy;
 }
 
+std::runtime_error no_room(double bytes, const std::string& takes, const std::string& less) {
+  return std::runtime_error("not enough memory: " + takes + " " + size_text(bytes) + free_text() +
+                            ": " + less);
+}
+
 void check_room(uint64_t bytes, torch::Device device, const std::string& what,
                 const std::string& less) {
   if (!device.is_cpu()) return;
@@ -98,8 +103,7 @@ void check_room(uint64_t bytes, torch::Device device, const std::string& what,
   free = free_bytes();
   if (fits()) return;
 #endif
-  throw std::runtime_error("not enough memory: " + what + " take " + size_text(double(bytes)) +
-                           " and " + size_text(free) + " are free: " + less);
+  throw no_room(double(bytes), what + " take", less);
 }
 
 std::string less_than(torch::Dtype dtype) {

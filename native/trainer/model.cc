@@ -3,7 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <set>
+#include <sstream>
 #include <stdexcept>
+
+#include "memory.h"
 
 namespace dece {
 
@@ -28,6 +31,22 @@ Adapter fresh_adapter(const Linear& layer, const AdapterOptions& options,
   return {leaf(a), leaf(b), options.scale, options.dropout};
 }
 
+// Of a config whose numbers are out of proportion, the tensor says which one it is.
+Tensor allocated(const std::string& name, at::IntArrayRef shape, torch::Device device,
+                 torch::Dtype dtype) {
+  const auto options = at::TensorOptions().device(device).dtype(dtype);
+  if (!device.is_cpu()) return at::empty(shape, options);
+  try {
+    return at::empty(shape, options);
+  } catch (const c10::Error&) {
+    double bytes = double(c10::elementSize(dtype));
+    std::ostringstream takes;
+    takes << name << " of shape " << shape << ", as the config has it, takes";
+    for (const auto extent : shape) bytes *= double(extent);
+    throw no_room(bytes, takes.str(), "a smaller model would take less");
+  }
+}
+
 // The last parts of names, each once.
 std::string endings_of(const std::vector<std::pair<std::string, Linear>>& layers) {
   std::set<std::string> endings;
@@ -40,8 +59,7 @@ std::string endings_of(const std::vector<std::pair<std::string, Linear>>& layers
 }  // namespace
 
 Tensor Model::parameter(const std::string& name, at::IntArrayRef shape, Start start) {
-  auto tensor =
-      at::empty(shape, at::TensorOptions().device(device_).dtype(dtype_)).set_requires_grad(true);
+  auto tensor = allocated(name, shape, device_, dtype_).set_requires_grad(true);
   parameters_.emplace_back(name, tensor);
   starts_.push_back(start);
   return tensor;
