@@ -1,4 +1,4 @@
-import { check, checkKeys, show } from '../check.ts';
+import { check, checkKeys, checkList, show } from '../check.ts';
 import type { ResolvedConfig } from './config/index.ts';
 import { ignoredLabel } from './texts.ts';
 
@@ -106,13 +106,18 @@ function maskOf(ids: Ids): Ids | undefined {
 }
 
 function pack(name: string, ids: Ids, padding: number): NativeIds {
-  if (!isRagged(ids)) return { data: toInt32(name, ids?.data), shape: [...ids.shape] };
+  if (!isRagged(ids)) {
+    const data = toInt32(name, ids?.data);
+    checkList(`${name}.shape`, ids.shape, 'two numbers: rows and columns');
+    return { data, shape: [...ids.shape] };
+  }
+  for (const [i, row] of ids.entries()) checkList(`${name}[${i}]`, row, 'token ids');
   const columns = ids.reduce((longest, row) => Math.max(longest, row.length), 0);
   const data = new Int32Array(ids.length * columns).fill(padding);
   ids.forEach((row, i) => {
     if (row.length === 0) throw new RangeError(`${name}[${i}] is empty: expected at least one id`);
     row.forEach((id, j) => {
-      if ((id | 0) !== id) {
+      if (!Number.isInteger(id) || (id | 0) !== id) {
         throw new RangeError(`${name}[${i}][${j}] is ${show(id)}: expected a token id`);
       }
     });

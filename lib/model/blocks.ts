@@ -1,4 +1,4 @@
-import { check } from '../check.ts';
+import { check, checkList } from '../check.ts';
 import type { ModelHandle } from './native.ts';
 
 /** Which blocks BAdam goes through, and how. */
@@ -68,6 +68,7 @@ export function blockPlan(
   check('switchBlockEvery', switchBlockEvery, everyOk, 'a whole number, at least 1');
   const order = switchModes.indexOf(switchMode);
   check('switchMode', switchMode, order >= 0, `one of ${switchModes.join(', ')}`);
+  checkList('activeModules', activeModules, 'begins of names');
   const active = activeModules.flatMap((begin, i) => placesOf(names, begin, `activeModules[${i}]`));
   const blocks = blocksOf(names, options);
   return {
@@ -84,6 +85,7 @@ function blocksOf(names: readonly string[], options: BlockOptions): number[][] {
   check('includeEmbedding', includeEmbedding, typeof includeEmbedding === 'boolean', trueOrFalse);
   check('includeHead', includeHead, typeof includeHead === 'boolean', trueOrFalse);
   const { blockPrefixes = layersOf(names) } = options;
+  checkList('blockPrefixes', blockPrefixes, 'begins of names');
   const found = blockPrefixes.map((begin, i) => placesOf(names, begin, `blockPrefixes[${i}]`));
   const taken = new Set(found.flat());
   const left = [...names.keys()].filter((i) => !taken.has(i));

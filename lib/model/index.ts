@@ -281,6 +281,7 @@ export class Model {
     check('maxNewTokens', maxNewTokens, isCount(maxNewTokens), 'a whole number, at least 1');
     check('beams', beams, isCount(beams), 'a whole number, at least 1');
     const eosTokenIds = typeof eosTokenId === 'number' ? [eosTokenId] : eosTokenId;
+    checkList('eosTokenId', eosTokenIds, 'token ids, or one');
     const config = { ...this.resolved, pad_token_id: padTokenId };
     const masked = attentionMask === undefined ? {} : { attentionMask };
     const batch = nativeBatch({ inputIds, ...masked }, config);

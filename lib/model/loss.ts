@@ -1,4 +1,4 @@
-import { checkKeys, choose } from '../check.ts';
+import { checkKeys, checkObject, choose } from '../check.ts';
 import {
   type CrossEntropyOptions,
   checkMode,
@@ -40,6 +40,7 @@ export interface NativeLoss extends Settings {
 
 /** @throws RangeError or TypeError that names the loss or option that is unknown or out of range */
 export function nativeLoss(config: LossConfig, epoch: number): NativeLoss {
+  checkObject('loss', config, "one by its name, as { name: 'dece' }");
   const { name, mode = 'paper', ...own } = config;
   const formula = choose(formulas, name, 'loss.name');
   const keys = formula.keys.filter((key) => key !== 'epoch');

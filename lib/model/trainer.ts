@@ -95,6 +95,7 @@ export class Trainer {
     check('betas', betas, ok, 'two numbers in [0, 1)');
     check('eps', eps, isFinite0(eps), 'a number, at least 0');
     check('seed', seed, Number.isSafeInteger(seed) && seed >= 0, 'a whole number, at least 0');
+    check('decay', decay, typeof decay === 'function', 'a function of names');
     const names = namesOf(model);
     checkBlockOptions(options, optimizer);
     this.#model = model;
@@ -129,6 +130,7 @@ export class Trainer {
     check('logitsBytes', logitsBytes, isSize, 'a whole number, at least 1');
     check('checkpointActivations', recompute, typeof recompute === 'boolean', 'true or false');
     const loss = nativeLoss(options.loss, epoch);
+    checkObject('batch', batch, 'one with inputIds and labels, or a list of such');
     const batches = 'inputIds' in batch ? [batch] : batch;
     check('batch', batches, batches.length > 0, 'at least one');
     const native = batches.map((one) => labelledBatch(one, this.#model.resolved));

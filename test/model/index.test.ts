@@ -1,7 +1,7 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Tokenizer } from '../../lib/data/tokenizer.ts';
-import { Model } from '../../lib/model/index.ts';
+import { type Batch, Model } from '../../lib/model/index.ts';
 import { rejects } from '../rejects.ts';
 import { difference, expectedOf, fixturePath, fixtures, isClose, unpadded } from './fixture.ts';
 
@@ -141,6 +141,22 @@ input('names the id that is out of range', async () => {
   await rejects(
     logits([]),
     /^inputIds has 0 ids for the shape \[0, 0\]: expected at least one row/,
+  );
+});
+
+input('says what is no list of ids, where it is a mistake that is easily made', async () => {
+  const refused = (inputIds: unknown, message: RegExp) =>
+    rejects(model.logits({ inputIds, decoderInputIds } as Batch), message);
+  await refused([3, 4, 5], /^inputIds\[0\] is 3: expected a list of token ids$/);
+  await refused([[3], null], /^inputIds\[1\] is null: expected a list of token ids$/);
+  await refused([[3n, 4n]], /^inputIds\[0\]\[0\] is 3: expected a token id$/);
+  await refused(
+    { data: Int32Array.of(3) },
+    /^inputIds\.shape is undefined: expected a list of two numbers: rows and columns$/,
+  );
+  await rejects(
+    model.generateIds({ inputIds: [[3]] }, { eosTokenId: '</s>' as never }),
+    /^eosTokenId is "<\/s>": expected a list of token ids, or one$/,
   );
 });
 

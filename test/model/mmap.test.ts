@@ -156,8 +156,9 @@ if (isLinux) {
     });
   });
 
-  const free =
-    1024 * Number(/MemAvailable:\s*(\d+)/.exec(readFileSync('/proc/meminfo', 'utf8'))![1]);
+  const free = ['MemAvailable', 'SwapFree']
+    .map((key) => new RegExp(`${key}:\\s*(\\d+)`).exec(readFileSync('/proc/meminfo', 'utf8'))![1])
+    .reduce((sum, kilobytes) => sum + 1024 * Number(kilobytes), 0);
   const hidden = 1024;
   // AdamW keeps 16 bytes beside each bfloat16 weight.
   const words = Math.ceil((1.2 * free) / 16 / hidden);

@@ -352,9 +352,21 @@ test('names what is wrong with its arguments', async () => {
   assert.throws(make({ seed: 0.5 }), /^seed is 0\.5: expected a whole number, at least 0$/);
   assert.throws(make({ optimizer: 'sgd' }), /^optimizer is "sgd": expected adamw or badam$/);
 
+  assert.throws(make({ decay: 'bias' }), /^decay is "bias": expected a function of names$/);
+  const list = 'expected a list of begins of names$';
+  for (const key of ['blockPrefixes', 'activeModules']) {
+    const one = make({ optimizer: 'badam', [key]: 'encoder.block.0.' });
+    assert.throws(one, new RegExp(`^${key} is "encoder\\.block\\.0\\.": ${list}`));
+  }
+
   using trainer = new Trainer(model, { seed: 1 });
+  await rejects(
+    trainer.step(null as never, options as StepOptions),
+    /^batch is null: expected one/,
+  );
   const step = (one: object, extra: object = {}) =>
     trainer.step({ ...batch, ...one }, { ...options, ...extra } as StepOptions);
+  await rejects(step({}, { loss: 'ce' }), /^loss is "ce": expected one by its name, as { name:/);
   await rejects(
     step({ labels: [[8, 60], [1], [1]] }),
     /^labels\[0\]\[1\] is 60: expected 0\.\.59, or -100$/,
