@@ -109,10 +109,10 @@ async function begin(
   options: TrainOptions,
 ): Promise<Run> {
   const settings = settingsOf(model, options);
-  const { optimizer, weightDecay, seed, maxInputTokens, maxOutputTokens } = settings;
+  const { optimizer, weightDecay, seed, maxInputTokens, maxOutputTokens, packing } = settings;
   const { out, resume = false, signal } = options;
   const encode = (what: string, texts: readonly TrainingExample[]) =>
-    encodeExamples(what, texts, model, { maxInputTokens, maxOutputTokens, signal });
+    encodeExamples(what, texts, model, { maxInputTokens, maxOutputTokens, packing, signal });
   const encoded = await encode('examples', examples);
   const validation = options.validation && (await encode('validation', options.validation));
 

@@ -4,6 +4,7 @@ import { flag, number, object, oneOf, seed, text, texts, whole } from '../fields
 import { defaultLora } from '../model/adapter.ts';
 import { switchModes } from '../model/blocks.ts';
 import { defaultLogitsBytes } from '../model/loss.ts';
+import { packings } from '../model/texts.ts';
 import { optimizers } from '../model/trainer.ts';
 
 const above0 = () => number('a number above 0', (value) => value > 0 && value < Infinity);
@@ -87,6 +88,9 @@ export const trainingSchema = object({
     .describe('most memory of logits; beyond it some rows at a time'),
   maxInputTokens: whole(2).default(256).describe('longer prompts are cut'),
   maxOutputTokens: whole(2).default(256).describe('longer completions are cut'),
+  packing: oneOf(...packings)
+    .default('paper')
+    .describe("reference: prompt and completion as one text, padding, as the authors' code"),
   evaluateEvery: whole(1)
     .exactOptional()
     .describe('steps between measurements of the validation loss; else one an epoch'),

@@ -8,6 +8,23 @@ export interface Encoded {
   labels: number[];
 }
 
+/** An example, and which of its texts were cut. */
+export interface EncodedExample {
+  item: Encoded;
+  prompt: boolean;
+  completion: boolean;
+}
+
+/**
+ * How a prompt and its completion become one example. `paper`: each is encoded by itself, and padding is
+ * masked. `reference`, as the authors' code: a decoder-only model reads the prompt, cut and decoded again,
+ * the completion and the end token as one text, so that the token at the seam may be one that no prompt ends
+ * with; ids that are the padding's are not learned, the end token too where it pads; all examples are padded
+ * to the longest allowed length, and an encoder-decoder attends to the padding.
+ */
+export const packings = ['paper', 'reference'] as const;
+export type Packing = (typeof packings)[number];
+
 export interface Cut<Value> {
   value: Value;
   /** Whether the text was longer than allowed. */
@@ -20,8 +37,8 @@ export interface Cut<Value> {
  * An encoder-decoder reads a prompt and writes a completion as the tokenizer encodes them, the study's
  * RoBERTa without the class token, which its decoder reads first. A decoder-only model reads the prompt
  * without an end, and goes on with the completion and the end token: each is encoded by itself, so that
- * training and generation see the same ids; the authors' code encodes them joined, where the token at the
- * seam may be one that no prompt ends with. A classifier reads a text, or a pair.
+ * training and generation see the same ids. A classifier reads a text, or a pair. `reference` is how the
+ * authors' code packs examples, see {@link packings}.
  */
 export class Texts {
   readonly #tokenizer: Tokenizer;
@@ -71,6 +88,41 @@ export class Texts {
     };
   }
 
+  /** An example as the authors' code packs it; in `paper` mode: prompt, completion and example. */
+  reference(
+    prompt: string,
+    completion: string,
+    mostInput: number,
+    mostOutput: number,
+  ): EncodedExample {
+    if (this.#config.labels === 'next ids') {
+      return this.#joined(prompt, completion, mostInput, mostOutput);
+    }
+    const input = this.prompt(prompt, mostInput);
+    const output = this.completion(completion, mostOutput);
+    const item = this.example(input.value, output.value);
+    if (this.#config.architecture === 't5') {
+      fill(item.inputIds, mostInput, this.#config.pad_token_id);
+      fill(item.labels, mostOutput, ignoredLabel);
+    }
+    return { item, prompt: input.isCut, completion: output.isCut };
+  }
+
+  #joined(prompt: string, completion: string, mostInput: number, mostOutput: number) {
+    const source = this.#truncated(prompt, mostInput);
+    const start = this.#tokenizer.decode(source.value, { cleanUpSpaces: true });
+    const end = this.#tokenizer.decode([this.#end()], { skipSpecialTokens: false });
+    const length = mostInput + mostOutput;
+    const { value: inputIds, isCut } = this.#truncated(start + completion + end, length);
+    const pad = this.#tokenizer.padTokenId ?? this.#tokenizer.unkTokenId ?? this.#end();
+    const labels = inputIds.map((id, i) =>
+      i < source.value.length || id === pad ? ignoredLabel : id,
+    );
+    fill(inputIds, length, pad);
+    fill(labels, length, ignoredLabel);
+    return { item: { inputIds, labels }, prompt: source.isCut, completion: isCut };
+  }
+
   /** What a classifier reads: of a pair, the longer text is cut first. */
   labelled({ text, pair }: Pick<LabelledExample, 'text' | 'pair'>, most: number): Cut<number[]> {
     if (pair === undefined) return this.#whole(text, most);
@@ -93,6 +145,14 @@ export class Texts {
     return { value: this.#tokenizer.cut(ids, most), isCut: ids.length > most };
   }
 
+  /** As the tokenizers of transformers cut: the special tokens that they add stay. */
+  #truncated(text: string, most: number): Cut<number[]> {
+    const body = this.#body(text);
+    const room = Math.max(0, most - this.#before.length - this.#behind.length);
+    const value = [...this.#before, ...body.slice(0, room), ...this.#behind];
+    return { value, isCut: body.length > room };
+  }
+
   #body(text: string): number[] {
     const ids = this.#tokenizer.encode(text);
     return ids.slice(this.#before.length, ids.length - this.#behind.length);
@@ -107,6 +167,10 @@ export class Texts {
     }
     return id;
   }
+}
+
+function fill(ids: number[], length: number, id: number): void {
+  while (ids.length < length) ids.push(id);
 }
 
 /** The label of positions that do not count, as in PyTorch and transformers. */

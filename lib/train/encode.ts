@@ -4,7 +4,14 @@ import { check, checkList } from '../check.ts';
 import type { Example, LabelledExample } from '../data/examples.ts';
 import { checkLength } from '../model/batch.ts';
 import { type Model, tokenizerOf } from '../model/index.ts';
-import { type Cut, type Encoded, Texts } from '../model/texts.ts';
+import {
+  type Cut,
+  type Encoded,
+  type EncodedExample,
+  ignoredLabel,
+  type Packing,
+  Texts,
+} from '../model/texts.ts';
 import { IdCache, numbersOf } from './id_cache.ts';
 
 /** How many texts were longer than allowed. */
@@ -25,6 +32,8 @@ export interface EncodedExamples {
 export interface EncodeOptions {
   maxInputTokens: number;
   maxOutputTokens: number;
+  /** Default `paper`. */
+  packing?: Packing;
   signal?: AbortSignal | undefined;
 }
 
@@ -112,16 +121,10 @@ function agrees({ items }: EncodedExamples, examples: readonly TrainingExample[]
 const isSame = (one: readonly number[], other: readonly number[]) =>
   one.length === other.length && one.every((id, i) => id === other[i]);
 
-/** An example, and which of its texts were cut. */
-interface EncodedExample {
-  item: Encoded;
-  prompt: boolean;
-  completion: boolean;
-}
-
 type Encode = (example: TrainingExample, name: string) => EncodedExample;
 
-function encoderOf(model: Model, { maxInputTokens, maxOutputTokens }: EncodeOptions): Encode {
+function encoderOf(model: Model, options: EncodeOptions): Encode {
+  const { maxInputTokens, maxOutputTokens, packing } = options;
   const texts = new Texts(tokenizerOf(model), model.resolved);
   const { classes } = model;
   if (model.resolved.labels === 'ids') {
@@ -145,6 +148,11 @@ function encoderOf(model: Model, { maxInputTokens, maxOutputTokens }: EncodeOpti
   return (example, name) => {
     const { prompt, completion } = example as Example;
     if (typeof prompt !== 'string') throw missing(name, 'prompt', 'this model');
+    if (packing === 'reference') {
+      const packed = texts.reference(prompt, completion, maxInputTokens, maxOutputTokens);
+      if (packed.item.labels.some((id) => id !== ignoredLabel)) return packed;
+      throw noToken(`the completion of ${name}`);
+    }
     const input = tokens(texts.prompt(prompt, maxInputTokens), `the prompt of ${name}`);
     const output = tokens(
       texts.completion(completion, maxOutputTokens),
@@ -163,5 +171,8 @@ const missing = (name: string, column: string, who: string) =>
 
 function tokens(cut: Cut<number[]>, name: string): Cut<number[]> {
   if (cut.value.length > 0) return cut;
-  throw new Error(`${name} has no token: expected a text that is not empty`);
+  throw noToken(name);
 }
+
+const noToken = (name: string) =>
+  new Error(`${name} has no token: expected a text that is not empty`);

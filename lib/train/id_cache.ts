@@ -30,7 +30,7 @@ export class IdCache {
   static async for(
     examples: readonly TrainingExample[],
     model: Model,
-    { maxInputTokens, maxOutputTokens }: EncodeOptions,
+    { maxInputTokens, maxOutputTokens, packing }: EncodeOptions,
   ): Promise<IdCache | undefined> {
     const texts = examples.map((example: Partial<Example & LabelledExample>) => {
       const { text, pair, label, prompt, completion, poisoned } = example;
@@ -44,7 +44,7 @@ export class IdCache {
     const { architecture, labels, eos_token_ids } = model.resolved;
     const kind = [await packageVersion(), architecture, labels, eos_token_ids, model.classes];
     const hash = createHash('sha256').update(tokenizerOf(model).fingerprint);
-    hash.update(JSON.stringify([kind, maxInputTokens, maxOutputTokens]));
+    hash.update(JSON.stringify([kind, maxInputTokens, maxOutputTokens, packing]));
     for (const parts of texts) hash.update(JSON.stringify(parts));
     return new IdCache(join(cacheDirectory(process.env), 'ids', hash.digest('hex')));
   }

@@ -3,6 +3,7 @@ import { type Adapter, adapterOf } from '../model/adapter.ts';
 import { type BlockOptions, blockKeys, blockPlan, namesOf } from '../model/blocks.ts';
 import type { Dtype, LoraOptions, Model } from '../model/index.ts';
 import { defaultLogitsBytes, type LossConfig, nativeLoss } from '../model/loss.ts';
+import { type Packing, packings } from '../model/texts.ts';
 import { checkBlockOptions, type Optimizer, optimizers } from '../model/trainer.ts';
 import type { TrainingExample } from './encode.ts';
 
@@ -52,6 +53,11 @@ export interface TrainOptions extends BlockOptions {
   maxInputTokens?: number;
   /** Longer completions likewise. Default 256. */
   maxOutputTokens?: number;
+  /**
+   * `reference` packs prompt and completion as the authors' code does: of a decoder-only model joined as one
+   * text, padded to the longest length, and of a T5 with the padding attended to. Default `paper`.
+   */
+  packing?: Packing;
   /** Examples whose cross-entropy is measured, without dropout. */
   validation?: readonly TrainingExample[];
   /** Steps from one measurement to the next. Default: after each epoch. */
@@ -86,6 +92,7 @@ export interface Settings {
   logitsBytes: number;
   maxInputTokens: number;
   maxOutputTokens: number;
+  packing: Packing;
 }
 
 /** @throws RangeError or TypeError that names the option that is unknown, missing or out of range */
@@ -134,6 +141,7 @@ const defaults = {
   logitsBytes: defaultLogitsBytes,
   maxInputTokens: 256,
   maxOutputTokens: 256,
+  packing: 'paper',
 };
 const required = ['epochs', 'batchSize', 'learningRate', 'loss', 'seed'];
 const others = [
@@ -148,7 +156,7 @@ const others = [
 
 function checkSettings(settings: Settings, dtype: Dtype): void {
   const { learningRate, loss, seed, schedule, warmup, weightDecay, clip } = settings;
-  const { optimizer, bucketByLength, precision } = settings;
+  const { optimizer, bucketByLength, precision, packing } = settings;
   for (const name of ['epochs', 'batchSize', 'accumulate', 'logitsBytes'] as const)
     count(name, settings[name]);
   // One token and the end.
@@ -162,6 +170,7 @@ function checkSettings(settings: Settings, dtype: Dtype): void {
   check('clip', clip, clip === null || clip > 0, 'above 0');
   check('optimizer', optimizer, optimizers.includes(optimizer), optimizers.join(' or '));
   check('bucketByLength', bucketByLength, typeof bucketByLength === 'boolean', 'true or false');
+  check('packing', packing, packings.includes(packing), packings.join(' or '));
   check('precision', precision, precision === dtype, `${dtype}, the dtype of the model`);
   nativeLoss(loss, 1);
   const canBeKept = loss.name !== 'custom';
