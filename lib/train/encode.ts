@@ -148,6 +148,7 @@ function encoderOf(model: Model, options: EncodeOptions): Encode {
   return (example, name) => {
     const { prompt, completion } = example as Example;
     if (typeof prompt !== 'string') throw missing(name, 'prompt', 'this model');
+    if (typeof completion !== 'string') throw missing(name, 'completion', 'this model');
     if (packing === 'reference') {
       const packed = texts.reference(prompt, completion, maxInputTokens, maxOutputTokens);
       if (packed.item.labels.some((id) => id !== ignoredLabel)) return packed;

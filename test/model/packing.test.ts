@@ -73,6 +73,12 @@ test('is an option of training', async () => {
   // Each by itself, and the end token.
   const apart = examples.flatMap(({ completion }) => [...model.tokenizer!.encode(completion), 0]);
   assert.is(await tokens('paper'), apart.length);
+  const half = [{ id: 'a', prompt: 'no answer' }] as Example[];
+  for (const packing of ['paper', 'reference'] as const) {
+    const limits = { maxInputTokens: 40, maxOutputTokens: 40, packing };
+    const message = /^examples a has no completion: expected one, as this model learns from it$/;
+    await rejects(encodeExamples('examples', half, model, limits), message);
+  }
   await rejects(tokens('joined' as never), /^packing is "joined": expected paper or reference$/);
 });
 
