@@ -100,20 +100,21 @@ export class Texts {
     }
     const input = this.prompt(prompt, mostInput);
     const output = this.completion(completion, mostOutput);
-    const item = this.example(input.value, output.value);
+    const { pad_token_id: pad } = this.#config;
+    const learned = output.value.map((id) => (id === pad ? ignoredLabel : id));
+    const item = this.example(input.value, learned);
     if (this.#config.architecture === 't5') {
-      fill(item.inputIds, mostInput, this.#config.pad_token_id);
+      fill(item.inputIds, mostInput, pad);
       fill(item.labels, mostOutput, ignoredLabel);
     }
     return { item, prompt: input.isCut, completion: output.isCut };
   }
 
   #joined(prompt: string, completion: string, mostInput: number, mostOutput: number) {
-    const source = this.#truncated(prompt, mostInput);
-    const start = this.#tokenizer.decode(source.value, { cleanUpSpaces: true });
-    const end = this.#tokenizer.decode([this.#end()], { skipSpecialTokens: false });
+    const source = this.#framed(this.#body(prompt), mostInput);
+    const start = this.#tokenizer.decode(this.#unframed(source.value), { cleanUpSpaces: true });
     const length = mostInput + mostOutput;
-    const { value: inputIds, isCut } = this.#truncated(start + completion + end, length);
+    const { value: inputIds, isCut } = this.#framed(this.#ended(start + completion), length);
     const pad = this.#tokenizer.padTokenId ?? this.#tokenizer.unkTokenId ?? this.#end();
     const labels = inputIds.map((id, i) =>
       i < source.value.length || id === pad ? ignoredLabel : id,
@@ -146,16 +147,25 @@ export class Texts {
   }
 
   /** As the tokenizers of transformers cut: the special tokens that they add stay. */
-  #truncated(text: string, most: number): Cut<number[]> {
-    const body = this.#body(text);
+  #framed(body: readonly number[], most: number): Cut<number[]> {
     const room = Math.max(0, most - this.#before.length - this.#behind.length);
     const value = [...this.#before, ...body.slice(0, room), ...this.#behind];
     return { value, isCut: body.length > room };
   }
 
   #body(text: string): number[] {
-    const ids = this.#tokenizer.encode(text);
+    return this.#unframed(this.#tokenizer.encode(text));
+  }
+
+  #unframed(ids: readonly number[]): number[] {
     return ids.slice(this.#before.length, ids.length - this.#behind.length);
+  }
+
+  /** A text and the end token as one text, unless the tokenizer takes no text for it, as CodeGeeX2's. */
+  #ended(text: string): number[] {
+    const id = this.#end();
+    const ids = this.#body(text + this.#tokenizer.decode([id], { skipSpecialTokens: false }));
+    return ids.at(-1) === id ? ids : [...this.#body(text), id];
   }
 
   #end(): number {

@@ -151,8 +151,12 @@ function encoderOf(model: Model, options: EncodeOptions): Encode {
     if (typeof completion !== 'string') throw missing(name, 'completion', 'this model');
     if (packing === 'reference') {
       const packed = texts.reference(prompt, completion, maxInputTokens, maxOutputTokens);
-      if (packed.item.labels.some((id) => id !== ignoredLabel)) return packed;
-      throw noToken(`the completion of ${name}`);
+      // Nothing stands before the first id of a decoder-only model that could predict it.
+      const first = model.resolved.labels === 'next ids' ? 1 : 0;
+      if (packed.item.labels.slice(first).some((id) => id !== ignoredLabel)) return packed;
+      throw new Error(
+        `nothing of the completion of ${name} is learned: expected a longer one, or packing paper`,
+      );
     }
     const input = tokens(texts.prompt(prompt, maxInputTokens), `the prompt of ${name}`);
     const output = tokens(
@@ -172,8 +176,5 @@ const missing = (name: string, column: string, who: string) =>
 
 function tokens(cut: Cut<number[]>, name: string): Cut<number[]> {
   if (cut.value.length > 0) return cut;
-  throw noToken(name);
+  throw new Error(`${name} has no token: expected a text that is not empty`);
 }
-
-const noToken = (name: string) =>
-  new Error(`${name} has no token: expected a text that is not empty`);

@@ -103,6 +103,22 @@ test('reads special tokens from special_tokens_map.json, unless its newer form h
   assert.equal([newer.eosTokenId, newer.padTokenId], [4, 3]);
 });
 
+test('takes a special token that tokenizer_config.json alone names, as transformers does', async ({
+  directory,
+}) => {
+  const file = new URL('../fixtures/tokenizers/codellama/tokenizer.json', import.meta.url);
+  const json = JSON.parse(readFileSync(file, 'utf8'));
+  const added_tokens = json.added_tokens.filter((token: { id: number }) => token.id !== 2);
+  const config = { tokenizer_class: 'PreTrainedTokenizerFast', eos_token: '</s>' };
+  await writeFile(join(directory, 'tokenizer.json'), JSON.stringify({ ...json, added_tokens }));
+  await writeFile(join(directory, 'tokenizer_config.json'), JSON.stringify(config));
+  const tokenizer = await Tokenizer.load(directory);
+  // What PreTrainedTokenizerFast.from_pretrained of transformers 5.23.0 gives.
+  const ids = [1, 284, 752, 721, 2, 752, 752, 722];
+  assert.equal(tokenizer.encode('a b</s> c'), ids);
+  assert.is(tokenizer.decode(ids), 'a b  c');
+});
+
 test('says in one sentence what is wrong with a directory', async ({ directory }) => {
   const path = join(directory, 'tokenizer.json');
   await rejects(

@@ -2,7 +2,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { onOneLine, show } from '../../check.ts';
 import { readUtf8 } from '../files.ts';
-import { convert, withSettings } from './older.ts';
+import { convert, withSettings, withSpecialTokens } from './older.ts';
 import type { Part } from './part.ts';
 
 /** What the files of a directory say about its tokenizer. */
@@ -54,7 +54,8 @@ export async function readTokenizer(directory: string): Promise<TokenizerDirecto
     if (await exists(file)) files.set(name, await readFile(file));
   }
   if (files.has('tokenizer.json') || !(await hasTokenizer(directory))) {
-    return { path, json: withSettings(await readObject(path), settings), config: settings, files };
+    const json = withSpecialTokens(withSettings(await readObject(path), settings), settings);
+    return { path, json, config: settings, files };
   }
   return { ...(await convertFiles(directory, settings, files)), files };
 }

@@ -209,6 +209,19 @@ function listed(
   return tokens.toSorted((one, other) => one.id - other.id);
 }
 
+/** A tokenizer.json in whose `added_tokens` all special tokens are that the settings name. */
+export function withSpecialTokens(json: Part, settings: Part): Part {
+  const { vocab } = (json.model ?? {}) as { vocab?: Record<string, number> };
+  const added = (json.added_tokens ?? []) as AddedToken[];
+  if (!vocab || Array.isArray(vocab) || !Array.isArray(added)) return json;
+  const named = roles.map((role) => settings[`${role}_token`]).filter((token) => token);
+  const missing = new Set(named.map(contentOf).filter((name) => Object.hasOwn(vocab, name)));
+  for (const token of added) missing.delete(token?.content);
+  const options = { special: true, normalized: false };
+  const more = Array.from(missing, (content) => ({ id: vocab[content]!, content, ...options }));
+  return more.length === 0 ? json : { ...json, added_tokens: [...added, ...more] };
+}
+
 /**
  * A tokenizer.json as Llama's classes take it, which put `bos` before a text, or `eos` after it, as
  * tokenizer_config.json says: that of DeepSeek-Coder does not say it itself. Others are left as they are.
