@@ -3,14 +3,14 @@
 //     npm run build
 //     node --import tsx bench/model_7b.ts [directory]     writes bench/results/model-7b.csv
 //
-// The directory is for the weights, which are drawn by a seed and deleted afterwards. Each line has a process of
-// its own, which loads the model and then works. peakBytes is the most it holds more than before, weights
+// The weights are drawn by a seed, into a new folder of the directory, which is deleted afterwards. Each line has a
+// process of its own, which loads the model and then works. peakBytes is the most it holds more than before, weights
 // included; ownBytes what of that is its own, seen every 20 ms, and not pages of the file, which the system takes
 // back where memory is short.
 
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -36,7 +36,7 @@ type Work = (typeof works)[number];
 const random = seeded(7);
 const inputIds = [Array.from({ length }, () => 3 + random.below(config.vocab_size - 3))];
 
-if (process.send === undefined) await main(process.argv[2] ?? join(tmpdir(), 'dece-7b'));
+if (process.send === undefined) await main(process.argv[2] ?? tmpdir());
 else process.on('message', ({ what, directory }) => serve(what, directory));
 
 async function serve(what: Work | 'create', directory: string) {
@@ -108,7 +108,8 @@ async function inChild(what: Work | 'create', directory: string) {
   return answer;
 }
 
-async function main(directory: string) {
+async function main(parent: string) {
+  const directory = await mkdtemp(join(parent, 'dece-7b-'));
   const { commit, machine, versions, threads } = await environment();
   const lines = [];
   try {

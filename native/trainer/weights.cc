@@ -10,7 +10,7 @@
 #include <stdexcept>
 #include <vector>
 
-#include "copy_finite.h"
+#include "finite.h"
 #include "memory.h"
 #include "safetensors.h"
 

@@ -1,4 +1,4 @@
-#include "copy_finite.h"
+#include "finite.h"
 
 #include <ATen/Parallel.h>
 #include <sys/mman.h>
